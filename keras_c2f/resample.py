@@ -1,0 +1,77 @@
+"""Resizing of position grids and patch kernels, as NumPy matrices.
+
+Done once per phase boundary, outside the graph: `ops.image.resize` differs
+between backends (bicubic on PyTorch) and cannot resize to an unknown length
+on TensorFlow.
+"""
+
+import numpy as np
+
+
+def interpolation_matrix(old, new):
+    """Linear interpolation from `old` to `new` points, as a matrix.
+
+    Half-pixel centres, no antialiasing, edges held: what PyTorch calls
+    `interpolate(mode="bilinear", align_corners=False)`.
+
+    Args:
+        old, new: int, number of points before and after.
+
+    Returns:
+        float64 `(new, old)`; rows sum to 1. `old == new` is the identity.
+    """
+    centres = (np.arange(new) + 0.5) * old / new - 0.5
+    centres = np.clip(centres, 0, old - 1)
+    left = np.minimum(centres.astype(int), max(old - 2, 0))
+    right = np.minimum(left + 1, old - 1)
+    weight = centres - left
+    matrix = np.zeros((new, old))
+    np.add.at(matrix, (np.arange(new), left), 1 - weight)
+    np.add.at(matrix, (np.arange(new), right), weight)
+    return matrix
+
+
+def kernel_matrix(old, new, method):
+    """One axis of a patch kernel from `old` to `new` points, as a matrix.
+
+    Args:
+        old, new: int, patch length before and after.
+        method: `"pi"` (pseudo-inverse, FlexiViT section 3.3: a patch resized
+            from `old` to `new` points keeps its token; exact when `new >=
+            old`, a least-squares fit when smaller) or `"bilinear"` (the
+            kernel is interpolated like an image; tokens change scale).
+
+    Returns:
+        float64 `(new, old)`.
+
+    Raises:
+        ValueError: if `method` is unknown.
+    """
+    if method == "bilinear":
+        return interpolation_matrix(old, new)
+    if method == "pi":
+        return np.linalg.pinv(interpolation_matrix(old, new).T)
+    raise ValueError(
+        f"`method` is 'pi' or 'bilinear'. Received: method={method!r}."
+    )
+
+
+def resize_axes(array, new_size, matrix=interpolation_matrix):
+    """Resizes the first two axes `(time, freq)` of an array.
+
+    Args:
+        array: `(time, freq, ...)`.
+        new_size: pair `(time, freq)`.
+        matrix: function `(old, new)` -> `(new, old)` matrix.
+
+    Returns:
+        `(*new_size, ...)` in the dtype of `array`; computed in float64.
+    """
+    array = np.asarray(array)
+    if array.shape[:2] == tuple(new_size):
+        return array
+    time = matrix(array.shape[0], new_size[0])
+    freq = matrix(array.shape[1], new_size[1])
+    resized = np.einsum("ij,jk...->ik...", time, array.astype("float64"))
+    resized = np.einsum("kl,il...->ik...", freq, resized)
+    return resized.astype(array.dtype)
