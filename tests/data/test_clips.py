@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+
+from keras_c2f.data.clips import Clips
+
+
+def test_targets_of_single_and_multi_labels():
+    single = Clips(["a", "b", "c"], [2, 0, 2], "xyz")
+    np.testing.assert_array_equal(
+        single.targets(), [[0, 0, 1], [1, 0, 0], [0, 0, 1]]
+    )
+    assert single.targets().dtype == "float32"
+    multi = Clips(["a", "b"], [[1, 1], [0, 1]], ("x", "y"))
+    np.testing.assert_array_equal(multi.targets(), [[1, 1], [0, 1]])
+    assert multi.targets().dtype == "float32"
+
+
+def test_subset_keeps_order_and_class_names():
+    sounds = [np.full(3, value, "float32") for value in range(4)]
+    part = Clips(sounds, [0, 1, 2, 0], ("x", "y", "z")).subset([3, 1])
+    assert [sound[0] for sound in part.sounds] == [3, 1]
+    assert part.labels.tolist() == [0, 1]
+    assert part.class_names == ("x", "y", "z")
+
+
+def test_sounds_may_be_one_array():
+    assert len(Clips(np.zeros((5, 16000)), [0, 1, 0, 1, 0], "xy")) == 5
+
+
+@pytest.mark.parametrize(
+    "sounds, labels, names, message",
+    [
+        ([], [], "xy", "no clips"),
+        (["a"], [0], "x", "at least two"),
+        (["a", "b"], [0], "xy", "2 sounds and labels of shape"),
+        (["a"], [2], "xy", "Label 2 of clip 0 is outside"),
+        (["a", "b"], [0, -1], "xy", "Label -1 of clip 1"),
+        (["a"], [0.5], "xy", "whole numbers"),
+        (["a"], [[1, 0, 0]], "xy", "3 columns"),
+        (["a"], [[1, np.nan]], "xy", "of clip 0 is outside"),
+    ],
+)
+def test_bad_clips_are_refused_with_the_reason(sounds, labels, names, message):
+    with pytest.raises(ValueError, match=message):
+        Clips(sounds, labels, names)
