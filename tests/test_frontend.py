@@ -1,0 +1,170 @@
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from frontend_oracles import kaldi_log_mel, numpy_log_mel, sounds
+
+from keras_c2f.frontend import Frontend, LogMel
+
+AST = Frontend()
+OTHER = Frontend(  # no argument at its default
+    sample_rate=8000,
+    num_mel_bins=40,
+    frame_length_ms=32.0,
+    frame_shift_ms=12.5,
+    low_hz=60.0,
+    high_hz=3700.0,
+    preemphasis=0.9,
+    mean=-5.0,
+    std=3.0,
+)
+SOUNDS = sounds()
+ESC50 = Path(__file__).parents[2] / "shared/data/esc50/audio"
+
+
+def log_mel(waveform, frontend=AST, num_frames=256, **options):
+    layer = LogMel(frontend, num_frames, **options)
+    waveform = np.atleast_2d(waveform)
+    return keras.ops.convert_to_numpy(layer(waveform))
+
+
+def assert_close(mine, reference):
+    # The references differ from each other by 1e-3, in near-silent bins.
+    difference = np.abs(mine - reference)
+    assert difference.max() < 5e-3
+    assert difference.mean() < 1e-4
+
+
+@pytest.mark.parametrize("frontend", [AST, OTHER], ids=["AST", "other"])
+@pytest.mark.parametrize("name", SOUNDS)
+def test_equals_kaldi(name, frontend):
+    reference = kaldi_log_mel(SOUNDS[name], frontend)
+    num_frames = frontend.num_frames(len(SOUNDS[name]))
+    assert len(reference) == num_frames
+    mine = log_mel(SOUNDS[name], frontend, num_frames, normalize=False)[0]
+    assert_close(mine, reference)
+
+
+def test_equals_kaldi_on_a_recording():
+    soundfile = pytest.importorskip("soundfile")
+    soxr = pytest.importorskip("soxr")
+    if not ESC50.exists():
+        pytest.skip("no ESC-50 recordings beside the checkout")
+    waveform, rate = soundfile.read(ESC50 / "1-100032-A-0.ogg", dtype="float32")
+    waveform = soxr.resample(waveform, rate, AST.sample_rate)
+    reference = kaldi_log_mel(waveform, AST)
+    mine = log_mel(waveform, AST, len(reference), normalize=False)[0]
+    assert_close(mine, reference)
+
+
+@pytest.mark.parametrize("frontend", [AST, OTHER], ids=["AST", "other"])
+@pytest.mark.parametrize("name", ["noise", "silence"])
+@pytest.mark.parametrize("num_frames", [64, 350])  # cut, padded
+def test_equals_the_formula(name, frontend, num_frames):
+    reference = numpy_log_mel(SOUNDS[name], frontend, num_frames)
+    assert_close(log_mel(SOUNDS[name], frontend, num_frames)[0], reference)
+
+
+@pytest.mark.parametrize("shift", [2, 3, 4])
+def test_longer_shift_is_every_nth_frame(shift):
+    for num_frames in (64, 127, 350):
+        full = log_mel(SOUNDS["noise"], num_frames=num_frames)
+        coarse = log_mel(SOUNDS["noise"], num_frames=num_frames, shift=shift)
+        kept = num_frames // shift
+        assert coarse.shape == (1, kept, 128)
+        # float32 products in another order, through a logarithm
+        np.testing.assert_allclose(
+            coarse, full[:, ::shift][:, :kept], atol=1e-4
+        )
+
+
+def test_clip_alone_equals_clip_in_a_batch():
+    batch = np.stack([SOUNDS[name][:16000] for name in SOUNDS])
+    together = log_mel(batch, num_frames=100)
+    alone = [log_mel(clip, num_frames=100)[0] for clip in batch]
+    np.testing.assert_allclose(together, alone, atol=1e-4)
+
+
+def test_digital_zero_is_the_floor_and_padding_the_pad_value():
+    frames = log_mel(np.zeros(16000), num_frames=128)[0]
+    floor = (np.log(1.1920929e-07) + 4.2677393) / (2 * 4.5689974)
+    np.testing.assert_allclose(frames[:98], floor, rtol=1e-6)
+    np.testing.assert_allclose(frames[98:], AST.pad_value, rtol=1e-6)
+    np.testing.assert_allclose(AST.pad_value, 0.46703, rtol=1e-5)
+
+
+@pytest.mark.parametrize("num_samples", [1, 399])
+def test_clip_shorter_than_a_window_is_padding(num_samples):
+    frames = log_mel(np.ones((2, num_samples)), num_frames=8)
+    assert frames.shape == (2, 8, 128)
+    np.testing.assert_allclose(frames, AST.pad_value, rtol=1e-6)
+
+
+@pytest.mark.parametrize("num_samples", [400, 559, 560, 561, 4000])
+@pytest.mark.parametrize("shift", [1, 3])
+def test_claimed_frames_are_the_real_ones(num_samples, shift):
+    claimed = AST.num_frames(num_samples)
+    waveform = SOUNDS["noise"][:num_samples]
+    layer = LogMel(AST, 40, shift=shift)
+    frames = keras.ops.convert_to_numpy(layer(waveform[None]))[0]
+    assert layer.compute_output_shape((1, num_samples))[1:] == frames.shape
+    real = np.abs(frames - AST.pad_value).max(axis=1) > 1e-6
+    assert real.sum() == min(-(-claimed // shift), 40 // shift)
+    assert AST.num_frames(AST.num_samples(claimed)) == claimed
+    assert AST.num_frames(AST.num_samples(claimed) - 1) == claimed - 1
+
+
+def test_unknown_length_in_a_saved_model(tmp_path):
+    inputs = keras.Input((None,))
+    outputs = LogMel(OTHER, 150, shift=2, normalize=False)(inputs)
+    assert outputs.shape == (None, 75, 40)
+    model = keras.Model(inputs, outputs)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert loaded.layers[-1].get_config() == model.layers[-1].get_config()
+    assert loaded.layers[-1].frontend == OTHER
+    for num_samples in (200, 8000, 30000):
+        waveform = SOUNDS["noise"][None, :num_samples]
+        mine = loaded.predict(waveform, verbose=0)[0]
+        reference = numpy_log_mel(waveform[0], OTHER, 150, 2, False)
+        assert_close(mine, reference)
+
+
+def test_stays_float32_under_mixed_precision():
+    previous = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        layer = LogMel(AST, 64)
+        output = layer(SOUNDS["noise"][None])
+    finally:
+        keras.config.set_dtype_policy(previous)
+    assert keras.backend.standardize_dtype(output.dtype) == "float32"
+    assert_close(
+        keras.ops.convert_to_numpy(output)[0],
+        numpy_log_mel(SOUNDS["noise"], AST, 64),
+    )
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"frame_shift_ms": 0}, "frame shift 1"),
+        ({"frame_length_ms": 0.05}, "at least 2 samples"),
+        ({"high_hz": 8001}, "half the sample rate"),
+        ({"low_hz": 4000, "high_hz": 300}, "mel bank runs from"),
+        ({"low_hz": -1}, "between 0 and"),
+        ({"num_mel_bins": 257}, "from 1 to 256"),
+        ({"num_mel_bins": 0}, "from 1 to 256"),
+        ({"std": 0}, "`std` above 0"),
+        ({"preemphasis": 2}, "from 0 to 1"),
+    ],
+)
+def test_senseless_settings_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        Frontend(**settings)
+
+
+def test_shift_that_leaves_no_frame_is_refused():
+    with pytest.raises(ValueError, match="leaves no frame"):
+        LogMel(AST, 3, shift=4)
