@@ -1,6 +1,30 @@
 """Coarse-to-fine training of audio spectrogram transformers in Keras 3."""
 
 from keras_c2f.compression import FrameShift, Patch, Pool, Resolution
+from keras_c2f.frontend import Frontend, LogMel
+from keras_c2f.models import AST, AudioClassifier
+from keras_c2f.phases import (
+    Phase,
+    PhasedModel,
+    PhaseSchedule,
+    PhaseScheduler,
+    transplant,
+)
 from keras_c2f.version import __version__
 
-__all__ = ["FrameShift", "Patch", "Pool", "Resolution", "__version__"]
+__all__ = [
+    "AST",
+    "AudioClassifier",
+    "FrameShift",
+    "Frontend",
+    "LogMel",
+    "Patch",
+    "Phase",
+    "PhaseSchedule",
+    "PhaseScheduler",
+    "PhasedModel",
+    "Pool",
+    "Resolution",
+    "__version__",
+    "transplant",
+]

@@ -1,0 +1,19 @@
+"""Building blocks of spectrogram transformers, in `keras.ops` only."""
+
+from keras_c2f.layers.attention import SelfAttention
+from keras_c2f.layers.drop_path import DropPath
+from keras_c2f.layers.encoder_block import EncoderBlock
+from keras_c2f.layers.patch_embedding import PatchEmbedding
+from keras_c2f.layers.position_grid import PositionGrid
+from keras_c2f.layers.prefix_tokens import PrefixTokens
+from keras_c2f.layers.time_compression import TimeCompression
+
+__all__ = [
+    "DropPath",
+    "EncoderBlock",
+    "PatchEmbedding",
+    "PositionGrid",
+    "PrefixTokens",
+    "SelfAttention",
+    "TimeCompression",
+]

@@ -1,0 +1,15 @@
+"""Training coarse to fine: schedule, transplant, and the callback."""
+
+from keras_c2f.phases.phased_model import PhasedModel
+from keras_c2f.phases.schedule import Phase, PhaseSchedule
+from keras_c2f.phases.scheduler import PhaseScheduler
+from keras_c2f.phases.transplant import TransplantReport, transplant
+
+__all__ = [
+    "Phase",
+    "PhaseSchedule",
+    "PhaseScheduler",
+    "PhasedModel",
+    "TransplantReport",
+    "transplant",
+]

@@ -1,0 +1,98 @@
+import keras
+from keras import ops
+
+from keras_c2f.layers.attention import SelfAttention
+from keras_c2f.layers.drop_path import DropPath
+
+
+@keras.saving.register_keras_serializable("keras_c2f")
+class EncoderBlock(keras.layers.Layer):
+    """Pre-norm transformer block: attention, then a two-layer perceptron.
+
+    `x + attention(norm(x))`, then `x + mlp(norm(x))`. No masking.
+
+    Args:
+        num_heads: int, attention heads.
+        mlp_ratio: float, hidden width of the perceptron over the token width.
+        dropout: float, dropout on attention weights and both branches.
+        drop_path: float, share of clips whose branches are dropped.
+        epsilon: float, added to the variance in both layer norms.
+
+    Call arguments:
+        tokens: `(batch, num_tokens, width)`.
+
+    Returns:
+        `(batch, num_tokens, width)`.
+
+    Reference:
+        Dosovitskiy et al., "An Image is Worth 16x16 Words", section 3.1,
+        equations 2 and 3; exact (erf) GELU.
+    """
+
+    def __init__(
+        self,
+        num_heads,
+        mlp_ratio=4.0,
+        dropout=0.0,
+        drop_path=0.0,
+        epsilon=1e-6,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.num_heads = num_heads
+        self.mlp_ratio = mlp_ratio
+        self.dropout = dropout
+        self.drop_path = drop_path
+        self.epsilon = epsilon
+
+    def build(self, input_shape):
+        width = input_shape[-1]
+        hidden = int(width * self.mlp_ratio)
+        options = {"dtype": self.dtype_policy}
+        self.attention_norm = keras.layers.LayerNormalization(
+            epsilon=self.epsilon, name="attention_norm", **options
+        )
+        self.attention = SelfAttention(
+            self.num_heads, self.dropout, name="attention", **options
+        )
+        self.mlp_norm = keras.layers.LayerNormalization(
+            epsilon=self.epsilon, name="mlp_norm", **options
+        )
+        self.mlp_in = keras.layers.Dense(hidden, name="mlp_in", **options)
+        self.mlp_out = keras.layers.Dense(width, name="mlp_out", **options)
+        self.mlp_dropout = keras.layers.Dropout(self.dropout, **options)
+        self.branch_drop = DropPath(self.drop_path, name="drop", **options)
+        for layer in (
+            self.attention_norm,
+            self.attention,
+            self.mlp_norm,
+            self.mlp_in,
+        ):
+            layer.build(input_shape)
+        self.mlp_out.build((*input_shape[:-1], hidden))
+
+    def call(self, tokens, training=None):
+        branch = self.attention(self.attention_norm(tokens), training=training)
+        tokens = tokens + self.branch_drop(branch, training=training)
+        hidden = ops.gelu(self.mlp_in(self.mlp_norm(tokens)), approximate=False)
+        branch = self.mlp_out(self.mlp_dropout(hidden, training=training))
+        branch = self.mlp_dropout(branch, training=training)
+        return tokens + self.branch_drop(branch, training=training)
+
+    def count_macs(self, input_shape):
+        _, num_tokens, width = input_shape
+        perceptron = 2 * num_tokens * width * int(width * self.mlp_ratio)
+        return self.attention.count_macs(input_shape) + perceptron
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_heads": self.num_heads,
+            "mlp_ratio": self.mlp_ratio,
+            "dropout": self.dropout,
+            "drop_path": self.drop_path,
+            "epsilon": self.epsilon,
+        }

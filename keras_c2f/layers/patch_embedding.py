@@ -1,0 +1,143 @@
+import math
+
+import keras
+from keras import ops
+
+from keras_c2f.compression import patch_grid
+from keras_c2f.resample import kernel_matrix, resize_axes
+
+KERNEL_RESIZES = ("pi", "bilinear", "base")
+
+
+@keras.saving.register_keras_serializable("keras_c2f")
+class PatchEmbedding(keras.layers.Layer):
+    """Cuts a spectrogram into patches, overlapping or not, and embeds them.
+
+    With `time_factor=C` a patch is C times longer, and so is its stride: C
+    times fewer tokens from the same spectrogram. No masking.
+
+    Args:
+        width: int, size of a token.
+        patch_size: pair `(time, freq)`, in frames and mel bins, at factor 1.
+        patch_stride: pair `(time, freq)` at factor 1; `patch_size` if `None`.
+        time_factor: int, factor on the time side of size and stride.
+        kernel_resize: how the kernel follows a change of `time_factor`.
+            `"pi"`: pseudo-inverse resize (FlexiViT). `"bilinear"`: as an
+            image. Both store a kernel of the current length. `"base"`: the
+            kernel is stored at factor 1 and grown by pseudo-inverse in every
+            call, so that a change of phase changes no weight.
+
+    Call arguments:
+        log_mel: `(batch, frames, mel_bins)`.
+
+    Returns:
+        `(batch, time_patches, freq_patches, width)`. Frames and mel bins
+        that fill no whole patch are dropped.
+
+    Raises:
+        ValueError: if the input is smaller than one patch, or
+            `kernel_resize` is unknown.
+
+    Example:
+        >>> layer = PatchEmbedding(8, (16, 16), (10, 10), time_factor=2)
+        >>> tuple(layer(ops.zeros((1, 1024, 128))).shape)
+        (1, 50, 12, 8)
+
+    Reference:
+        Gong et al., "AST", section 2.1; Feng et al., "From Coarse to Fine"
+        (flexible patchification); Beyer et al., "FlexiViT", section 3.3.
+    """
+
+    def __init__(
+        self,
+        width,
+        patch_size=(16, 16),
+        patch_stride=None,
+        time_factor=1,
+        kernel_resize="pi",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if kernel_resize not in KERNEL_RESIZES:
+            raise ValueError(
+                f"`kernel_resize` is one of {KERNEL_RESIZES}. "
+                f"Received: kernel_resize={kernel_resize!r}."
+            )
+        self.width = width
+        self.patch_size = tuple(patch_size)
+        self.patch_stride = tuple(patch_stride or patch_size)
+        self.time_factor = time_factor
+        self.kernel_resize = kernel_resize
+
+    @property
+    def current_size(self):
+        """Pair `(time, freq)`: the patch at the current factor."""
+        return (self.patch_size[0] * self.time_factor, self.patch_size[1])
+
+    @property
+    def current_stride(self):
+        """Pair `(time, freq)`: the stride at the current factor."""
+        return (self.patch_stride[0] * self.time_factor, self.patch_stride[1])
+
+    def build(self, input_shape):
+        self.compute_output_shape(input_shape)  # refuses what is too small
+        self.grows = self.kernel_resize == "base" and self.time_factor > 1
+        size = self.patch_size if self.grows else self.current_size
+        self.kernel = self.add_weight(
+            name="kernel", shape=(*size, 1, self.width)
+        )
+        self.bias = self.add_weight(
+            name="bias", shape=(self.width,), initializer="zeros"
+        )
+
+    def call(self, log_mel):
+        kernel = ops.convert_to_tensor(self.kernel)
+        if self.grows:
+            growth = kernel_matrix(
+                self.patch_size[0], self.current_size[0], "pi"
+            )
+            growth = ops.cast(growth, kernel.dtype)
+            kernel = ops.tensordot(growth, kernel, axes=1)
+        patches = ops.conv(
+            log_mel[..., None], kernel, self.current_stride, "valid"
+        )
+        return patches + self.bias
+
+    def compute_output_shape(self, input_shape):
+        batch, frames, mel_bins = input_shape
+        time, freq = patch_grid(
+            frames or self.current_size[0],  # unknown: checked when run
+            mel_bins,
+            self.current_size,
+            self.current_stride,
+        )
+        return (batch, time if frames else None, freq, self.width)
+
+    def count_macs(self, input_shape):
+        _, time, freq, width = self.compute_output_shape(input_shape)
+        return time * freq * width * math.prod(self.current_size)
+
+    def resize_weight(self, value, new_shape, positive=False):
+        """Carries a kernel (or its optimizer slot) over to `new_shape`.
+
+        Args:
+            value: `(time, freq, 1, width)` of another resolution.
+            new_shape: shape wanted here.
+            positive: bool, keep non-negative values so (second moments).
+        """
+        method = "pi" if self.kernel_resize == "pi" else "bilinear"
+        if positive:
+            method = "bilinear"
+        return resize_axes(
+            value, new_shape[:2], lambda a, b: kernel_matrix(a, b, method)
+        )
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "width": self.width,
+            "patch_size": self.patch_size,
+            "patch_stride": self.patch_stride,
+            "time_factor": self.time_factor,
+            "kernel_resize": self.kernel_resize,
+        }

@@ -1,0 +1,50 @@
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("keras_c2f")
+class PrefixTokens(keras.layers.Layer):
+    """Puts learned tokens (class, distillation) before the patch tokens.
+
+    Token and position embedding of the originals are one weight here: only
+    their sum is ever used. They have no place on the grid and stay as they
+    are when it is resized. No masking.
+
+    Args:
+        num_tokens: int; AST has 2, ViT 1.
+
+    Call arguments:
+        tokens: `(batch, num_patches, width)`.
+
+    Returns:
+        `(batch, num_tokens + num_patches, width)`.
+
+    Reference:
+        Gong et al., "AST", section 2.1; Touvron et al., "DeiT", section 4.
+    """
+
+    def __init__(self, num_tokens, **kwargs):
+        super().__init__(**kwargs)
+        self.num_tokens = num_tokens
+
+    def build(self, input_shape):
+        self.tokens = self.add_weight(
+            name="tokens",
+            shape=(self.num_tokens, input_shape[-1]),
+            initializer=keras.initializers.TruncatedNormal(stddev=0.02),
+        )
+
+    def call(self, tokens):
+        shape = (ops.shape(tokens)[0], self.num_tokens, tokens.shape[-1])
+        prefix = ops.broadcast_to(self.tokens, shape)
+        return ops.concatenate([prefix, tokens], axis=1)
+
+    def count_macs(self, input_shape):
+        return 0
+
+    def compute_output_shape(self, input_shape):
+        batch, num_patches, width = input_shape
+        return (batch, num_patches + self.num_tokens, width)
+
+    def get_config(self):
+        return {**super().get_config(), "num_tokens": self.num_tokens}

@@ -1,0 +1,190 @@
+import keras
+import numpy as np
+
+from keras_c2f.compression import Resolution
+from keras_c2f.layers import (
+    EncoderBlock,
+    PatchEmbedding,
+    PositionGrid,
+    PrefixTokens,
+)
+from keras_c2f.models.presets import AST_PRESETS, preset_config
+
+
+@keras.saving.register_keras_serializable("keras_c2f")
+class AST(keras.Model):
+    """Audio Spectrogram Transformer: log-mel in, tokens out.
+
+    The backbone alone; `AudioClassifier` puts a head on it. Sizes of the
+    clip and the patch are those at full resolution; `resolution` says how
+    much coarser this network is, so that one config describes every phase.
+
+    Args:
+        num_frames: int, frames of a clip at full resolution.
+        num_mel_bins: int.
+        patch_size: pair `(time, freq)`.
+        patch_stride: pair `(time, freq)`; `patch_size` if `None`. AST's best
+            checkpoint has 10 x 10, overlapping patches.
+        width: int, size of a token.
+        depth: int, encoder blocks.
+        num_heads: int.
+        mlp_ratio: float, hidden width of the perceptrons over `width`.
+        num_prefix_tokens: int; 2 are AST's class and distillation tokens, 1
+            a class token, 0 leaves mean pooling as the only choice.
+        dropout: float, in attention and perceptrons.
+        drop_path: float, stochastic depth of the last block; grows linearly
+            from 0 at the first.
+        epsilon: float, of the layer norms.
+        kernel_resize: `"pi"`, `"bilinear"` or `"base"`: see
+            `PatchEmbedding`; matters with `Patch` only.
+        resolution: `Resolution` or its text form.
+
+    Input shape:
+        `(batch, resolution.num_frames(num_frames), num_mel_bins)`, the
+        compressed and normalised log-mel.
+
+    Output shape:
+        `(batch, num_prefix_tokens + time_patches * freq_patches, width)`,
+        prefix first, patches time-major, after the last layer norm.
+
+    Raises:
+        ValueError: if the resolution leaves less than one patch.
+
+    Example:
+        >>> backbone = AST.from_preset("ast_tiny", resolution="pool:4")
+        >>> backbone.grid_size, backbone.output_shape
+        ((16, 8), (None, 130, 192))
+
+    Reference:
+        Gong, Chung, Glass, "AST: Audio Spectrogram Transformer", Interspeech
+        2021, section 2.1. Initial weights are Keras' (Glorot uniform) rather
+        than timm's normal(0.02).
+    """
+
+    def __init__(
+        self,
+        num_frames=1024,
+        num_mel_bins=128,
+        patch_size=(16, 16),
+        patch_stride=None,
+        width=768,
+        depth=12,
+        num_heads=12,
+        mlp_ratio=4.0,
+        num_prefix_tokens=2,
+        dropout=0.0,
+        drop_path=0.0,
+        epsilon=1e-6,
+        kernel_resize="pi",
+        resolution="full",
+        dtype=None,
+        **kwargs,
+    ):
+        resolution = Resolution.parse(resolution)
+        inputs = keras.Input(
+            (resolution.num_frames(num_frames), num_mel_bins), name="log_mel"
+        )
+        embed = PatchEmbedding(
+            width,
+            patch_size,
+            patch_stride,
+            resolution.patch,
+            kernel_resize,
+            name="patch_embedding",
+            dtype=dtype,
+        )
+        patches = embed(inputs)
+        grid_size = patches.shape[1:3]
+        patches = PositionGrid(name="positions", dtype=dtype)(patches)
+        # (b, t, f, d) -> (b, t*f, d)
+        tokens = keras.layers.Reshape(
+            (grid_size[0] * grid_size[1], width), name="tokens", dtype=dtype
+        )(patches)
+        if num_prefix_tokens:
+            tokens = PrefixTokens(
+                num_prefix_tokens, name="prefix", dtype=dtype
+            )(tokens)
+        tokens = keras.layers.Dropout(dropout, name="dropout", dtype=dtype)(
+            tokens
+        )
+        for index, rate in enumerate(np.linspace(0, drop_path, depth)):
+            tokens = EncoderBlock(
+                num_heads,
+                mlp_ratio,
+                dropout,
+                float(rate),
+                epsilon,
+                name=f"block_{index}",
+                dtype=dtype,
+            )(tokens)
+        outputs = keras.layers.LayerNormalization(
+            epsilon=epsilon, name="norm", dtype=dtype
+        )(tokens)
+        super().__init__(inputs=inputs, outputs=outputs, dtype=dtype, **kwargs)
+
+        self.num_frames = num_frames
+        self.num_mel_bins = num_mel_bins
+        self.patch_size = embed.patch_size
+        self.patch_stride = embed.patch_stride
+        self.width = width
+        self.depth = depth
+        self.num_heads = num_heads
+        self.mlp_ratio = mlp_ratio
+        self.num_prefix_tokens = num_prefix_tokens
+        self.dropout = dropout
+        self.drop_path = drop_path
+        self.epsilon = epsilon
+        self.kernel_resize = kernel_resize
+        self.resolution = resolution
+        self.grid_size = grid_size
+
+    @property
+    def num_tokens(self):
+        """int, patches of one clip; prefix tokens not counted."""
+        return self.grid_size[0] * self.grid_size[1]
+
+    @classmethod
+    def from_preset(cls, name, **overrides):
+        """A randomly initialised model of a named size (`models/presets.py`).
+
+        Args:
+            name: str, such as `"ast_tiny"`.
+            overrides: any argument of `AST`.
+
+        Raises:
+            ValueError: if `name` is unknown; near names are suggested.
+        """
+        return cls(**{**preset_config(name, AST_PRESETS), **overrides})
+
+    def at_resolution(self, resolution):
+        """A new, randomly initialised copy of this network, coarser or finer.
+
+        `transplant` fills it with this one's weights.
+        """
+        config = {**self.get_config(), "resolution": resolution}
+        return type(self).from_config(config)
+
+    def get_config(self):
+        return {
+            "num_frames": self.num_frames,
+            "num_mel_bins": self.num_mel_bins,
+            "patch_size": self.patch_size,
+            "patch_stride": self.patch_stride,
+            "width": self.width,
+            "depth": self.depth,
+            "num_heads": self.num_heads,
+            "mlp_ratio": self.mlp_ratio,
+            "num_prefix_tokens": self.num_prefix_tokens,
+            "dropout": self.dropout,
+            "drop_path": self.drop_path,
+            "epsilon": self.epsilon,
+            "kernel_resize": self.kernel_resize,
+            "resolution": str(self.resolution),
+            "name": self.name,
+            "trainable": self.trainable,
+            "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)

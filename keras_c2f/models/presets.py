@@ -1,0 +1,45 @@
+"""Named model sizes, as data.
+
+`source` says who published a size; "ours" marks what the AST paper has not.
+"""
+
+import difflib
+
+AST_PRESETS = {
+    "ast_micro": {
+        "source": "ours: trains in minutes on two CPU cores",
+        "config": {"width": 96, "depth": 4, "num_heads": 3},
+    },
+    "ast_mini": {
+        "source": "ours: trains in an hour on two CPU cores",
+        "config": {"width": 192, "depth": 6, "num_heads": 3},
+    },
+    "ast_tiny": {
+        "source": "Gong et al., AST: DeiT-tiny sizes",
+        "config": {"width": 192, "depth": 12, "num_heads": 3},
+    },
+    "ast_small": {
+        "source": "Gong et al., AST: DeiT-small sizes",
+        "config": {"width": 384, "depth": 12, "num_heads": 6},
+    },
+    "ast_base": {
+        "source": "Gong et al., AST, section 2.1: DeiT-base sizes",
+        "config": {"width": 768, "depth": 12, "num_heads": 12},
+    },
+}
+
+
+def preset_config(name, presets):
+    """Arguments of the preset `name`, a new dict.
+
+    Raises:
+        ValueError: if there is no such preset; near names are suggested.
+    """
+    if name not in presets:
+        near = difflib.get_close_matches(name, presets, n=3, cutoff=0.4)
+        hint = f"Did you mean {' or '.join(near)}? " if near else ""
+        raise ValueError(
+            f"There is no preset {name!r}. {hint}"
+            f"Known presets: {', '.join(presets)}."
+        )
+    return dict(presets[name]["config"])

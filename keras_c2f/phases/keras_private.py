@@ -1,0 +1,69 @@
+"""The only module that touches Keras' private state.
+
+Everything here was read in, and is tested with, the Keras range that
+`pyproject.toml` pins. Public Keras offers no way to exchange a sub-model of a
+built, compiled model while `fit` runs.
+"""
+
+import contextlib
+
+import keras
+
+
+def flatten_layers(layer):
+    """All layers inside `layer`, itself first, parents before children."""
+    return layer._flatten_layers()
+
+
+def forget_restored_epoch(model):
+    """Undoes what `BackupAndRestore` leaves behind after an earlier fit.
+
+    Otherwise a second `fit` begins at the restored epoch, and may run none.
+    """
+    model._initial_epoch = None
+
+
+def iteration_count(optimizer):
+    """Updates made so far, unaffected by gradient accumulation."""
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    return int(keras.ops.convert_to_numpy(inner._iterations))
+
+
+def learning_rate(optimizer):
+    """Schedule, variable or function (the property gives its value)."""
+    return getattr(optimizer, "inner_optimizer", optimizer)._learning_rate
+
+
+def without_weight_decay(optimizer, variables):
+    """Those of `variables` that `exclude_from_weight_decay` has excluded."""
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    return [v for v in variables if not optimizer._use_weight_decay(v)]
+
+
+def strategy_scope(model):
+    """Context in which variables are made, for TensorFlow's distribution."""
+    strategy = getattr(model, "distribute_strategy", None)
+    return strategy.scope() if strategy else contextlib.nullcontext()
+
+
+def replace_sublayer(model, name, new):
+    """Exchanges a tracked sub-layer of a built model, between two epochs."""
+    old = getattr(model, name)
+    if keras.backend.backend() == "jax":
+        model.jax_state_sync()
+        model._jax_state = None
+        model._jax_state_synced = True
+    model._tracker.unlock()
+    model._tracker.untrack(old)
+    setattr(model, name, new)
+    model._tracker.lock()
+    if keras.backend.backend() == "torch":
+        model._track_variables()
+
+
+def renew_functions(model):
+    """Makes the compiled steps anew; the old ones hold the old network."""
+    model.train_function = None
+    model.test_function = None
+    model.predict_function = None
+    model.make_train_function(force=True)

@@ -1,0 +1,182 @@
+import inspect
+
+import keras
+
+from keras_c2f.compression import Resolution
+from keras_c2f.phases import keras_private
+from keras_c2f.phases.optimizer import renew_optimizer
+from keras_c2f.phases.transplant import transplant
+
+
+@keras.saving.register_keras_serializable("keras_c2f")
+class PhasedModel(keras.Model):
+    """A model whose network is exchanged when a phase of training begins.
+
+    It calls its `network` and adds nothing. `PhaseScheduler` moves it from
+    resolution to resolution inside one `fit`; `model.network` is the plain
+    Keras model to keep afterwards.
+
+    Args:
+        build_network: a model with a method `at_resolution`, such as
+            `AudioClassifier`, which becomes the first network, weights and
+            all; or a function from a `Resolution` to a new, built
+            `keras.Model`, every layer named. Register the function with
+            `keras.saving.register_keras_serializable` if a loaded model
+            shall switch again.
+        resolution: `Resolution` or its text form, of the first network that
+            a function builds.
+        network: first network, already built at `resolution`.
+
+    Call arguments:
+        inputs: whatever the network takes.
+
+    Raises:
+        ValueError: if `build_network` is neither model nor function.
+
+    Example:
+        >>> from keras_c2f.models import AST, AudioClassifier
+        >>> backbone = AST.from_preset("ast_micro", num_frames=128)
+        >>> model = PhasedModel(AudioClassifier(backbone, 10))
+        >>> model.network.input_shape
+        (None, 128, 128)
+
+    Reference:
+        Feng et al., "From Coarse to Fine", ICASSP 2024: all weights are
+        carried into the next phase, the position embedding resized.
+    """
+
+    def __init__(
+        self, build_network, resolution="full", network=None, **kwargs
+    ):
+        super().__init__(**kwargs)
+        if isinstance(build_network, keras.Model):
+            network = build_network
+            resolution = getattr(network, "resolution", resolution)
+            build_network = None
+        elif not callable(build_network):
+            raise ValueError(
+                "`build_network` is a function from a Resolution to a new "
+                "Keras model, or a model with `at_resolution`. "
+                f"Received: {build_network!r}."
+            )
+        self.build_network = build_network
+        self.resolution = Resolution.parse(resolution)
+        self.network = network or build_network(self.resolution)
+        self.built = True
+
+    def call(self, inputs, training=None):
+        return self.network(inputs, training=training)
+
+    def compute_output_shape(self, input_shape):
+        return self.network.compute_output_shape(input_shape)
+
+    def network_at(self, resolution):
+        """A new, randomly initialised network at `resolution`.
+
+        Raises:
+            ValueError: if neither a function nor `at_resolution` is there.
+        """
+        build = self.build_network or getattr(
+            self.network, "at_resolution", None
+        )
+        if build is None:
+            raise ValueError(
+                "This model does not know how to build its network at "
+                f"resolution {resolution}. Give PhasedModel a function from a "
+                "resolution to a network; register it with `keras.saving."
+                "register_keras_serializable` so that a saved model keeps it."
+            )
+        return build(resolution)
+
+    def compile(self, *args, **kwargs):
+        super().compile(*args, **kwargs)
+        # what a phase with `reset` returns to
+        self._compiled_optimizer = (
+            self.optimizer and self.optimizer.get_config()
+        )
+
+    def get_compile_config(self):
+        config = super().get_compile_config()
+        if config and self.optimizer is not None:
+            config["optimizer"] = keras.saving.serialize_keras_object(
+                self.optimizer  # Keras would save the one of the first phase
+            )
+            config["compiled_optimizer"] = self._compiled_optimizer
+        return config
+
+    def compile_from_config(self, config):
+        config = keras.saving.deserialize_keras_object(config)
+        compiled_optimizer = config.pop("compiled_optimizer", None)
+        self.compile(**config)
+        if compiled_optimizer is not None:
+            self._compiled_optimizer = compiled_optimizer
+            self.optimizer.build(self.trainable_variables)
+
+    def fit(self, *args, **kwargs):
+        """`keras.Model.fit`, led by the `PhaseScheduler` among the callbacks.
+
+        The scheduler checks that schedule, data and other callbacks go
+        together, moves the model to the phase of the first epoch, and is
+        called before the other callbacks in whatever order they were given.
+        `epochs` may be left out: the schedule knows.
+        """
+        keras_private.forget_restored_epoch(self)
+        call = inspect.signature(keras.Model.fit).bind(self, *args, **kwargs)
+        arguments = dict(list(call.arguments.items())[1:])  # without self
+        callbacks = arguments.get("callbacks") or []
+        if not isinstance(callbacks, (list, tuple)):
+            callbacks = [callbacks]
+        leaders = [c for c in callbacks if hasattr(c, "prepare_fit")]
+        if len(leaders) > 1:
+            raise ValueError("Give `fit` one PhaseScheduler, not several.")
+        for leader in leaders:
+            others = [c for c in callbacks if c is not leader]
+            arguments["callbacks"] = [leader, *others]
+            leader.prepare_fit(self, arguments)
+        return super().fit(**arguments)
+
+    def switch(self, phase):
+        """Moves network and optimizer to `phase`, between two epochs.
+
+        Args:
+            phase: `Phase`.
+
+        Returns:
+            `TransplantReport`, or `None` where the network could stay.
+        """
+        report, old = None, self.network
+        with keras_private.strategy_scope(self):
+            if phase.resolution != self.resolution:
+                new = self.network_at(phase.resolution)
+                report = transplant(old, new)
+                keras_private.replace_sublayer(self, "network", new)
+                self.resolution = phase.resolution
+            if self.optimizer is not None:
+                self.optimizer = renew_optimizer(
+                    self.optimizer,
+                    self._compiled_optimizer,
+                    phase,
+                    old,
+                    self.network,
+                )
+                keras_private.renew_functions(self)
+        return report
+
+    def get_config(self):
+        serialize = keras.saving.serialize_keras_object
+        build = self.build_network
+        registered = build and ">" in keras.saving.get_registered_name(build)
+        return {
+            "build_network": serialize(build) if registered else None,
+            "resolution": str(self.resolution),
+            "network": serialize(self.network),
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        deserialize = keras.saving.deserialize_keras_object
+        config = dict(config)
+        network = deserialize(config.pop("network"))
+        build = deserialize(config.pop("build_network"))
+        return cls(build or network, network=network, **config)

@@ -1,0 +1,193 @@
+"""What is trained when: phases in order, coarse to fine."""
+
+from dataclasses import dataclass
+
+import keras
+
+from keras_c2f.compression import Resolution
+
+OPTIMIZER_STATES = ("carry", "reset")
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Some epochs at one resolution.
+
+    Args:
+        resolution: `Resolution` or its text form.
+        epochs: int, at least 1.
+        learning_rate: float, a `LearningRateSchedule` whose step 0 is the
+            first step of this phase, or `None`: go on as before.
+        weight_decay: float, or `None`: as before.
+        batch_size: int, or `None`: as the data set was made. Needs a data
+            set that can change it, such as `AudioPipeline`'s.
+        optimizer: `"carry"` keeps moments and iteration count (those of
+            resized weights are resized alike), `"reset"` starts them afresh.
+            The paper resets learning rate and training settings at each
+            phase; carrying is our default.
+
+    Raises:
+        ValueError: if `epochs` or `batch_size` is below 1, or `optimizer` is
+            unknown.
+    """
+
+    resolution: Resolution
+    epochs: int
+    learning_rate: object = None
+    weight_decay: float | None = None
+    batch_size: int | None = None
+    optimizer: str = "carry"
+
+    def __post_init__(self):
+        resolution = Resolution.parse(self.resolution)
+        object.__setattr__(self, "resolution", resolution)
+        for name in ("epochs", "batch_size"):
+            value = getattr(self, name)
+            if value is None and name == "batch_size":
+                continue
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(
+                    f"`{name}` of a phase is a whole number of at least 1. "
+                    f"Received: {name}={value!r} for phase {resolution}."
+                )
+        if self.optimizer not in OPTIMIZER_STATES:
+            raise ValueError(
+                f"`optimizer` is one of {OPTIMIZER_STATES}. "
+                f"Received: optimizer={self.optimizer!r}."
+            )
+
+    @classmethod
+    def parse(cls, text):
+        """Reads `pool:4@8`, optionally with `lr=`, `wd=`, `batch=`, `reset`.
+
+        Example:
+            >>> phase = Phase.parse("pool:4@8 lr=1e-3 batch=64 reset")
+            >>> phase.epochs, phase.learning_rate, phase.optimizer
+            (8, 0.001, 'reset')
+        """
+        words = str(text).split()
+        resolution, at, epochs = (words or [""])[0].partition("@")
+        options = {}
+        names = {
+            "lr": ("learning_rate", float),
+            "wd": ("weight_decay", float),
+            "batch": ("batch_size", int),
+        }
+        try:
+            for word in words[1:]:
+                key, _, value = word.partition("=")
+                if word in OPTIMIZER_STATES:
+                    options["optimizer"] = word
+                else:
+                    name, convert = names[key]
+                    options[name] = convert(value)
+            epochs = int(epochs)
+        except (KeyError, ValueError):
+            at = ""
+        if not at:
+            raise ValueError(
+                "A phase reads `pool:4@8` (resolution @ epochs), optionally "
+                "followed by `lr=1e-3`, `wd=0.05`, `batch=64` or `reset`. "
+                f"Received: {str(text)!r}."
+            )
+        return cls(Resolution.parse(resolution), epochs, **options)
+
+    def __str__(self):
+        words = [f"{self.resolution}@{self.epochs}"]
+        if isinstance(self.learning_rate, float):
+            words.append(f"lr={self.learning_rate:g}")
+        if self.weight_decay is not None:
+            words.append(f"wd={self.weight_decay:g}")
+        if self.batch_size is not None:
+            words.append(f"batch={self.batch_size}")
+        if self.optimizer != "carry":
+            words.append(self.optimizer)
+        return " ".join(words)
+
+
+class PhaseSchedule:
+    """Phases in the order they are trained; epochs count through.
+
+    Args:
+        phases: list of `Phase`, a text such as
+            `"pool:4@8, pool:2@6, full@6"`, or a `PhaseSchedule`.
+
+    Raises:
+        ValueError: if there is no phase, or a text cannot be read.
+
+    Example:
+        >>> schedule = PhaseSchedule("pool:4@8, full@2")
+        >>> schedule.epochs, schedule.index_at(7), schedule.index_at(8)
+        (10, 0, 1)
+    """
+
+    def __init__(self, phases):
+        if isinstance(phases, PhaseSchedule):
+            phases = phases.phases
+        elif isinstance(phases, str):
+            phases = [Phase.parse(text) for text in phases.split(",")]
+        self.phases = tuple(phases)
+        if not self.phases:
+            raise ValueError(
+                "A schedule has at least one phase; this is empty."
+            )
+
+    @property
+    def epochs(self):
+        """int, epochs of all phases together: `fit(epochs=...)`."""
+        return sum(phase.epochs for phase in self.phases)
+
+    def first_epoch(self, index):
+        """The epoch, counted from 0, with which phase `index` begins."""
+        return sum(phase.epochs for phase in self.phases[:index])
+
+    def index_at(self, epoch):
+        """Index of the phase that trains `epoch` (counted from 0).
+
+        Epochs past the end belong to the last phase.
+        """
+        for index in range(len(self.phases)):
+            if epoch < self.first_epoch(index + 1):
+                return index
+        return len(self.phases) - 1
+
+    def __len__(self):
+        return len(self.phases)
+
+    def __getitem__(self, index):
+        return self.phases[index]
+
+    def __str__(self):
+        return ", ".join(map(str, self.phases))
+
+
+@keras.saving.register_keras_serializable("keras_c2f")
+class FromStep(keras.optimizers.schedules.LearningRateSchedule):
+    """A learning rate schedule that begins at a later step.
+
+    Lets a phase have a schedule of its own while the optimizer's iteration
+    count, which bias corrections need, goes on.
+
+    Args:
+        schedule: `LearningRateSchedule`.
+        first_step: int, the optimizer iteration that is its step 0.
+    """
+
+    def __init__(self, schedule, first_step):
+        self.schedule = schedule
+        self.first_step = first_step
+
+    def __call__(self, step):
+        return self.schedule(step - self.first_step)
+
+    def get_config(self):
+        serialize = keras.saving.serialize_keras_object
+        return {
+            "schedule": serialize(self.schedule),
+            "first_step": self.first_step,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        schedule = keras.saving.deserialize_keras_object(config["schedule"])
+        return cls(schedule, config["first_step"])

@@ -1,0 +1,201 @@
+import json
+import os
+
+import keras
+
+from keras_c2f.flops import network_cost
+from keras_c2f.phases import keras_private
+from keras_c2f.phases.fit_checks import check_fit
+from keras_c2f.phases.phased_model import PhasedModel
+from keras_c2f.phases.schedule import FromStep, Phase, PhaseSchedule
+
+# What these remember does not outlive a change of network.
+START_AFRESH = (
+    keras.callbacks.EarlyStopping,
+    keras.callbacks.ReduceLROnPlateau,
+)
+FIRST_STEP_FILE = "phase_first_step.json"
+
+
+class PhaseScheduler(keras.callbacks.Callback):
+    """Trains coarse to fine inside one `model.fit`.
+
+    When a phase begins, the model's network is built anew for the token grid
+    of that phase, all weights are transplanted, the optimizer is rebuilt
+    with its state carried or reset, and the data is told to compress
+    accordingly. The phase follows from the epoch alone, so that a resumed
+    run finds its place.
+
+    `phase` (from 1), `num_tokens` (where the network has that attribute) and
+    `gmacs` (multiply-accumulates of one clip, forward, in 10^9) are added to
+    the logs of each epoch, and with them to `History`, CSV and TensorBoard.
+
+    Args:
+        schedule: `PhaseSchedule`, list of `Phase`, or text such as
+            `"pool:4@8, pool:2@6, full@6"`.
+        data: what to tell the resolution: an object with a method
+            `set_phase(resolution, epoch, batch_size)` such as
+            `AudioPipeline`, or `None` if the data stays as it is and the
+            network compresses.
+        verbose: 0 is silent, 1 prints a line per phase.
+
+    Other callbacks, in any order: `EarlyStopping` and `ReduceLROnPlateau`
+    start afresh with each phase. `BackupAndRestore` finds the right phase.
+    Works with `ModelCheckpoint`, `CSVLogger`, `TensorBoard`,
+    `LearningRateScheduler`, mixed precision, gradient clipping and
+    accumulation, and moving averages of weights.
+
+    Raises:
+        ValueError: from `fit`, before any training, if the schedule does not
+            fill `epochs`, the model is not a `PhasedModel`, or the data
+            cannot follow the phases.
+
+    Example:
+        >>> PhaseScheduler("pool:4@8, full@2").schedule.epochs
+        10
+
+    Reference:
+        Feng et al., "From Coarse to Fine", ICASSP 2024. The paper resets the
+        learning rate in each phase; write `reset` in a phase to do so.
+    """
+
+    def __init__(self, schedule, data=None, verbose=1):
+        super().__init__()
+        self.schedule = PhaseSchedule(schedule)
+        self.data = data
+        self.verbose = verbose
+        self.reports = []  # one per phase begun: TransplantReport or None
+
+    def set_model(self, model):
+        if not isinstance(model, PhasedModel):
+            raise ValueError(
+                "PhaseScheduler exchanges the network inside a PhasedModel. "
+                "Wrap yours: model = PhasedModel(build_network). "
+                f"Received: {type(model).__name__}."
+            )
+        super().set_model(model)
+
+    def prepare_fit(self, model, arguments):
+        """Checks what `fit` was given and moves to the first phase.
+
+        Args:
+            model: the `PhasedModel`.
+            arguments: dict, arguments of `fit` by name; `epochs` is filled in.
+        """
+        self.set_model(model)
+        epochs = arguments.setdefault("epochs", self.schedule.epochs)
+        if epochs != self.schedule.epochs:
+            raise ValueError(
+                f"The schedule `{self.schedule}` has {self.schedule.epochs} "
+                f"epochs, but `fit` was asked for {epochs}. Change one of "
+                "them, or leave `epochs` out."
+            )
+        networks = [
+            model.network
+            if phase.resolution == model.resolution
+            else model.network_at(phase.resolution)
+            for phase in self.schedule
+        ]
+        check_fit(model, self.schedule, networks, self.data, arguments)
+        self.costs = [network_cost(network) for network in networks]
+        self._others = arguments["callbacks"][1:]
+        self._index = None
+        restored = self._restored_epoch()
+        if restored is None:
+            epoch = arguments.get("initial_epoch", 0)
+            index = self.schedule.index_at(epoch)
+            untrained = not keras_private.iteration_count(model.optimizer)
+            at_start = epoch == self.schedule.first_epoch(index)
+            self._begin(index, at_start or untrained)
+        else:  # weights will come, settings of earlier phases will not
+            epoch = restored
+            for index in range(self.schedule.index_at(epoch) + 1):
+                self._begin(index, True)
+            self._restore_first_step()
+        self._tell_data(epoch)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        index = self.schedule.index_at(epoch)
+        if index != self._index:
+            self._begin(index, True)
+        self._tell_data(epoch)
+
+    def on_epoch_end(self, epoch, logs=None):
+        cost = self.costs[self._index]
+        logs["phase"] = self._index + 1
+        if cost.num_tokens is not None:
+            logs["num_tokens"] = cost.num_tokens
+        logs["gmacs"] = cost.macs / 1e9
+
+    def on_train_end(self, logs=None):
+        if self.model.stop_training and self._index < len(self.schedule) - 1:
+            self._print(
+                f"Training was stopped in phase {self._index + 1} of "
+                f"{len(self.schedule)}: the model is still at resolution "
+                f"{self.model.resolution}."
+            )
+
+    def _begin(self, index, settings):
+        """Moves the model to phase `index`, its optimizer too if wanted."""
+        phase = self.schedule[index]
+        if not settings:  # in mid-phase: the optimizer has them already
+            phase = Phase(phase.resolution, phase.epochs)
+        report = self.model.switch(phase)
+        self.reports.append(report)
+        self._index = index
+        for callback in self._others:
+            if isinstance(callback, START_AFRESH):
+                callback.on_train_begin()
+        self._save_first_step()
+        cost = self.costs[index]
+        self._print(
+            f"Phase {index + 1}/{len(self.schedule)}: {phase}, {cost}"
+            + (f"; {report}" if report else "")
+        )
+
+    def _tell_data(self, epoch):
+        if self.data is not None:
+            phase = self.schedule[self.schedule.index_at(epoch)]
+            self.data.set_phase(phase.resolution, epoch, phase.batch_size)
+
+    def _print(self, text):
+        if self.verbose:
+            print(text, flush=True)
+
+    # BackupAndRestore saves weights and optimizer state, and no settings.
+
+    def _backup_dir(self):
+        for callback in self._others:
+            if isinstance(callback, keras.callbacks.BackupAndRestore):
+                return callback.backup_dir
+        return None
+
+    def _restored_epoch(self):
+        """The epoch whose weights BackupAndRestore is about to load."""
+        metadata = _read_json(self._backup_dir(), "training_metadata.json")
+        if metadata is None:
+            return None
+        # saved at the end of the epoch before, or within this one
+        return metadata["epoch"] - (metadata["batch"] == 0)
+
+    def _restore_first_step(self):
+        schedule = keras_private.learning_rate(self.model.optimizer)
+        saved = _read_json(self._backup_dir(), FIRST_STEP_FILE)
+        if isinstance(schedule, FromStep) and saved:
+            schedule.first_step = saved["first_step"]
+
+    def _save_first_step(self):
+        schedule = keras_private.learning_rate(self.model.optimizer)
+        folder = self._backup_dir()
+        if folder and isinstance(schedule, FromStep):
+            os.makedirs(folder, exist_ok=True)
+            with open(os.path.join(folder, FIRST_STEP_FILE), "w") as file:
+                json.dump({"first_step": schedule.first_step}, file)
+
+
+def _read_json(folder, name):
+    path = folder and os.path.join(folder, name)
+    if not path or not os.path.exists(path):
+        return None
+    with open(path) as file:
+        return json.load(file)

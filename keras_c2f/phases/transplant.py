@@ -1,0 +1,126 @@
+"""Weights of one network into another of a different resolution."""
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+
+import keras
+
+from keras_c2f.phases.keras_private import flatten_layers
+
+
+@dataclass(frozen=True)
+class TransplantReport:
+    """What `transplant` did, as lists of weight paths.
+
+    Attributes:
+        copied: same path and shape in both.
+        resized: `(path, old_shape, new_shape)`, resized by their layer.
+        fresh: in the target alone, or of another shape in a layer that
+            cannot resize; they keep their initial values.
+        dropped: in the source alone.
+    """
+
+    copied: tuple
+    resized: tuple
+    fresh: tuple
+    dropped: tuple
+
+    def __str__(self):
+        parts = [f"copied {len(self.copied)} weights"]
+        for path, old, new in self.resized:
+            parts.append(f"resized {path} {old} -> {new}")
+        for verb, paths in (
+            ("left fresh", self.fresh),
+            ("dropped", self.dropped),
+        ):
+            if paths:
+                parts.append(f"{verb} {', '.join(paths)}")
+        return "; ".join(parts)
+
+
+def transplant(source, target):
+    """Carries all weights that fit from one built network to another.
+
+    Weights are matched by `variable.path`, so layers must be named alike in
+    both. Where shapes differ, the layer that owns the weight resizes it, if
+    it has a method `resize_weight(value, new_shape, positive=False)`, as
+    `PositionGrid` and `PatchEmbedding` have. Frozen layers and weights stay
+    frozen. Runs in NumPy, outside any graph; `source` is not changed.
+
+    Args:
+        source, target: built `keras.Model`s.
+
+    Returns:
+        `TransplantReport`.
+
+    Raises:
+        ValueError: if two weights of one network share a path, or the
+            networks have no path in common.
+    """
+    old, new = weights_by_path(source), weights_by_path(target)
+    if not old.keys() & new.keys():
+        raise ValueError(
+            "No weight path is common to both networks, so nothing can be "
+            f"carried over (for example {next(iter(old), None)!r} against "
+            f"{next(iter(new), None)!r}). Give every layer a name."
+        )
+    copied, resized, fresh = [], [], []
+    for path, (variable, layer) in new.items():
+        if path not in old:
+            fresh.append(path)
+            continue
+        value = keras.ops.convert_to_numpy(old[path][0])
+        shapes = (tuple(value.shape), tuple(variable.shape))
+        if shapes[0] == shapes[1]:
+            variable.assign(value)
+            copied.append(path)
+        elif hasattr(layer, "resize_weight"):
+            variable.assign(layer.resize_weight(value, shapes[1]))
+            resized.append((path, *shapes))
+        else:
+            fresh.append(path)
+    _carry_trainable(source, target)
+    for path in old.keys() & new.keys():
+        if new[path][0].trainable != old[path][0].trainable:
+            new[path][0].trainable = old[path][0].trainable
+    dropped = tuple(path for path in old if path not in new)
+    return TransplantReport(
+        tuple(copied), tuple(resized), tuple(fresh), dropped
+    )
+
+
+def weights_by_path(network):
+    """`{path: (variable, layer that owns it)}` of a built network.
+
+    Raises:
+        ValueError: if two weights share a path.
+    """
+    owner = {
+        id(variable): layer  # the innermost comes last
+        for layer in flatten_layers(network)
+        for variable in layer.variables
+    }
+    weights, seen = {}, Counter()
+    for variable in network.variables:
+        path = variable.path
+        if "seed_generator" in path:  # numbered through the whole process
+            path = re.sub(r"seed_generator(_\d+)?", "seed_generator", path)
+            seen[path] += 1
+            path = f"{path}_{seen[path]}"
+        if path in weights:
+            raise ValueError(
+                f"Two weights share the path {path!r}, so weights cannot be "
+                "matched between phases. Give each layer a name of its own."
+            )
+        weights[path] = (variable, owner[id(variable)])
+    return weights
+
+
+def _carry_trainable(source, target):
+    frozen = {
+        layer.path for layer in flatten_layers(source) if not layer.trainable
+    }
+    for layer in flatten_layers(target):
+        if layer.path in frozen:
+            layer.trainable = False
