@@ -1,0 +1,229 @@
+"""Augmentations of AST, run inside `tf.data` with stateless seeds.
+
+Every random number follows from the pipeline's seed, the epoch and the clip,
+so it does not depend on the number of workers, and a resumed run repeats it.
+Times are full-resolution frames and shrink with the resolution.
+
+Reference: Gong, Chung, Glass, "AST: Audio Spectrogram Transformer", 2021,
+section 2.2 (mix-up, SpecAugment), and `src/dataloader.py` of its repository
+(noise, roll). We draw noise and roll from stateless seeds, and gain is not
+part of AST.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import keras
+
+from keras_c2f.data.lazy import tf
+
+MIXUP_BETA = 10.0  # lambda ~ Beta(10, 10): close to one half
+
+
+@dataclasses.dataclass(frozen=True)
+class Augment:
+    """What to do to training clips; everything is off by default.
+
+    In this order: on the waveform mix-up and gain; on the normalised log-mel
+    masks, noise and roll; on the batch `layers`.
+
+    Args:
+        mixup: float, share of clips that are mixed with another one, as
+            waveforms, `lambda ~ Beta(10, 10)`; targets are mixed alike. AST
+            on AudioSet: 0.5.
+        gain_db: float, loudness changes by up to this much either way, dB.
+            PaSST: 7. The front end keeps absolute loudness.
+        time_mask: int, up to so many frames (less one) become padding. AST on
+            AudioSet: 192.
+        freq_mask: int, the same for mel bins. AST on AudioSet: 48.
+        noise: float, uniform noise of up to this much on the normalised
+            log-mel, its scale drawn per clip. AST on Speech Commands: 0.1.
+        roll_frames: int, the frames are rolled by up to this many either
+            way. AST on Speech Commands: 10.
+        layers: Keras layers or callables for whole batches. Keras' (and
+            keras-cv's) image augmentations are given a dict of `images`
+            `(batch, time, mel, 1)` and `labels` `(batch, num_classes)`, any
+            other callable the images alone. Their seeds are their own. A
+            layer of your own written with `keras.ops` runs in `tf.data` on
+            the TensorFlow backend only: elsewhere put it into the model.
+
+    Raises:
+        ValueError: if a number is negative or `mixup` above 1.
+
+    Example:
+        >>> Augment(mixup=0.5, time_mask=192, freq_mask=48).on_spectrogram
+        True
+    """
+
+    mixup: float = 0.0
+    gain_db: float = 0.0
+    time_mask: int = 0
+    freq_mask: int = 0
+    noise: float = 0.0
+    roll_frames: int = 0
+    layers: Sequence[Callable] = ()
+
+    def __post_init__(self):
+        object.__setattr__(self, "layers", tuple(self.layers))
+        for field in dataclasses.fields(self)[:-1]:
+            value = getattr(self, field.name)
+            if value < 0 or (field.name == "mixup" and value > 1):
+                raise ValueError(
+                    f"`{field.name}` is at least 0 (0 is off), and a share "
+                    f"like `mixup` at most 1. Received: {field.name}={value}."
+                )
+
+    @property
+    def on_spectrogram(self):
+        """bool, whether anything needs the log-mel rather than the sound."""
+        return bool(
+            self.time_mask
+            or self.freq_mask
+            or self.noise
+            or self.roll_frames
+            or self.layers
+        )
+
+
+def augment_sound(waveform, target, load_other, augment, seeds):
+    """Mix-up and gain of one clip.
+
+    Args:
+        waveform, target, load_other: as in `mix_up`.
+        augment: `Augment`.
+        seeds: int32 `(2, 2)` tensor.
+
+    Returns:
+        waveform, target.
+    """
+    if augment.mixup:
+        waveform, target = mix_up(
+            waveform, target, load_other, augment.mixup, seeds[0]
+        )
+    if augment.gain_db:
+        waveform = gain(waveform, augment.gain_db, seeds[1])
+    return waveform, target
+
+
+def mix_up(waveform, target, load_other, share, seed):
+    """Mixes a clip with another: AST's mix-up on waveforms.
+
+    Args:
+        waveform: `(samples,)`.
+        target: `(num_classes,)`.
+        load_other: function returning another waveform and target. The
+            waveform is cut or zero-padded to the length of the first; an
+            empty one (unreadable) leaves the first as it is.
+        share: float, how often to mix.
+        seed: int32 `(2,)` tensor.
+
+    Returns:
+        waveform, target.
+    """
+    when, first, second = tf.unstack(tf.random.split(seed, 3))
+
+    def mixed():
+        other, other_target = load_other()
+        length = tf.shape(waveform)[0]
+        found = tf.shape(other)[0] > 0
+        other -= tf.math.divide_no_nan(
+            tf.reduce_sum(other), tf.cast(tf.shape(other)[0], tf.float32)
+        )
+        other = tf.pad(other, [[0, length]])[:length]
+        # Beta(a, a) from two gamma variates
+        a = tf.random.stateless_gamma([], first, MIXUP_BETA)
+        b = tf.random.stateless_gamma([], second, MIXUP_BETA)
+        ratio = tf.where(found, a / (a + b), 1.0)
+        blend = waveform - tf.reduce_mean(waveform)
+        blend = ratio * blend + (1 - ratio) * other
+        return blend, ratio * target + (1 - ratio) * other_target
+
+    mix = tf.random.stateless_uniform([], when) < share
+    return tf.cond(mix, mixed, lambda: (waveform, target))
+
+
+def gain(waveform, gain_db, seed):
+    """`(samples,)`, louder or softer by up to `gain_db`."""
+    decibels = tf.random.stateless_uniform([], seed, -gain_db, gain_db)
+    return waveform * tf.pow(10.0, decibels / 20)
+
+
+def mask(mels, axis, width, fill, seed):
+    """Sets up to `width` neighbouring frames or bins to `fill`.
+
+    Width and start are drawn as in torchaudio's `TimeMasking` (AST's):
+    `width * U(0, 1)`, then `(size - width) * U(0, 1)`, both rounded down.
+
+    Args:
+        mels: `(frames, mel_bins)`.
+        axis: 0 for frames, 1 for mel bins.
+        width: float or scalar tensor, in units of that axis.
+        fill: float.
+        seed: int32 `(2,)` tensor.
+    """
+    draws = tf.random.stateless_uniform([2], seed)
+    size = tf.shape(mels)[axis]
+    width = tf.minimum(tf.cast(draws[0] * width, tf.int32), size)
+    start = tf.cast(draws[1] * tf.cast(size - width, tf.float32), tf.int32)
+    place = tf.range(size)
+    hidden = (place >= start) & (place < start + width)
+    return tf.where(tf.expand_dims(hidden, 1 - axis), fill, mels)
+
+
+def augment_log_mel(mels, augment, fill, factor, seed):
+    """Masks, noise and roll of one clip.
+
+    Args:
+        mels: normalised, `(frames, mel_bins)`.
+        augment: `Augment`.
+        fill: float, the value of padding.
+        factor: int32 scalar tensor, full-resolution frames per frame.
+        seed: int32 `(2,)` tensor.
+    """
+    seeds = tf.unstack(tf.random.split(seed, 5))
+    factor = tf.cast(factor, tf.float32)
+    if augment.freq_mask:
+        mels = mask(mels, 1, float(augment.freq_mask), fill, seeds[0])
+    if augment.time_mask:
+        mels = mask(mels, 0, augment.time_mask / factor, fill, seeds[1])
+    if augment.noise:
+        scale = augment.noise * tf.random.stateless_uniform([], seeds[2])
+        noise = tf.random.stateless_uniform(tf.shape(mels), seeds[3])
+        mels += scale * noise
+    if augment.roll_frames:
+        frames = augment.roll_frames / factor
+        frames = tf.random.stateless_uniform([], seeds[4], -1, 1) * frames
+        mels = tf.roll(mels, tf.cast(tf.round(frames), tf.int32), axis=0)
+    return mels
+
+
+def augment_batch(mels, targets, layers):
+    """Applies `Augment.layers` to `(batch, frames, mel_bins)` and targets."""
+    images = mels[..., None]
+    for layer in layers:
+        try:
+            if takes_labels(layer):
+                batch = layer(
+                    {"images": images, "labels": targets}, training=True
+                )
+                images, targets = batch["images"], batch["labels"]
+            elif isinstance(layer, keras.layers.Layer):
+                images = layer(images, training=True)
+            else:
+                images = layer(images)
+            images = tf.ensure_shape(images, [None, None, mels.shape[-1], 1])
+        except Exception as error:
+            name = getattr(layer, "name", layer)
+            raise ValueError(
+                f"`{name}` does not run inside tf.data on the "
+                f"{keras.backend.backend()} backend ({error}). A layer "
+                "written with keras.ops does on the TensorFlow backend; "
+                "elsewhere make it the first layer of the model."
+            ) from error
+    return images[..., 0], targets
+
+
+def takes_labels(layer):
+    """Whether a layer augments images and labels together, as a dict."""
+    names = ("transform_labels", "augment_label")  # Keras, keras-cv
+    return any(hasattr(layer, name) for name in names)

@@ -1,0 +1,57 @@
+"""Decoded sound kept in memory between epochs."""
+
+import os
+import threading
+
+from keras_c2f.data.decode import SoundError, load_sound
+
+
+class SoundCache:
+    """Loads sounds; keeps the decoded files, up to a size, and the bad ones.
+
+    Nothing is dropped from it: an epoch visits all files once, so what was
+    used longest ago is needed as soon as any other.
+
+    Args:
+        sample_rate: int, Hz.
+        decoder: str, see `load_sound`.
+        cache_mb: float, room for decoded files.
+
+    Attributes:
+        bad: dict from the names of unusable sounds to the reason.
+    """
+
+    def __init__(self, sample_rate, decoder, cache_mb):
+        self.bad = {}
+        self._options = (sample_rate, decoder)
+        self._free = cache_mb * 2**20
+        self._lock = threading.Lock()  # called from tf.data's threads
+        self._samples = {}
+
+    def load(self, sound, index):
+        """float32 `(samples,)` of a path or array.
+
+        Raises:
+            SoundError: naming the path, or the array by its `index`.
+        """
+        if not isinstance(sound, (str, os.PathLike)):
+            return self._load(sound, f"array number {index}")
+        path = os.fspath(sound)
+        if path in self.bad:
+            raise SoundError(path, self.bad[path])
+        if path in self._samples:
+            return self._samples[path]
+        samples = self._load(path, path)
+        with self._lock:
+            if samples.nbytes <= self._free and path not in self._samples:
+                self._samples[path] = samples
+                self._free -= samples.nbytes
+        return samples
+
+    def _load(self, sound, name):
+        try:
+            return load_sound(sound, *self._options)
+        except SoundError as error:
+            with self._lock:
+                self.bad[name] = error.reason
+            raise SoundError(name, error.reason) from error

@@ -1,0 +1,59 @@
+"""The maths of `Frontend` once more, as TensorFlow ops for `tf.data`."""
+
+from keras_c2f.data.lazy import tf
+from keras_c2f.frontend import LOG_FLOOR
+
+
+def log_mel(waveform, frontend, num_frames, shift=1, normalize=True):
+    """What `frontend.LogMel` computes, for one clip inside `tf.data`.
+
+    Args:
+        waveform: float32 `(samples,)` tensor of any length, at least 1.
+        frontend: `Frontend`.
+        num_frames: int, frames at full resolution.
+        shift: int or int32 scalar tensor, factor on the frame shift; frames
+            in between are not computed.
+        normalize: bool.
+
+    Returns:
+        float32 `(num_frames // shift, num_mel_bins)`.
+    """
+    kept = num_frames // shift
+    waveform = waveform - tf.reduce_mean(waveform)
+    waveform = waveform[: frontend.num_samples(num_frames)]
+    # A constant step: with a tensor `tf.signal.frame` searches for a divisor.
+    frames = tf.signal.frame(
+        waveform, frontend.frame_length, frontend.frame_shift
+    )[::shift][:kept]
+    frames -= tf.reduce_mean(frames, axis=1, keepdims=True)
+    before = tf.concat([frames[:, :1], frames[:, :-1]], axis=1)
+    frames -= frontend.preemphasis * before
+    frames *= tf.constant(frontend.window(), tf.float32)
+    spectrum = tf.signal.rfft(frames, [frontend.fft_length])
+    power = tf.square(tf.math.real(spectrum))
+    power += tf.square(tf.math.imag(spectrum))
+    energy = tf.matmul(power, tf.constant(frontend.mel_matrix(), tf.float32))
+    mels = tf.math.log(tf.maximum(energy, LOG_FLOOR))
+    mels = tf.pad(mels, [[0, kept - tf.shape(mels)[0]], [0, 0]])
+    mels = tf.ensure_shape(mels, [None, frontend.num_mel_bins])
+    return frontend.normalize(mels) if normalize else mels
+
+
+def pool(mels, size, use_max):
+    """Pools `size` frames into one, by maximum or mean; drops the rest.
+
+    Args:
+        mels: `(frames, mel_bins)`.
+        size: int32 scalar tensor.
+        use_max: bool scalar tensor.
+
+    Returns:
+        `(frames // size, mel_bins)`.
+    """
+    kept = tf.shape(mels)[0] // size
+    windows = tf.reshape(mels[: kept * size], [kept, size, mels.shape[1]])
+    return tf.cond(
+        use_max,
+        lambda: tf.reduce_max(windows, axis=1),
+        lambda: tf.reduce_mean(windows, axis=1),
+    )

@@ -1,0 +1,298 @@
+"""`AudioPipeline`: clips to batches whose resolution can change each epoch."""
+
+import numpy as np
+
+from keras_c2f.compression import Resolution
+from keras_c2f.data import augment as augmentation
+from keras_c2f.data import features
+from keras_c2f.data.augment import Augment
+from keras_c2f.data.cache import SoundCache
+from keras_c2f.data.decode import DECODERS, SoundError
+from keras_c2f.data.lazy import tf
+
+OUTPUTS = ("compressed", "log_mel", "waveform")
+ON_ERROR = ("raise", "skip")
+
+
+class AudioPipeline:
+    """Makes `tf.data` sets of `(features, targets)` from `Clips`.
+
+    Runs on the CPU with any Keras backend. Sets made by `dataset` follow
+    `set_phase`, also in the middle of a `fit`: an iterator looks at the phase
+    when it is asked for its first batch, and each epoch has its own iterator
+    as long as the set is not repeated and `fit` gets no `steps_per_epoch`.
+
+    Args:
+        frontend: `Frontend`.
+        num_frames: int T, frames at full resolution.
+        batch_size: int. The last batch of an epoch may be smaller.
+        outputs: `"compressed"`, log-mel at the resolution of the moment;
+            `"log_mel"`, always at full resolution; or `"waveform"`. The last
+            two are for models that compress inside.
+        resolution: `Resolution` or text, until `set_phase` is called.
+        augment: `Augment`, for training sets only.
+        on_error: `"raise"` ends with a sentence naming the bad file;
+            `"skip"` leaves it out and notes it in `skipped`.
+        decoder: `"soundfile"` or `"tensorflow-io"`, see `load_sound`.
+        cache_mb: float, decoded sound kept in memory.
+        seed: int, of order, crops and augmentations.
+        clip_seconds: float, clips are cut to this: anywhere in training, at
+            the start otherwise. Default: what T frames need.
+
+    Attributes:
+        skipped: list of `(path, reason)`, each bad file once.
+
+    Raises:
+        ValueError: if an argument is not among the above, or `augment`
+            changes spectrograms but `outputs` are waveforms.
+
+    Example:
+        >>> from keras_c2f.data import Clips
+        >>> from keras_c2f.frontend import Frontend
+        >>> clips = Clips(np.ones((5, 16000), "float32"), [0, 1, 0, 1, 1], "ab")
+        >>> pipeline = AudioPipeline(Frontend(), num_frames=96, batch_size=4)
+        >>> dataset = pipeline.dataset(clips)
+        >>> [tuple(x.shape) for x, y in dataset]
+        [(4, 96, 128), (1, 96, 128)]
+        >>> pipeline.set_phase("shift:2+pool:2", epoch=0)
+        >>> [tuple(x.shape) for x, y in dataset]
+        [(4, 24, 128), (1, 24, 128)]
+    """
+
+    def __init__(
+        self,
+        frontend,
+        num_frames,
+        batch_size,
+        *,
+        outputs="compressed",
+        resolution="full",
+        augment=None,
+        on_error="raise",
+        decoder="soundfile",
+        cache_mb=512,
+        seed=0,
+        clip_seconds=None,
+    ):
+        for name, value, choices in (
+            ("outputs", outputs, OUTPUTS),
+            ("on_error", on_error, ON_ERROR),
+            ("decoder", decoder, tuple(DECODERS)),
+        ):
+            if value not in choices:
+                raise ValueError(
+                    f"`{name}` is one of {choices}. Received: {name}={value!r}."
+                )
+        self.frontend = frontend
+        self.num_frames = num_frames
+        self.batch_size = batch_size
+        self.outputs = outputs
+        self.augment = augment or Augment()
+        self.on_error = on_error
+        self.seed = seed
+        if outputs == "waveform" and self.augment.on_spectrogram:
+            raise ValueError(
+                "Masks, noise, roll and layers of `augment` change "
+                "spectrograms, and outputs='waveform' has none. Keep `mixup` "
+                "and `gain_db`, and put the rest into the model."
+            )
+        if clip_seconds is None:
+            self._clip_samples = frontend.num_samples(num_frames)
+        else:
+            self._clip_samples = int(clip_seconds * frontend.sample_rate)
+        self._sounds = SoundCache(frontend.sample_rate, decoder, cache_mb)
+        with tf.device("CPU"):
+            self._shift = tf.Variable(1, dtype=tf.int32)
+            self._pool = tf.Variable(1, dtype=tf.int32)
+            self._pool_max = tf.Variable(False)
+            self._epoch = tf.Variable(0, dtype=tf.int32)
+            self._batch_size = tf.Variable(batch_size, dtype=tf.int64)
+        self.set_phase(resolution, epoch=0)
+
+    @property
+    def skipped(self):
+        """list of `(path, reason)` of sounds that could not be used."""
+        return list(self._sounds.bad.items())
+
+    def set_phase(self, resolution, epoch, batch_size=None):
+        """Sets what the next iterator of every set of this pipeline makes.
+
+        `PhaseScheduler` calls this when an epoch begins. Without it training
+        sets count the epochs they give out, so each has another order.
+
+        Args:
+            resolution: `Resolution` or text. Its patch factor is the model's.
+            epoch: int; order, crops and augmentations follow from it.
+            batch_size: int, or `None` for the constructor's. Keras counts the
+                steps of an epoch once per `fit`, and leaves out data if they
+                grow: so a set made before a change refuses to go on. Make
+                a new one with `dataset`, and call `fit` again.
+
+        Raises:
+            ValueError: if the resolution leaves no frame.
+        """
+        resolution = Resolution.parse(resolution)
+        resolution.num_frames(self.num_frames)
+        self._shift.assign(resolution.shift)
+        self._pool.assign(resolution.pool)
+        self._pool_max.assign(resolution.pool_type == "max")
+        self._epoch.assign(epoch)
+        self._batch_size.assign(batch_size or self.batch_size)
+
+    def dataset(self, clips, training=False):
+        """`tf.data.Dataset` of one epoch of `(features, targets)`.
+
+        Args:
+            clips: `Clips`.
+            training: bool, shuffles, crops anywhere and augments.
+
+        Returns:
+            Features float32, by `outputs`: `(batch, frames, mel_bins)`
+            normalised, or `(batch, samples)`, cut or zero-padded to
+            `clip_seconds`. Targets float32 `(batch, num_classes)`. The time
+            axis is unknown beforehand. The number of batches is known, unless
+            bad files are skipped: Keras then warns once, when the first epoch
+            ends, that the input ran out of data.
+        """
+        batch_size = int(self._batch_size)
+        targets = clips.targets()
+
+        def load(index, where):
+            try:
+                samples = self._sounds.load(clips.sounds[index], index)
+            except SoundError as error:
+                return np.zeros(0, "float32"), targets[index], str(error)
+            start = int(where * (len(samples) - self._clip_samples + 1))
+            start = max(start, 0)
+            samples = samples[start : start + self._clip_samples]
+            return samples, targets[index], ""
+
+        def load_in_graph(index, seed):
+            where = tf.random.stateless_uniform([], seed) if training else 0.0
+            samples, target, problem = tf.numpy_function(
+                load,
+                [index, where],
+                [tf.float32, tf.float32, tf.string],
+            )
+            samples.set_shape([None])
+            target.set_shape([clips.num_classes])
+            if self.on_error == "raise":
+                with tf.control_dependencies(
+                    [tf.debugging.Assert(problem == "", [problem])]
+                ):
+                    samples = tf.identity(samples)
+            return samples, target
+
+        def one_epoch(_):
+            self._refuse_other_batch_size(batch_size)
+            epoch = self._epoch.read_value()
+            key = tf.stack([self.seed, epoch])
+            order = tf.range(len(clips))
+            if training:
+                order = tf.random.experimental.stateless_shuffle(order, key)
+
+            def one_clip(index):
+                seeds = tf.random.split(tf.random.fold_in(key, index), 6)
+                samples, target = load_in_graph(index, seeds[0])
+                if not training:
+                    return self._features(samples), target
+                other = tf.random.stateless_uniform(
+                    [], seeds[1], 0, len(clips), tf.int32
+                )
+                samples, target = augmentation.augment_sound(
+                    samples,
+                    target,
+                    lambda: load_in_graph(other, seeds[2]),
+                    self.augment,
+                    seeds[3:5],
+                )
+                return self._augment_features(samples, seeds[5]), target
+
+            return self._batches(order, one_clip, batch_size, training)
+
+        dataset = tf.data.Dataset.range(1).flat_map(one_epoch)
+        if training:
+            dataset = self._count_epochs(dataset, len(clips) > batch_size)
+        if self.on_error == "raise":
+            steps = -(-len(clips) // batch_size)
+            cardinality = tf.data.experimental.assert_cardinality(steps)
+            dataset = dataset.apply(cardinality)
+        return dataset
+
+    def _batches(self, order, one_clip, batch_size, training):
+        """Clips in `order`, mapped and batched, some batches ahead."""
+
+        def usable(features, _):
+            return tf.shape(features)[0] > 0
+
+        dataset = tf.data.Dataset.from_tensor_slices(order)
+        dataset = dataset.map(one_clip, tf.data.AUTOTUNE, deterministic=True)
+        if self.on_error == "skip":
+            dataset = dataset.filter(usable)
+        dataset = dataset.batch(batch_size)
+        if training and self.augment.layers:
+            layers = self.augment.layers  # one batch at a time: they have state
+            dataset = dataset.map(
+                lambda *batch: augmentation.augment_batch(*batch, layers)
+            )
+        return dataset.prefetch(tf.data.AUTOTUNE)
+
+    def _count_epochs(self, dataset, several_batches):
+        """Moves to the next epoch when the second batch is given out.
+
+        Not the first: Keras takes one batch before `fit` to build a model.
+        """
+
+        def count(step, batch):
+            if_second = tf.cast(step == int(several_batches), tf.int32)
+            with tf.control_dependencies([self._epoch.assign_add(if_second)]):
+                return tuple(tf.identity(part) for part in batch)
+
+        return dataset.enumerate().map(count)
+
+    def _refuse_other_batch_size(self, batch_size):
+        tf.debugging.assert_equal(
+            self._batch_size.read_value(),
+            tf.constant(batch_size, tf.int64),
+            "The batch size changed after this data set was made, and Keras "
+            "would go on counting the old steps. Make a new one with "
+            "pipeline.dataset(...) and call fit again, once per batch size.",
+        )
+
+    def _features(self, samples):
+        """`(samples,)` -> `(frames, mel_bins)` or `(samples,)`.
+
+        Nothing, `(0, ...)`, of an unreadable sound.
+        """
+        length = tf.shape(samples)[0]
+        if self.outputs == "waveform":
+            size = self._clip_samples
+            padded = tf.pad(samples, [[0, size - length]])
+            return padded[: tf.where(length > 0, size, 0)]
+        shift = self._shift.read_value() if self._compresses else 1
+        mels = features.log_mel(samples, self.frontend, self.num_frames, shift)
+        if self._compresses:
+            mels = features.pool(
+                mels, self._pool.read_value(), self._pool_max.read_value()
+            )
+        frames = tf.shape(mels)[0]
+        mels = mels[: tf.where(length > 0, frames, 0)]
+        mels.set_shape([None, self.frontend.num_mel_bins])
+        return mels
+
+    def _augment_features(self, samples, seed):
+        mels = self._features(samples)
+        if not self.augment.on_spectrogram:
+            return mels
+        factor = 1
+        if self._compresses:
+            factor = self._shift.read_value() * self._pool.read_value()
+        fill = self.frontend.pad_value
+        mels = augmentation.augment_log_mel(
+            mels, self.augment, fill, factor, seed
+        )
+        return tf.ensure_shape(mels, [None, self.frontend.num_mel_bins])
+
+    @property
+    def _compresses(self):
+        return self.outputs == "compressed"

@@ -1,0 +1,324 @@
+import warnings
+
+import keras
+import numpy as np
+import pytest
+
+from keras_c2f.compression import Resolution
+from keras_c2f.data import AudioPipeline, Augment, Clips
+from keras_c2f.frontend import Frontend, LogMel
+
+tf = pytest.importorskip("tensorflow")
+SMALL = Frontend(sample_rate=4000, num_mel_bins=16)
+T = 40
+
+
+def make_clips(n=10, seconds=0.3):
+    """Clips of different lengths; the label is the index modulo 3."""
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(int(2000 * seconds), int(6000 * seconds), n)
+    sounds = [rng.normal(0, 0.1, size).astype("float32") for size in lengths]
+    return Clips(sounds, np.arange(n) % 3, "abc")
+
+
+def make_pipeline(batch_size=4, **options):
+    return AudioPipeline(SMALL, T, batch_size, **options)
+
+
+def collect(dataset):
+    batches = [(x.numpy(), y.numpy()) for x, y in dataset]
+    return tuple(np.concatenate(part) for part in zip(*batches, strict=True))
+
+
+def full_resolution(clips):
+    layer = LogMel(SMALL, T)
+    return np.concatenate(
+        [
+            keras.ops.convert_to_numpy(layer(sound[None]))
+            for sound in clips.sounds
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["full", "shift:3", "pool:3", "pool:2:max", "patch:2", "shift:2+pool:3"],
+)
+def test_equals_compressing_the_full_resolution(text):
+    clips = make_clips()
+    resolution = Resolution.parse(text)
+    features, targets = collect(make_pipeline(resolution=text).dataset(clips))
+    expected = resolution.compress(full_resolution(clips), np)
+    np.testing.assert_allclose(features, expected, atol=2e-3)
+    assert features.dtype == targets.dtype == "float32"
+    np.testing.assert_array_equal(targets, clips.targets())
+
+
+def test_log_mel_stays_at_full_resolution():
+    clips = make_clips()
+    pipeline = make_pipeline(outputs="log_mel", resolution="pool:4")
+    features, _ = collect(pipeline.dataset(clips))
+    np.testing.assert_allclose(features, full_resolution(clips), atol=2e-3)
+
+
+def test_waveforms_are_cut_and_padded():
+    clips = make_clips()
+    pipeline = make_pipeline(outputs="waveform", clip_seconds=0.2)
+    features, _ = collect(pipeline.dataset(clips))
+    assert features.shape == (10, 800)
+    for row, sound in zip(features, clips.sounds, strict=True):
+        size = min(800, len(sound))
+        np.testing.assert_array_equal(row[:size], sound[:size])
+        assert not row[size:].any()
+
+
+def test_multi_hot_targets():
+    labels = np.eye(5, dtype="float32")[:, :4]
+    clips = Clips(np.ones((5, 500)), labels, "abcd")
+    _, targets = collect(make_pipeline().dataset(clips))
+    np.testing.assert_array_equal(targets, labels)
+
+
+def test_time_axis_is_unknown_and_steps_are_known():
+    clips = make_clips()
+    dataset = make_pipeline().dataset(clips, training=True)
+    assert dataset.element_spec[0].shape.as_list() == [None, None, 16]
+    assert dataset.element_spec[1].shape.as_list() == [None, 3]
+    assert int(dataset.cardinality()) == 3
+    assert [len(x) for x, _ in dataset] == [4, 4, 2]
+    waveforms = make_pipeline(outputs="waveform").dataset(clips)
+    assert waveforms.element_spec[0].shape.as_list() == [None, None]
+
+
+def test_each_epoch_has_every_clip_in_another_order():
+    clips = make_clips()
+    pipeline = make_pipeline()
+    dataset = pipeline.dataset(clips, training=True)
+    reference = full_resolution(clips)
+    orders = []
+    for _ in range(3):
+        features, targets = collect(dataset)
+        distance = np.abs(features[:, None] - reference[None]).mean((2, 3))
+        order = distance.argmin(1).tolist()
+        assert sorted(order) == list(range(10))
+        np.testing.assert_array_equal(targets, clips.targets()[order])
+        orders.append(order)
+    assert orders[0] != orders[1] != orders[2] != orders[0]
+
+
+def test_order_follows_from_seed_and_epoch():
+    clips = make_clips(seconds=1)
+    augment = Augment(mixup=0.5, gain_db=6, noise=0.1, time_mask=9)
+
+    def epoch(number, seed=0):
+        pipeline = make_pipeline(seed=seed, augment=augment)
+        pipeline.set_phase("shift:2", number)
+        return collect(pipeline.dataset(clips, training=True))[0]
+
+    np.testing.assert_array_equal(epoch(3), epoch(3))
+    assert not np.array_equal(epoch(3), epoch(4))
+    assert not np.array_equal(epoch(3), epoch(3, seed=1))
+    pipeline = make_pipeline(augment=augment)
+    pipeline.set_phase("shift:2", 3)
+    dataset = pipeline.dataset(clips, training=True)
+    next(iter(dataset))  # what Keras does to build a model counts for nothing
+    np.testing.assert_array_equal(collect(dataset)[0], epoch(3))
+    np.testing.assert_array_equal(collect(dataset)[0], epoch(4))
+    collect(pipeline.dataset(clips))  # nor does validation
+    np.testing.assert_array_equal(collect(dataset)[0], epoch(5))
+
+
+def test_crops_are_random_in_training_only():
+    ramp = np.linspace(0, 1, 8000, dtype="float32")
+    clips = Clips([ramp] * 6, [0, 1] * 3, "ab")
+    pipeline = make_pipeline(outputs="waveform", clip_seconds=0.5)
+    features, _ = collect(pipeline.dataset(clips))
+    np.testing.assert_array_equal(features, [ramp[:2000]] * 6)
+    features, _ = collect(pipeline.dataset(clips, training=True))
+    starts = features[:, 0]
+    assert len(set(starts)) == 6
+    np.testing.assert_allclose(features[:, -1] - starts, ramp[1999], atol=1e-6)
+
+
+class Recorder(keras.layers.Layer):
+    """Counts batches by their number of frames, inside the real `fit`."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.size = size
+
+    def build(self, input_shape):
+        self.seen = self.add_weight(
+            shape=(self.size + 1,), initializer="zeros", trainable=False
+        )
+
+    def call(self, inputs, training=False):
+        if training:
+            frames = keras.ops.shape(inputs)[1]
+            hit = keras.ops.equal(keras.ops.arange(self.size + 1), frames)
+            self.seen.assign_add(keras.ops.cast(hit, "float32"))
+        return inputs
+
+
+class Switch(keras.callbacks.Callback):
+    """Sets the phase of each epoch, and reads what the epoch saw."""
+
+    def __init__(self, pipeline, recorder, phases):
+        super().__init__()
+        self.pipeline, self.recorder = pipeline, recorder
+        self.phases, self.counts = phases, []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.pipeline.set_phase(self.phases[epoch], epoch)
+        self.recorder.seen.assign(np.zeros(T + 1))
+
+    def on_epoch_end(self, epoch, logs=None):
+        if keras.backend.backend() == "jax":
+            self.model.jax_state_sync()
+        seen = keras.ops.convert_to_numpy(self.recorder.seen)
+        self.counts.append({i: int(n) for i, n in enumerate(seen) if n})
+
+
+def small_model():
+    inputs = keras.Input((None, 16))
+    recorder = Recorder(T)
+    pooled = keras.layers.GlobalAveragePooling1D()(recorder(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(3)(pooled))
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    model.compile("sgd", loss)
+    return model, recorder
+
+
+def test_no_stale_batch_in_one_fit():
+    clips = make_clips(22)
+    pipeline = make_pipeline(resolution="pool:4")
+    model, recorder = small_model()
+    phases = ["pool:4", "shift:2", "shift:2+pool:2:max", "full"]
+    switch = Switch(pipeline, recorder, phases)
+    history = model.fit(
+        pipeline.dataset(clips, training=True),
+        validation_data=pipeline.dataset(clips),
+        epochs=4,
+        callbacks=[switch],
+        verbose=0,
+        shuffle=False,  # the set does
+    )
+    assert switch.counts == [{10: 6}, {20: 6}, {10: 6}, {40: 6}]
+    by_hand = model.evaluate(full_resolution(clips), clips.targets(), verbose=0)
+    np.testing.assert_allclose(
+        history.history["val_loss"][-1], by_hand, rtol=1e-4
+    )
+
+
+def test_changed_batch_size_needs_a_new_set():
+    clips = make_clips()
+    pipeline = make_pipeline(batch_size=4)
+    dataset = pipeline.dataset(clips)
+    pipeline.set_phase("full", 0, batch_size=2)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Make a new one"):
+        next(iter(dataset))
+    new = pipeline.dataset(clips)
+    assert int(new.cardinality()) == len(list(new)) == 5
+    pipeline.set_phase("full", 1)  # back to the constructor's
+    assert len(list(dataset)) == 3
+
+
+def write_sounds(folder, n=6, bad=(2, 5)):
+    soundfile = pytest.importorskip("soundfile")
+    pytest.importorskip("soxr")
+    paths = [folder / f"{i}.wav" for i in range(n)]
+    for i, path in enumerate(paths):
+        soundfile.write(path, np.full(1000, (i + 1) / 10), 4000, "FLOAT")
+        if i in bad:
+            path.write_bytes(b"no sound")
+    return Clips(paths, np.arange(n) % 2, "ab")
+
+
+def test_bad_file_is_named(tmp_path):
+    clips = write_sounds(tmp_path)
+    dataset = make_pipeline().dataset(clips)
+    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+        collect(dataset)
+    assert f"{clips.sounds[2]}: cannot be decoded" in str(caught.value)
+    assert "Traceback" not in str(caught.value)
+
+
+@pytest.mark.parametrize("outputs", ["compressed", "waveform"])
+def test_bad_files_are_skipped_and_noted_once(tmp_path, outputs):
+    clips = write_sounds(tmp_path)
+    pipeline = make_pipeline(
+        on_error="skip", outputs=outputs, augment=Augment(mixup=0.5, gain_db=1)
+    )
+    for dataset in (
+        pipeline.dataset(clips),
+        pipeline.dataset(clips, training=True),
+    ):
+        for _ in range(2):
+            features, targets = collect(dataset)
+            assert len(features) == len(targets) == 4
+            assert np.isfinite(features).all()
+    assert [path for path, _ in sorted(pipeline.skipped)] == [
+        str(clips.sounds[2]),
+        str(clips.sounds[5]),
+    ]
+    assert "cannot be decoded" in pipeline.skipped[0][1]
+
+
+def test_fit_with_skipped_files(tmp_path):
+    pipeline = make_pipeline(batch_size=2, on_error="skip")
+    clips = write_sounds(tmp_path)
+    clips = Clips(clips.sounds, clips.labels, "abc")
+    model, recorder = small_model()
+    switch = Switch(pipeline, recorder, ["pool:2"] * 3)
+    with warnings.catch_warnings():  # Keras says so of every unknown length
+        warnings.filterwarnings("ignore", "Your input ran out of data")
+        model.fit(
+            pipeline.dataset(clips, True),
+            epochs=3,
+            callbacks=[switch],
+            verbose=0,
+            shuffle=False,  # the set does
+        )
+    assert switch.counts == [{20: 2}] * 3
+
+
+def test_bad_arrays_are_named_by_number():
+    sounds = [np.ones(500), np.full(500, np.nan), np.zeros(0)]
+    pipeline = make_pipeline(on_error="skip")
+    features, _ = collect(pipeline.dataset(Clips(sounds, [0, 1, 0], "ab")))
+    assert len(features) == 1
+    names = [name for name, _ in sorted(pipeline.skipped)]
+    assert names == ["array number 1", "array number 2"]
+
+
+def test_cache_spares_decoding_up_to_its_size(tmp_path):
+    clips = write_sounds(tmp_path, bad=())
+    large = make_pipeline(cache_mb=1)
+    small = make_pipeline(cache_mb=2.5 * 4000 / 2**20)  # 2 of 6 clips
+    expected, _ = collect(large.dataset(clips))
+    collect(small.dataset(clips))
+    for path in clips.sounds:
+        path.unlink()
+    np.testing.assert_array_equal(collect(large.dataset(clips))[0], expected)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="not a file"):
+        collect(small.dataset(clips))
+    small.on_error = "skip"
+    assert len(collect(small.dataset(clips))[0]) == 2
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"outputs": "mfcc"}, "`outputs` is one of"),
+        ({"on_error": "ignore"}, "`on_error` is one of"),
+        ({"decoder": "sox"}, "`decoder` is one of"),
+        ({"resolution": "pool:50"}, "leaves no frame"),
+        (
+            {"outputs": "waveform", "augment": Augment(noise=1)},
+            "change spectrograms",
+        ),
+    ],
+)
+def test_wrong_arguments_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        make_pipeline(**options)
