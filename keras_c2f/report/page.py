@@ -1,0 +1,373 @@
+"""One page about one experiment: what training coarse to fine saved.
+
+The page is a single HTML file that opens without a network. What is computed
+is in `runs.py`, what is drawn in `plots.py`; here are the words.
+"""
+
+import json
+from html import escape
+from pathlib import Path
+
+import numpy as np
+
+from keras_c2f.report import plots
+from keras_c2f.report.runs import (
+    find_baseline,
+    read_runs,
+    share,
+    shared_example,
+)
+from keras_c2f.report.style import PAGE
+from keras_c2f.report.words import (
+    DASH,
+    SPACE,
+    caution,
+    format_count,
+    format_duration,
+    format_percent,
+    format_score,
+    format_seconds,
+    format_si,
+    headline,
+    main_metric,
+    words,
+)
+
+
+def write_report(folder):
+    """Writes `report.html` about the runs below a folder.
+
+    Works while runs are still training: what is missing is left out.
+
+    Args:
+        folder: path that holds one folder per run, each with `config.json`
+            and, as far as training has come, `history.csv`,
+            `evaluation.json` and `example.npz`. A run named `baseline` is
+            what the others are compared with.
+
+    Returns:
+        `pathlib.Path` of `report.html` inside `folder`.
+
+    Raises:
+        FileNotFoundError: if there is no run.
+        ImportError: if matplotlib is missing.
+    """
+    folder = Path(folder)
+    runs = read_runs(folder)
+    metric = main_metric(runs)
+    sections = (
+        _cards(runs, metric),
+        _metric_section(runs),
+        _cost_table(runs),
+        _loss_section(runs),
+        _spectrogram_section(runs),
+        _confusion_section(runs),
+        _skipped_section(runs),
+        _config_section(runs),
+    )
+    page = PAGE.substitute(
+        title=escape(f"Coarse to fine: {runs[0].config.get('data', '')}"),
+        headline="".join(f"<p>{escape(s)}</p>" for s in headline(runs)),
+        caution=_paragraph(caution(runs, metric)),
+        body="\n".join(section for section in sections if section),
+    )
+    path = folder / "report.html"
+    path.write_text(page, "utf-8")
+    return path
+
+
+def _cards(runs, metric):
+    baseline = find_baseline(runs)
+    cards = []
+    for number, run in enumerate(runs):
+        score = run.score(metric)
+        figure = DASH if score is None else format_score(score, metric)
+        what = (
+            words(metric)
+            if run.is_finished
+            else (
+                f"{words(metric)} after {len(run.history)} of "
+                f"{run.planned_epochs} epochs"
+            )
+        )
+        seconds = run.seconds.sum()
+        costs = [
+            ("compute", f"{format_si(run.macs.sum())}MACs", "macs"),
+            ("time", format_duration(seconds), "seconds"),
+        ]
+        rows = ""
+        for label, amount, of in costs:
+            part = None
+            if baseline and baseline.is_finished and run.is_finished:
+                whole = getattr(baseline, of).sum()
+                part = share(getattr(run, of).sum(), whole)
+            width = f"{100 * min(part, 1):.1f}" if part is not None else "0"
+            rows += (
+                f"<dt>{label}</dt><dd>{amount}"
+                + (
+                    f" <b>{format_percent(part)}</b>"
+                    if part is not None
+                    else ""
+                )
+                + f'<i class="bar"><i style="width:{width}%"></i></i></dd>'
+            )
+        cards.append(
+            f'<article style="--run:var(--run-{number % 6})">'
+            f"<h2>{escape(run.name)}</h2>"
+            f"<p class=score>{figure}<small>{escape(what)}</small></p>"
+            f"<dl>{rows}</dl>"
+            f"<p class=schedule>{escape(str(run.config.get('schedule', '')))}"
+            "</p></article>"
+        )
+    return f'<div class="cards">{"".join(cards)}</div>'
+
+
+def _cost_table(runs):
+    baseline = find_baseline(runs)
+    whole = "baseline’s" if baseline else "run’s"
+    head = (
+        "run",
+        "resolution",
+        "tokens",
+        "GMACs per clip",
+        "epochs",
+        "seconds per epoch",
+        "clips per second",
+        "time",
+        f"share of {whole} compute",
+        f"share of {whole} time",
+    )
+    body = "".join(_cost_rows(run, baseline or run) for run in runs)
+    cells = "".join(f"<th scope=col>{escape(name)}</th>" for name in head)
+    return _section(
+        "What each phase cost",
+        f'<div class="scroll"><table><thead><tr>{cells}</tr></thead>{body}'
+        "</table></div>",
+        "Seconds are the median epoch, validation included; the first epoch "
+        "of a phase also compiles. Clips are training clips. GMACs are 10⁹ "
+        "multiply-accumulates of one forward pass; training is counted as "
+        "three. Shares are of epochs done.",
+    )
+
+
+def _cost_rows(run, whole):
+    phase_of_epoch, macs, seconds = run.phase_of_epoch, run.macs, run.seconds
+    whole_seconds = whole.seconds.sum() if whole.is_finished else None
+    rows = []
+    for index, phase in enumerate(run.phases):
+        mine = phase_of_epoch == index
+        measured = run.column("seconds")[mine]
+        measured = measured[np.isfinite(measured)]
+        median = float(np.median(measured)) if measured.size else None
+        done, planned = int(mine.sum()), phase["epochs"]
+        rows.append(
+            (
+                phase["resolution"],
+                format_count(phase.get("num_tokens")),
+                f"{phase['gmacs']:.3g}",
+                str(done)
+                if done >= planned
+                else f"{done}{SPACE}of{SPACE}{planned}",
+                format_seconds(median),
+                format_count(share(run.config["num_train_clips"], median)),
+                format_duration(seconds[mine].sum()) if done else DASH,
+                format_percent(share(macs[mine].sum(), whole.total_macs)),
+                format_percent(share(seconds[mine].sum(), whole_seconds)),
+            )
+        )
+    done = len(run.history)
+    total = (
+        "all phases",
+        "",
+        "",
+        f"{done}"
+        if run.is_finished
+        else f"{done}{SPACE}of{SPACE}{run.planned_epochs}",
+        "",
+        "",
+        format_duration(seconds.sum()) if done else DASH,
+        format_percent(share(macs.sum(), whole.total_macs)),
+        format_percent(share(seconds.sum(), whole_seconds)),
+    )
+    rows = [*rows, total] if len(rows) > 1 else rows
+    name = f'<th scope="rowgroup" rowspan="{len(rows)}">{escape(run.name)}</th>'
+    lines = []
+    for row in rows:
+        cells = "".join(f"<td>{escape(cell)}</td>" for cell in row[1:])
+        cells = f'<td class="name">{escape(row[0])}</td>{cells}'
+        kind = ' class="total"' if row is total else ""
+        lines.append(f"<tr{kind}>{'' if lines else name}{cells}</tr>")
+    return f"<tbody>{''.join(lines)}</tbody>"
+
+
+def _metric_section(runs):
+    runs = [run for run in runs if run.history]
+    figures = [
+        (plots.metric_figure(runs, metric, against), f"{metric} by {against}")
+        for metric in dict.fromkeys(m for run in runs for m in run.metrics)
+        for against in ("macs", "seconds")
+    ]
+    return _figure_section(
+        "Against what was spent",
+        figures,
+        "Further left: less spent. Open markers are the first epoch of a "
+        "phase, labelled with its resolution.",
+    )
+
+
+def _loss_section(runs):
+    runs = [run for run in runs if run.history]
+    columns = {
+        column: np.concatenate([run.column(column) for run in runs])
+        for column in (("loss", "val_loss") if runs else ())
+    }
+    columns = {
+        name: values[np.isfinite(values)]
+        for name, values in columns.items()
+        if np.isfinite(values).any()
+    }
+    if not columns:
+        return ""
+    values = np.concatenate(list(columns.values()))
+    margin = 0.05 * np.ptp(values) or 0.1
+    limits = values.min() - margin, values.max() + margin
+    return _figure_section(
+        "Loss by epoch",
+        [(plots.loss_figure(runs, c, limits), c) for c in columns],
+        "",
+    )
+
+
+def _spectrogram_section(runs):
+    label, example = shared_example(runs)
+    if not example:
+        return ""
+    tokens = {
+        phase["resolution"]: phase.get("num_tokens")
+        for run in runs
+        for phase in run.phases
+    }
+    seconds = float(runs[0].config["clip_seconds"])
+    figures = plots.spectrogram_figures(example, seconds, tokens)
+    patches = (
+        " `patch` leaves the spectrogram as it is and takes longer patches."
+        if any("patch" in text for text in example)
+        else ""
+    )
+    return _figure_section(
+        "What the network is shown",
+        [(svg, f"spectrogram, {text}") for text, svg in figures.items()],
+        f"One clip ({label}) at the resolution of each phase. Brightness is "
+        f"log-mel power, on one scale.{patches}",
+        kind="figures clips",
+    )
+
+
+def _confusion_section(runs):
+    figures, notes = [], []
+    for run in runs:
+        if run.evaluation.get("confusion"):
+            figures.append(
+                (plots.confusion_figure(run), f"confusion matrix, {run.name}")
+            )
+            notes.append(_confused_pairs(run))
+    note = " ".join(note for note in notes if note)
+    many_classes = any(
+        len(r.evaluation.get("confusion", ())) > 14 for r in runs
+    )
+    return _figure_section(
+        "What is taken for what",
+        figures,
+        "Colour: share of the true class’s clips (square root, so that single "
+        f"mistakes show). {note}",
+        kind="figures wide" if many_classes else "figures",
+    )
+
+
+def _confused_pairs(run):
+    """The most frequent mistakes, in words."""
+    counts = np.array(run.evaluation["confusion"])
+    names = run.config.get("class_names", [])
+    wrong = counts * (1 - np.eye(len(counts), dtype=counts.dtype))
+    pairs = []
+    for flat in np.argsort(-wrong, axis=None, kind="stable")[:3]:
+        true, predicted = divmod(int(flat), len(counts))
+        if wrong[true, predicted] and max(true, predicted) < len(names):
+            pairs.append(
+                f"{names[true]} for {names[predicted]} ("
+                f"{wrong[true, predicted]} of {counts[true].sum()})"
+            )
+    return f"{run.name} most often took {', '.join(pairs)}." if pairs else ""
+
+
+def _skipped_section(runs):
+    skipped = {
+        str(path): str(reason)
+        for run in runs
+        for path, reason in run.evaluation.get("skipped", [])
+    }
+    if not skipped:
+        return ""
+    items = "".join(
+        f"<li><code>{escape(path)}</code> {escape(reason)}</li>"
+        for path, reason in skipped.items()
+    )
+    files = "file was" if len(skipped) == 1 else "files were"
+    return _section(
+        "Skipped files",
+        f"<details{' open' if len(skipped) <= 5 else ''}><summary>"
+        f"{len(skipped)} {files} not used</summary><ul>{items}</ul></details>",
+    )
+
+
+def _config_section(runs):
+    return _section(
+        "How to repeat this", "".join(_config_details(run) for run in runs)
+    )
+
+
+def _config_details(run):
+    config = {k: v for k, v in run.config.items() if k != "command"}
+    command = run.config.get("command")
+    rows = "".join(
+        f"<tr><th scope=row>{escape(key.replace('_', ' '))}</th>"
+        f"<td>{escape(_plain(value))}</td></tr>"
+        for key, value in config.items()
+    )
+    shown = f"<pre>{escape(command)}</pre>" if command else ""
+    return (
+        f"<details><summary>{escape(run.name)}</summary>{shown}"
+        f'<table class="config">{rows}</table></details>'
+    )
+
+
+def _plain(value):
+    """A configuration value as a person would write it."""
+    if isinstance(value, dict):
+        return "\n".join(f"{k}: {_plain(v)}" for k, v in value.items())
+    if isinstance(value, list) and any(isinstance(v, dict) for v in value):
+        return "\n".join(_plain(v).replace("\n", ", ") for v in value)
+    if isinstance(value, list):
+        return ", ".join(map(_plain, value))
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _figure_section(title, figures, caption, kind="figures"):
+    if not figures:
+        return ""
+    shown = "".join(
+        f'<figure role="img" aria-label="{escape(label)}">{svg}</figure>'
+        for svg, label in figures
+    )
+    return _section(title, f'<div class="{kind}">{shown}</div>', caption)
+
+
+def _section(title, body, caption=""):
+    return (
+        f"<section><h2>{escape(title)}</h2>{body}{_paragraph(caption)}"
+        "</section>"
+    )
+
+
+def _paragraph(text):
+    return f'<p class="caption">{escape(text)}</p>' if text.strip() else ""

@@ -1,0 +1,375 @@
+"""The figures of `report.html`, as SVG text that takes the page's colours.
+
+Drawn on `Figure` objects, so that the caller's matplotlib backend stays as it
+is. Text stays text: it can be read aloud, searched and copied.
+"""
+
+import functools
+import io
+import re
+import warnings
+import zlib
+
+import numpy as np
+
+from keras_c2f.compression import Resolution
+from keras_c2f.report.labels import Mark, place_labels
+
+INK, FAINT, PAPER = "#1f2328", "#d3d8de", "#fdfdfc"
+# Okabe and Ito's colours, darkened where white is too near (contrast >= 3).
+RUN_COLOURS = (
+    "#0072b2",
+    "#d55e00",
+    "#009070",
+    "#aa4499",
+    "#8f6f00",
+    "#5f6670",
+)
+MARKERS = "os^DvP"
+WIDTH = 4.8  # inches; two fit beside each other on a screen, one on a phone
+STYLE = {
+    "font.size": 9.5,
+    "font.family": "sans-serif",
+    "text.color": INK,
+    "text.parse_math": False,  # names may hold a $
+    "axes.labelcolor": INK,
+    "axes.edgecolor": INK,
+    "axes.titlesize": 9.5,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": FAINT,
+    "grid.linewidth": 0.6,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+    "legend.handlelength": 1.8,
+    "lines.linewidth": 1.7,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "keras_c2f",  # the same page for the same numbers
+}
+
+
+def _import_matplotlib():
+    try:
+        import matplotlib.figure
+        import matplotlib.ticker
+    except ImportError as error:
+        raise ImportError(
+            "The report's figures need matplotlib: "
+            "pip install keras_c2f[report]"
+        ) from error
+    return matplotlib
+
+
+def _as_svg(draw):
+    """Lets a function that returns a `Figure` return inline SVG text."""
+
+    @functools.wraps(draw)
+    def drawn(*args, **kwargs):
+        matplotlib = _import_matplotlib()
+        file = io.StringIO()
+        with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+            # The reader's browser has the letters that DejaVu Sans lacks.
+            warnings.filterwarnings("ignore", "Glyph .* missing")
+            figure = draw(*args, **kwargs)
+            nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+            figure.savefig(
+                file,
+                format="svg",
+                transparent=True,
+                dpi=200,
+                metadata=nothing,
+            )
+        return _for_page(file.getvalue())
+
+    return drawn
+
+
+def _for_page(svg):
+    """Takes away what a file needs; makes ids unique, colours variables."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    prefix = f"f{zlib.crc32(svg.encode()):08x}-"
+    svg = re.sub(r'(\sid="|href="#|url\(#)', rf"\g<1>{prefix}", svg)
+    for number, colour in enumerate(RUN_COLOURS):
+        svg = svg.replace(colour, f"var(--run-{number})")
+    for name, colour in (("ink", INK), ("faint", FAINT), ("paper", PAPER)):
+        svg = svg.replace(colour, f"var(--{name})")
+    return svg
+
+
+def _axes(legend_rows, left=0.62):
+    """Figure with axes of a fixed size in inches, room for a legend on top."""
+    height = 2.55 + 0.5 + 0.14 + 0.2 * legend_rows
+    figure = _import_matplotlib().figure.Figure((WIDTH, height))
+    axes = figure.add_axes(
+        (left / WIDTH, 0.5 / height, 1 - (left + 0.16) / WIDTH, 2.55 / height)
+    )
+    return figure, axes
+
+
+def _legend(axes, lines, names):
+    axes.legend(
+        lines,
+        [_shorten(name, 26) for name in names],
+        loc="lower left",
+        bbox_to_anchor=(-0.02, 0.99),
+        ncols=2,
+        borderpad=0,
+        columnspacing=1.4,
+        labelspacing=0.25,
+    )
+
+
+def _shorten(text, num_letters):
+    """Room in a figure is limited; an ellipsis stands for the rest."""
+    return text if len(text) <= num_letters else f"{text[: num_letters - 1]}…"
+
+
+def _line(axes, x, y, number, dense):
+    number %= len(RUN_COLOURS)
+    return axes.plot(
+        x,
+        y,
+        color=RUN_COLOURS[number],
+        marker=MARKERS[number],
+        markersize=2 if dense else 3.2,
+        markeredgewidth=0,
+        clip_on=False,
+        zorder=3,
+    )[0]
+
+
+def _mark_phases(axes, run, x, y, number):
+    """Open markers where a phase begins; returns a `Mark` for each."""
+    starts = np.flatnonzero(np.diff(run.phase_of_epoch, prepend=-1))
+    starts = [i for i in starts if np.isfinite(y[i])]
+    if len(run.phases) < 2 or not starts:
+        return []
+    colour = RUN_COLOURS[number % len(RUN_COLOURS)]
+    axes.plot(
+        x[starts],
+        y[starts],
+        linestyle="",
+        marker=MARKERS[number % len(MARKERS)],
+        markersize=7,
+        markeredgewidth=1.6,
+        markeredgecolor=colour,
+        markerfacecolor=PAPER,
+        clip_on=False,
+        zorder=4,
+    )
+    texts = [str(run.history[i].get("resolution", "")) for i in starts]
+    return [
+        Mark(x[i], y[i], text, colour)
+        for i, text in zip(starts, texts, strict=True)
+    ]
+
+
+def _compute_unit(macs):
+    for size, text in ((1e18, "10¹⁸"), (1e15, "10¹⁵"), (1e12, "10¹²")):
+        if macs >= 2 * size:
+            return size, f"training compute ({text} multiply-accumulates)"
+    return 1e9, "training compute (10⁹ multiply-accumulates)"
+
+
+def _time_unit(seconds):
+    for size, text in ((3600, "hours"), (60, "minutes")):
+        if seconds >= 3 * size:
+            return size, f"wall-clock time ({text})"
+    return 1, "wall-clock time (seconds)"
+
+
+@_as_svg
+def metric_figure(runs, metric, against):
+    """A validation metric, against what was spent up to then.
+
+    Args:
+        runs: list of `Run`.
+        metric: str, column of the history without `val_`.
+        against: `"macs"` or `"seconds"`.
+
+    Returns:
+        str, SVG.
+    """
+    unit = {"macs": _compute_unit, "seconds": _time_unit}[against]
+    size, label = unit(max(getattr(run, against).sum() for run in runs))
+    percent = "accuracy" in metric
+    figure, axes = _axes(legend_rows=-(-len(runs) // 2))
+    lines, marks = [], []
+    for number, run in enumerate(runs):
+        x = np.cumsum(getattr(run, against)) / size
+        y = run.column(f"val_{metric}") * (100 if percent else 1)
+        lines.append(_line(axes, x, y, number, len(x) > 40))
+        mine = _mark_phases(axes, run, x, y, number)
+        marks += mine if len(runs) <= 3 else mine[1:]  # else too crowded
+    axes.set_xlim(left=0)
+    axes.set_xlabel(label)
+    name = metric.replace("_", " ")
+    axes.set_ylabel(f"validation {name}" + (" (%)" if percent else ""))
+    _legend(axes, lines, [run.name for run in runs])
+    place_labels(axes, marks, lines)
+    return figure
+
+
+@_as_svg
+def loss_figure(runs, column, y_limits):
+    """Training or validation loss by epoch, phase changes as rings.
+
+    Args:
+        runs: list of `Run`.
+        column: `"loss"` or `"val_loss"`.
+        y_limits: `(lowest, highest)` of the axis.
+
+    Returns:
+        str, SVG.
+    """
+    figure, axes = _axes(legend_rows=-(-len(runs) // 2))
+    lines, marks = [], []
+    for number, run in enumerate(runs):
+        epochs = np.arange(1, len(run.history) + 1)
+        loss = run.column(column)
+        lines.append(_line(axes, epochs, loss, number, len(epochs) > 40))
+        marks += _mark_phases(axes, run, epochs, loss, number)
+    axes.set_ylim(y_limits)
+    last = max(len(run.history) for run in runs)
+    axes.set_xlim(0.5, last + 0.5)
+    axes.xaxis.set_major_locator(
+        _import_matplotlib().ticker.MaxNLocator(integer=True)
+    )
+    axes.set_xlabel("epoch")
+    kind = "validation" if column == "val_loss" else "training"
+    axes.set_ylabel(f"{kind} loss")
+    _legend(axes, lines, [run.name for run in runs])
+    place_labels(axes, marks if len(runs) <= 3 else [], lines)
+    return figure
+
+
+@_as_svg
+def confusion_figure(run):
+    """Confusion matrix: a row per true class, its clips by predicted class.
+
+    Returns:
+        str, SVG. Counts are written up to 14 classes, names up to 60.
+    """
+    counts = np.array(run.evaluation["confusion"], float)
+    num_classes = len(counts)
+    names = list(run.config.get("class_names", []))
+    names += [str(i) for i in range(len(names), num_classes)]
+    names = [_shorten(name, 20) for name in names]
+    side = WIDTH if num_classes <= 14 else 7.5
+    figure = _import_matplotlib().figure.Figure(
+        (side, side), layout="constrained"
+    )
+    axes = figure.add_subplot()
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    # Transparent colour, so that the page's own ground shows through.
+    pixels = np.empty((*counts.shape, 4))
+    pixels[...] = (0, 114 / 255, 178 / 255, 1)
+    pixels[..., 3] = 0.72 * np.sqrt(shares)  # so that one mistake shows
+    axes.imshow(pixels, interpolation="none")
+    axes.grid(False)
+    axes.spines[:].set_visible(True)
+    axes.spines[:].set_color(FAINT)
+    if num_classes <= 60:
+        font = 9 if num_classes <= 14 else 6
+        ticks = range(num_classes)
+        axes.set_xticks(ticks, names[:num_classes], rotation=90, fontsize=font)
+        axes.set_yticks(ticks, names[:num_classes], fontsize=font)
+    axes.tick_params(length=0)
+    if num_classes <= 14:
+        for row, column in np.argwhere(counts > 0):
+            axes.text(
+                column,
+                row,
+                f"{counts[row, column]:.0f}",
+                ha="center",
+                va="center",
+                fontsize=9 if counts.max() < 1000 else 7,
+            )
+    axes.set_title(_shorten(run.name, 40))
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("true class")
+    return figure
+
+
+def spectrogram_figures(example, clip_seconds, num_tokens):
+    """One clip at several resolutions, on axes and colours that agree.
+
+    Args:
+        example: dict, resolution to log-mel `(frames, mel_bins)`.
+        clip_seconds: float, length of the clip.
+        num_tokens: dict, resolution to tokens; may lack some.
+
+    Returns:
+        Dict, resolution to SVG text: the whole clip, and an eighth of it
+        around its loudest frame.
+    """
+    steps = {text: _frame_step(text) for text in example}
+    longest = max(steps[text] * len(example[text]) for text in example)
+    values = [v[np.isfinite(v)] for v in example.values()]
+    values = np.concatenate([v for v in values if v.size] or [np.zeros(1)])
+    low, high = np.percentile(values, (1, 99.7))
+    finest = max(example.values(), key=len)
+    loudest = np.argmax(np.nan_to_num(finest).mean(axis=1)) / len(finest)
+    start = clip_seconds * min(max(loudest - 1 / 16, 0), 7 / 8)
+    figures = {}
+    for text, log_mel in example.items():
+        title = f"{text}: {len(log_mel)} frames"
+        if num_tokens.get(text):
+            title += f", {num_tokens[text]} tokens"
+        figures[text] = _spectrogram(
+            log_mel,
+            clip_seconds * steps[text] / longest,
+            (0, clip_seconds),
+            (start, start + clip_seconds / 8),
+            title,
+            (low, max(high, low + 1e-6)),
+        )
+    return figures
+
+
+@_as_svg
+def _spectrogram(log_mel, frame_seconds, whole, close, title, limits):
+    width = 3.7  # inches; three fit beside each other
+    figure = _import_matplotlib().figure.Figure((width, 3.9))
+    size = (0.58 / width, 1 - 0.7 / width)
+    top = figure.add_axes((size[0], 0.62, size[1], 0.31))
+    bottom = figure.add_axes((size[0], 0.12, size[1], 0.36))
+    for axes, (start, end) in ((top, whole), (bottom, close)):
+        first = int(start / frame_seconds)
+        last = min(int(np.ceil(end / frame_seconds)), len(log_mel))
+        axes.imshow(
+            log_mel[first:last].T,
+            aspect="auto",
+            origin="lower",
+            extent=(
+                first * frame_seconds,
+                last * frame_seconds,
+                0,
+                log_mel.shape[1],
+            ),
+            interpolation="none",  # a coarse frame is a block, not a smear
+            cmap="magma",
+            vmin=limits[0],
+            vmax=limits[1],
+        )
+        axes.set_xlim(start, end)
+        axes.grid(False)
+        axes.set_ylabel("mel bin")
+    top.axvspan(*close, fill=False, edgecolor="white", linewidth=1.2)
+    top.set_title(title)
+    bottom.set_xlabel("time (s), the framed part enlarged")
+    return figure
+
+
+def _frame_step(text):
+    """Full-resolution frames from one frame of the log-mel to the next."""
+    try:
+        resolution = Resolution.parse(text)
+    except ValueError:
+        return 1
+    return resolution.shift * resolution.pool

@@ -1,0 +1,233 @@
+"""What training runs left in a folder, and the figures that follow from it.
+
+Each run has a folder with `config.json`, `history.csv` (one row per epoch),
+and, once training is over, `evaluation.json` and `example.npz`. Compute is
+counted in multiply-accumulates (MACs): an epoch costs three forward passes
+(one forward, two backward) over the training clips.
+"""
+
+import csv
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+BASELINE = "baseline"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One trained (or still training) model.
+
+    Attributes:
+        config: dict, as in `config.json`.
+        history: list of dict, one per epoch; numbers are floats.
+        evaluation: dict, as in `evaluation.json`; empty while training.
+        example: dict of log-mels `(frames, mel_bins)` by resolution.
+        example_label: str, class of that clip.
+    """
+
+    config: dict
+    history: list
+    evaluation: dict
+    example: dict
+    example_label: str = ""
+
+    @property
+    def name(self):
+        return self.config["name"]
+
+    @property
+    def phases(self):
+        return self.config["phases"]
+
+    @property
+    def planned_epochs(self):
+        return sum(phase["epochs"] for phase in self.phases)
+
+    @property
+    def is_finished(self):
+        return bool(self.evaluation) or len(self.history) >= self.planned_epochs
+
+    def column(self, name):
+        """A column of the history as float array; NaN where not a number."""
+        values = [row.get(name) for row in self.history]
+        return np.array(
+            [v if isinstance(v, float) else math.nan for v in values], float
+        )
+
+    @property
+    def metrics(self):
+        """Names of the validation metrics, `val_` and the loss taken away."""
+        names = dict.fromkeys(name for row in self.history for name in row)
+        return [
+            name.removeprefix("val_")
+            for name in names
+            if name.startswith("val_")
+            and name != "val_loss"
+            and np.isfinite(self.column(name)).any()
+        ]
+
+    def score(self, metric):
+        """Final value, or while training the latest; `None` if unmeasured."""
+        final = self.evaluation.get(metric)
+        if isinstance(final, (int, float)) and math.isfinite(final):
+            return float(final)
+        values = self.column(f"val_{metric}")
+        values = values[np.isfinite(values)]
+        return float(values[-1]) if values.size else None
+
+    @property
+    def phase_of_epoch(self):
+        """Index into `phases` of each row of the history."""
+        order = list(dict.fromkeys(row.get("phase") for row in self.history))
+        return np.array(
+            [order.index(r.get("phase")) for r in self.history], int
+        )
+
+    @property
+    def macs(self):
+        """MACs spent in each epoch of the history."""
+        clips = self.config["num_train_clips"]
+        return 3e9 * clips * _finite(self.column("gmacs"))
+
+    @property
+    def seconds(self):
+        """Wall time of each epoch of the history."""
+        return _finite(self.column("seconds"))
+
+    @property
+    def planned_macs(self):
+        """MACs of the whole schedule."""
+        gmacs = sum(phase["epochs"] * phase["gmacs"] for phase in self.phases)
+        return 3e9 * gmacs * self.config["num_train_clips"]
+
+    @property
+    def total_macs(self):
+        """What the run cost; while training, what it will have cost."""
+        return self.macs.sum() if self.is_finished else self.planned_macs
+
+
+def read_runs(folder):
+    """Reads the runs below `folder`, the one named `baseline` first.
+
+    Args:
+        folder: path; each run has a sub-folder of it.
+
+    Returns:
+        List of `Run`.
+
+    Raises:
+        FileNotFoundError: if no sub-folder holds a `config.json`.
+    """
+    configs = sorted(Path(folder).glob("*/config.json"))
+    if not configs:
+        raise FileNotFoundError(
+            f"No folder inside {folder} holds a config.json. Give the folder "
+            "above the runs, and start training first."
+        )
+    runs = [_read_run(config.parent) for config in configs]
+    return sorted(runs, key=lambda run: run.name != BASELINE)
+
+
+def find_baseline(runs):
+    """The run named `baseline`, or `None`."""
+    return next((run for run in runs if run.name == BASELINE), None)
+
+
+def share(part, whole):
+    """`part / whole`, or `None` where that says nothing."""
+    if part is None or whole is None or not whole > 0:
+        return None
+    return float(part / whole)
+
+
+def chance_points(accuracy, num_clips):
+    """Percentage points by which two equally good runs may differ by chance.
+
+    1.96 standard errors of the difference of two proportions, each shifted
+    towards one half by four clips (Agresti and Caffo 2000), so that 100 %
+    right is not taken for certainty. That the runs saw the same clips makes
+    the true figure smaller, that they differ in random numbers larger.
+
+    Example:
+        >>> round(chance_points(0.9, 1000), 1)
+        2.6
+    """
+    proportion = (accuracy * num_clips + 2) / (num_clips + 4)
+    variance = 2 * proportion * (1 - proportion) / (num_clips + 4)
+    return 196 * math.sqrt(variance)
+
+
+def shared_example(runs):
+    """The clip seen at most resolutions: `(label, {resolution: log_mel})`.
+
+    Other runs add their resolutions if theirs is the same clip.
+    """
+    richest = max(runs, key=lambda run: len(run.example))
+    merged = dict(richest.example)
+    for run in runs:
+        common = merged.keys() & run.example.keys()
+        same = run.example_label == richest.example_label and all(
+            np.array_equal(merged[key], run.example[key]) for key in common
+        )
+        if common and same:
+            merged.update(run.example)
+    return richest.example_label, merged
+
+
+def _finite(values):
+    return np.where(np.isfinite(values), values, 0.0)
+
+
+def _read_run(folder):
+    config = _read_json(folder / "config.json")
+    config.setdefault("name", folder.name)
+    example, label = {}, ""
+    if (folder / "example.npz").exists():
+        with np.load(folder / "example.npz") as arrays:
+            example = {key: arrays[key] for key in arrays}
+        label = str(example.pop("label", ""))
+        order = [phase["resolution"] for phase in config["phases"]]
+        keys = [*(k for k in order if k in example), *example]
+        example = {key: example[key] for key in keys}
+    path = folder / "evaluation.json"
+    evaluation = _read_json(path) if path.exists() else {}
+    return Run(
+        config,
+        _read_history(folder / "history.csv"),
+        evaluation,
+        example,
+        label,
+    )
+
+
+def _read_json(path):
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"{path} is not complete JSON. If training is writing it right "
+            "now, try again in a moment; if not, train this run again."
+        ) from error
+
+
+def _read_history(path):
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return [
+            {name: _number(text) for name, text in row.items()}
+            for row in csv.DictReader(file)
+            # A row that is still being written has fewer values than names.
+            if None not in row and None not in row.values()
+        ]
+
+
+def _number(text):
+    try:
+        return float(text)
+    except ValueError:
+        return text

@@ -1,0 +1,333 @@
+import base64
+import csv
+import html
+import io
+import json
+import re
+import sys
+import xml.etree.ElementTree as ElementTree
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from PIL import Image
+
+from keras_c2f.report import write_report
+from keras_c2f.report.labels import Mark, place_labels
+from keras_c2f.report.runs import chance_points, read_runs
+
+COLUMNS = (
+    "epoch phase resolution num_tokens gmacs seconds loss accuracy val_loss "
+    "val_accuracy learning_rate"
+).split()
+# resolution, epochs, GMACs, seconds an epoch
+BASELINE = [("full", 10, 2.0, 10.0)]
+COARSE = [
+    ("pool:4", 4, 0.5, 3.0),
+    ("pool:2", 3, 1.0, 5.0),
+    ("full", 3, 2.0, 11),
+]
+CROWD = [(0, 0), (1, 2), (1.05, 2), (1, 2.05), (3, 3), (3, 2.95)]
+NAMES = ["dog", "rain & <wind>", "$1 coin$"]
+
+
+def write_run(folder, phases, accuracy=None, epochs=None, **changes):
+    """A run as training writes it; with `accuracy`, an evaluated one."""
+    folder.mkdir(parents=True)
+    config = {
+        "name": folder.name,
+        "schedule": ", ".join(f"{p[0]}@{p[1]}" for p in phases),
+        "class_names": NAMES,
+        "model": {"depth": 12},
+        "data": "three <sounds>",
+        "num_train_clips": 100,
+        "num_validation_clips": 1000,
+        "clip_seconds": 0.64,
+        "seed": 1,
+        "batch_size": 16,
+        "phases": [
+            {"resolution": r, "epochs": n, "num_tokens": None, "gmacs": g}
+            for r, n, g, _ in phases
+        ],
+        "versions": {"keras": "3.15.0"},
+        "hardware": "a machine",
+        "command": "keras-c2f demo --out 'a & b'",
+    }
+    (folder / "config.json").write_text(json.dumps({**config, **changes}))
+    rows = [
+        (k, r, 64, g, s)
+        for k, (r, n, g, s) in enumerate(phases)
+        for _ in range(n)
+    ][:epochs]
+    losses = np.linspace(2, 1, len(rows))
+    rows = [
+        (e, *row, loss, 0.5, loss, 0.1 + 0.05 * e, 1e-4)
+        for e, (row, loss) in enumerate(zip(rows, losses, strict=True))
+    ]
+    write_history(folder, rows)
+    if accuracy is not None:
+        write_evaluation(folder, accuracy=accuracy)
+    return folder
+
+
+def write_history(folder, rows, columns=COLUMNS):
+    with (folder / "history.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([columns, *rows])
+
+
+def write_evaluation(folder, **changes):
+    evaluation = {
+        "accuracy": 0.9,
+        "loss": 0.2,
+        "confusion": [[8, 2, 0], [0, 10, 0], [1, 0, 9]],
+        "num_clips": 1000,
+        "skipped": [],
+    }
+    evaluation |= changes
+    (folder / "evaluation.json").write_text(json.dumps(evaluation))
+
+
+def read_history(folder):
+    text = (folder / "history.csv").read_text()
+    return list(csv.reader(text.splitlines()))
+
+
+def read_text(folder):
+    """The page as a reader sees it, on one line."""
+    page = write_report(folder).read_text("utf-8")
+    page = re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL)
+    text = html.unescape(re.sub(r"<[^>]+>", " ", page))
+    return re.sub(r"\s+", " ", text)
+
+
+@pytest.fixture
+def experiment(tmp_path):
+    write_run(tmp_path / "baseline", BASELINE, 0.938)
+    coarse = write_run(tmp_path / "coarse_to_fine", COARSE, 0.941)
+    frames = np.random.default_rng(0).normal(size=(64, 8))
+    np.savez(
+        coarse / "example.npz",
+        **{"full": frames, "pool:4": frames[::4], "label": "dog"},
+    )
+    return tmp_path
+
+
+def test_headline_and_shares_are_those_computed_by_hand(experiment):
+    # compute: 4 x 0.5 + 3 x 1 + 3 x 2 = 11 of 10 x 2 = 20
+    # time: 4 x 3 + 3 x 5 + 3 x 11 = 60 of 10 x 10 = 100
+    text = read_text(experiment)
+    assert (
+        "coarse_to_fine reached 94.1 % accuracy against 93.8 % for the "
+        "baseline (0.3 points better), with 55 % of its compute and 60 % of "
+        "its time." in text
+    )
+    # resolution, tokens, GMACs, epochs, seconds, clips per second, time, shares
+    assert "pool:4 – 0.5 4 3 s 33.3 12 s 10 % 12 %" in text
+    assert "pool:2 – 1 3 5 s 20 15 s 15 % 15 %" in text
+    assert "full – 2 3 11 s 9.09 33 s 30 % 33 %" in text
+    assert "all phases 10 1 min 0 s 55 % 60 %" in text
+    # 1.96 x sqrt(2 x 0.94 x 0.06 / 1000) = 2.1 points
+    assert "1000 validation clips: differences below about 2.1" in text
+
+
+def test_compute_counts_three_forward_passes(experiment):
+    _, coarse = read_runs(experiment)
+    np.testing.assert_allclose(
+        np.cumsum(coarse.macs)[[0, 3, 4]], [1.5e11, 6e11, 9e11]
+    )
+
+
+def test_worse_is_called_worse(tmp_path):
+    write_run(tmp_path / "baseline", BASELINE, 0.938)
+    write_run(tmp_path / "coarse", COARSE, 0.9, hardware="another machine")
+    assert (
+        "(3.8 points worse), with 55 % of its compute and 60 % of its time "
+        "(on other hardware)." in read_text(tmp_path)
+    )
+
+
+def test_without_baseline_compares_with_full_resolution_throughout(tmp_path):
+    write_run(tmp_path / "mine", COARSE, 0.9)
+    assert (
+        "mine reached 90.0 % accuracy, with 55 % of the compute that full "
+        "resolution throughout would take." in read_text(tmp_path)
+    )
+
+
+def test_run_in_progress_is_not_compared(tmp_path):
+    write_run(tmp_path / "baseline", BASELINE, 0.938)
+    folder = write_run(tmp_path / "coarse", COARSE, epochs=5)
+    with (folder / "history.csv").open("a") as file:
+        file.write("5,1,poo")  # being written
+    text = read_text(tmp_path)
+    assert "coarse is in progress: 5 of 10 epochs, 30.0 % accuracy." in text
+    assert "reached" not in text
+    assert "pool:2 – 1 1 of 3 5 s 20 5 s 5.0 % 5.0 %" in text
+
+
+def test_page_needs_no_network_and_its_images_decode(experiment):
+    page = write_report(experiment).read_text("utf-8")
+    targets = re.findall(r'(?:href|src)="([^"]*)"', page)
+    assert all(t.startswith(("#", "data:image/png;base64,")) for t in targets)
+    assert all(t.startswith("#") for t in re.findall(r"url\(([^)]*)\)", page))
+    assert "<script" not in page and "@import" not in page
+    images = [t.partition(",")[2] for t in targets if t.startswith("data:")]
+    assert len(images) == 6  # 2 resolutions, whole and enlarged; 2 matrices
+    for image in images:
+        Image.open(io.BytesIO(base64.b64decode(image))).load()
+    figures = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
+    assert len(figures) == 8
+    for svg in figures:
+        ElementTree.fromstring(svg)
+    ids = re.findall(r'\sid="([^"]*)"', page)
+    assert len(ids) == len(set(ids))
+    assert {t[1:] for t in targets if t.startswith("#")} <= set(ids)
+
+
+def test_names_are_text_not_markup_nor_formulas(experiment):
+    page = write_report(experiment).read_text("utf-8")
+    assert "<wind>" not in page and "three <sounds>" not in page
+    text = read_text(experiment)
+    assert "rain & <wind>" in text and "$1 coin$" in text
+    assert "keras-c2f demo --out 'a & b'" in text
+
+
+def test_figures_name_phases_axes_and_mistakes(experiment):
+    text = read_text(experiment)
+    assert "training compute (10¹² multiply-accumulates)" in text
+    assert "wall-clock time (seconds)" in text
+    assert "validation accuracy (%)" in text
+    assert text.count("pool:2") >= 4  # two metric and two loss figures
+    assert "pool:4: 16 frames" in text and "full: 64 frames" in text
+    assert "took dog for rain & <wind> (2 of 10), $1 coin$ for dog" in text
+
+
+def test_skipped_files_are_listed_once(experiment):
+    for name in ("baseline", "coarse_to_fine"):
+        skipped = [["a<b>.wav", "is empty"]]
+        write_evaluation(experiment / name, skipped=skipped)
+    assert read_text(experiment).count("a<b>.wav is empty") == 1
+
+
+def test_other_metrics_are_shown_as_they_are(tmp_path):
+    columns = [c.replace("accuracy", "mean_average_precision") for c in COLUMNS]
+    for name, score in (("baseline", 0.45), ("coarse", 0.459)):
+        folder = write_run(tmp_path / name, COARSE)
+        write_history(folder, read_history(folder)[1:], columns)
+        (folder / "evaluation.json").write_text(
+            json.dumps({"mean_average_precision": score, "num_clips": 9})
+        )
+    text = read_text(tmp_path)
+    assert (
+        "coarse reached 0.459 mean average precision against 0.450 for the "
+        "baseline (0.009 better), with 100 %" in text
+    )
+    assert "validation mean average precision" in text
+
+
+@pytest.mark.parametrize("value", ["nan", "", "inf"])
+def test_unmeasured_numbers_leave_gaps(tmp_path, value):
+    folder = write_run(tmp_path / "mine", COARSE, epochs=2)
+    rows = read_history(folder)
+    rows[1][5:] = [value] * 6
+    write_history(folder, rows[1:], rows[0])
+    assert "pool:4 – 0.5 2 of 4 3 s" in read_text(tmp_path)
+    rows[2][5:] = [value] * 6
+    write_history(folder, rows[1:], rows[0])
+    assert "2 of 10 epochs." in read_text(tmp_path)
+
+
+@pytest.mark.parametrize("epochs", [0, 1])
+def test_first_epoch(tmp_path, epochs):
+    folder = write_run(tmp_path / "mine", COARSE, epochs=epochs)
+    assert f"mine is in progress: {epochs} of 10" in read_text(tmp_path)
+    (folder / "history.csv").unlink()
+    assert "mine is in progress: 0 of 10" in read_text(tmp_path)
+
+
+def test_single_class_without_validation(tmp_path):
+    folder = write_run(tmp_path / "_one", BASELINE, class_names=["dog"])
+    rows = [(e, 0, "full", 64, 2, 1.0, 0.0) for e in range(10)]
+    write_history(folder, rows, COLUMNS[:7])
+    write_evaluation(folder, accuracy=float("nan"), confusion=[[10]])
+    text = read_text(tmp_path)
+    assert "_one finished, without a measured accuracy." in text
+    assert "training loss" in text and "validation loss" not in text
+
+
+def test_six_runs_with_letters_that_the_drawing_font_lacks(tmp_path):
+    for number in range(6):
+        write_run(
+            tmp_path / f"{number}",
+            COARSE,
+            0.9,
+            name=f"狗 {number}" if number else "baseline",
+            class_names=["狗", "雨", "x" * 60],
+        )
+    assert read_text(tmp_path).count("(no difference)") == 5
+
+
+def test_many_classes(tmp_path):
+    folder = write_run(tmp_path / "mine", BASELINE, class_names=["a"] * 70)
+    write_evaluation(folder, confusion=np.eye(70, dtype=int).tolist())
+    write_report(tmp_path)
+
+
+def test_same_numbers_same_page(experiment):
+    first = write_report(experiment).read_bytes()
+    assert write_report(experiment).read_bytes() == first
+
+
+def test_matplotlib_settings_stay_as_they_are(experiment):
+    before = dict(matplotlib.rcParams)
+    write_report(experiment)
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_missing_matplotlib_says_how_to_install_it(experiment, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(ImportError, match=r"pip install keras_c2f\[report\]"):
+        write_report(experiment)
+
+
+def test_folder_without_runs(tmp_path):
+    with pytest.raises(FileNotFoundError, match="folder above the runs"):
+        write_report(tmp_path)
+
+
+def test_incomplete_json(experiment):
+    (experiment / "baseline" / "evaluation.json").write_text('{"accu')
+    with pytest.raises(ValueError, match="not complete JSON"):
+        write_report(experiment)
+
+
+@pytest.mark.parametrize(("accuracy", "num_clips"), [(0.9, 500), (0.6, 100)])
+def test_chance_points_cover_95_percent_of_equal_runs(accuracy, num_clips):
+    right = np.random.default_rng(0).binomial(num_clips, accuracy, (2, 20000))
+    difference = 100 * np.abs(np.subtract(*right)) / num_clips
+    within = (difference <= chance_points(accuracy, num_clips)).mean()
+    assert within == pytest.approx(0.95, abs=0.015)  # counts are whole numbers
+
+
+def test_labels_keep_apart_and_inside():
+    figure = Figure((4.8, 3))
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.add_axes((0.1, 0.1, 0.8, 0.8))
+    line = axes.plot([0, 1, 2, 3], [0, 2, 2.5, 3])[0]
+    marks = [Mark(x, y, f"pool:{n}", "k") for n, (x, y) in enumerate(CROWD)]
+    place_labels(axes, marks, [line])
+    canvas.draw()
+    boxes = [
+        Text.get_window_extent(text, canvas.get_renderer())
+        for text in axes.texts
+    ]
+    assert len(boxes) == len(CROWD)
+    for n, box in enumerate(boxes):
+        assert box.count_overlaps(boxes[:n]) == 0
+        # the font's real width is a little off the estimate
+        assert axes.bbox.padded(2).containsx(box.x0)
+        assert axes.bbox.padded(2).containsx(box.x1)
+        assert axes.bbox.padded(2).containsy(box.y1)
