@@ -250,7 +250,7 @@ def _spectrogram_section(runs):
     seconds = float(runs[0].config["clip_seconds"])
     figures = plots.spectrogram_figures(example, seconds, tokens)
     patches = (
-        " `patch` leaves the spectrogram as it is and takes longer patches."
+        " A patch phase keeps the spectrogram and takes longer patches."
         if any("patch" in text for text in example)
         else ""
     )
