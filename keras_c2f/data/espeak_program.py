@@ -7,8 +7,8 @@ the only clean start; it also keeps the GPL library out of the caller's.
 Needs nothing but the standard library.
 
     argv    path of libespeak-ng
-    cwd     the folder that contains espeak-ng-data (as a path it may have at
-            most about 160 characters; `.` always fits)
+    cwd     the folder that contains espeak-ng-data: given as a path, it is
+            not found from about 145 characters on
     stdin   JSON: list of [text, voice, words_per_minute, pitch, pitch_range]
     stdout  int32 sample rate (Hz); then, for each request, int32 number of
             samples and that many int16 samples; all in native byte order
@@ -59,7 +59,7 @@ class Speaker:
         )
         if self.sample_rate <= 0:
             sys.exit("espeak-ng found no voices beside its library.")
-        if hasattr(self.library, "espeak_ng_SetRandSeed"):  # since 1.52
+        if hasattr(self.library, "espeak_ng_SetRandSeed"):  # newer ones
             self.library.espeak_ng_SetRandSeed(ctypes.c_long(1))
         self.pieces = []
         self.callback = SYNTH_CALLBACK(self._collect)  # kept: C calls it

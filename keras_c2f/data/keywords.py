@@ -60,7 +60,7 @@ def synthesize_keywords(
     and voices of validation do not occur in training. Synthetic speech:
     right for trying things out, not for claims about real voices.
 
-    The same arguments give the same samples. Takes about a second per 700
+    The same arguments give the same samples. Takes about a second per 500
     clips; the default is 3,000 + 600 clips, 220 MiB in memory.
 
     Args:

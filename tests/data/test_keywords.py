@@ -54,9 +54,9 @@ def test_rate_and_pitch_are_heard():
         return sample_rate / (np.argmax(lags[shortest:600]) + shortest + 1)
 
     low, high = fundamental_hz(10), fundamental_hz(90)
-    # eSpeak's guide: the default voice spans 82 to 118 Hz at pitch 50, and
-    # each end of the scale is nearly a factor two away
-    assert 50 < low < 118 < 130 < high < 236
+    # Voices say `pitch 82 117` unless told otherwise: Hz at pitch 50. Each end
+    # of the scale is up to a factor two away.
+    assert 41 < low < 82 < 117 < high < 234
 
 
 def test_words_sound_like_their_letters():
@@ -136,7 +136,7 @@ def test_no_word_is_silent_cut_off_or_clipped(no_noise):
     for sound in sounds_of(clips):
         loud = np.abs(sound) > 0.01 * np.abs(sound).max()
         seconds = np.ptp(np.flatnonzero(loud)) / 16000
-        # "off" at 240 words a minute to "left" at 125, by espeak -w
+        # the slowest voice, f4, takes 0.77 s at 130 words a minute
         assert 0.1 < seconds < 0.95
         assert 0.02 < np.abs(sound).max() < 1
         flat = np.abs(sound) > 0.999 * np.abs(sound).max()
