@@ -43,9 +43,8 @@ class Augment:
         layers: Keras layers or callables for whole batches. Keras' (and
             keras-cv's) image augmentations are given a dict of `images`
             `(batch, time, mel, 1)` and `labels` `(batch, num_classes)`, any
-            other callable the images alone. Their seeds are their own. A
-            layer of your own written with `keras.ops` runs in `tf.data` on
-            the TensorFlow backend only: elsewhere put it into the model.
+            other callable the images alone. They run eagerly on the Keras
+            backend, one batch at a time, and their seeds are their own.
 
     Raises:
         ValueError: if a number is negative or `mixup` above 1.
@@ -198,29 +197,41 @@ def augment_log_mel(mels, augment, fill, factor, seed):
 
 
 def augment_batch(mels, targets, layers):
-    """Applies `Augment.layers` to `(batch, frames, mel_bins)` and targets."""
-    images = mels[..., None]
-    for layer in layers:
-        try:
+    """Applies `Augment.layers` to a batch; they run eagerly, in NumPy.
+
+    Inside a `tf.data` graph, Keras' CutMix and RandomErasing fail on an
+    unknown time axis, and a layer of `keras.ops` on any other backend.
+
+    Args:
+        mels: `(batch, frames, mel_bins)`.
+        targets: `(batch, num_classes)`.
+        layers: see `Augment`.
+
+    Returns:
+        mels, targets of the same shapes.
+    """
+
+    def apply(mels, targets):
+        images = mels[..., None]
+        for layer in layers:
+            options = {}
+            if isinstance(layer, keras.layers.Layer):
+                options = {"training": True}
             if takes_labels(layer):
-                batch = layer(
-                    {"images": images, "labels": targets}, training=True
-                )
+                batch = {"images": images, "labels": targets}
+                batch = layer(batch, **options)
                 images, targets = batch["images"], batch["labels"]
-            elif isinstance(layer, keras.layers.Layer):
-                images = layer(images, training=True)
             else:
-                images = layer(images)
-            images = tf.ensure_shape(images, [None, None, mels.shape[-1], 1])
-        except Exception as error:
-            name = getattr(layer, "name", layer)
-            raise ValueError(
-                f"`{name}` does not run inside tf.data on the "
-                f"{keras.backend.backend()} backend ({error}). A layer "
-                "written with keras.ops does on the TensorFlow backend; "
-                "elsewhere make it the first layer of the model."
-            ) from error
-    return images[..., 0], targets
+                images = layer(images, **options)
+        images = keras.ops.convert_to_numpy(images).astype("float32")
+        targets = keras.ops.convert_to_numpy(targets).astype("float32")
+        return images[..., 0], targets
+
+    batch = tf.numpy_function(apply, [mels, targets], [tf.float32] * 2)
+    return tuple(
+        tf.ensure_shape(new, old.shape)
+        for new, old in zip(batch, (mels, targets), strict=True)
+    )
 
 
 def takes_labels(layer):

@@ -50,10 +50,14 @@ def pool(mels, size, use_max):
     Returns:
         `(frames // size, mel_bins)`.
     """
-    kept = tf.shape(mels)[0] // size
-    windows = tf.reshape(mels[: kept * size], [kept, size, mels.shape[1]])
-    return tf.cond(
-        use_max,
-        lambda: tf.reduce_max(windows, axis=1),
-        lambda: tf.reduce_mean(windows, axis=1),
-    )
+
+    def pooled():
+        kept = tf.shape(mels)[0] // size
+        windows = tf.reshape(mels[: kept * size], [kept, size, mels.shape[1]])
+        return tf.cond(
+            use_max,
+            lambda: tf.reduce_max(windows, axis=1),
+            lambda: tf.reduce_mean(windows, axis=1),
+        )
+
+    return tf.cond(size > 1, pooled, lambda: mels)
