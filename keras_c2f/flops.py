@@ -48,13 +48,15 @@ def count_macs(layer, input_shape=None):
     """Multiply-accumulates of one clip through a layer or functional model.
 
     A layer may say so itself, by a method `count_macs(input_shape)`; dense,
-    convolution and attention layers of Keras are known; layers without
-    weights count as 0.
+    convolution and multi-head attention layers of Keras are known; layers
+    without weights, and bare operations such as `ops.matmul`, count as 0. A
+    layer that a model calls several times is counted once.
 
     Args:
         layer: built layer or model.
-        input_shape: shape of its input with the batch axis; not needed for
-            functional and sequential models.
+        input_shape: shape of its input with the batch axis, a list of them
+            where it has several inputs; not needed for functional and
+            sequential models.
 
     Returns:
         int. A layer with weights that is not known counts as 0, with a
@@ -77,12 +79,17 @@ def count_macs(layer, input_shape=None):
     known = input_shape is not None
     if known and isinstance(layer, keras.layers.Dense):
         return math.prod(input_shape[1:]) * layer.units
+    if known and isinstance(layer, keras.layers.EinsumDense):
+        return _einsum_macs(layer, input_shape)
+    if known and isinstance(layer, keras.layers.MultiHeadAttention):
+        return _attention_macs(layer, input_shape)
     if known and hasattr(layer, "kernel") and hasattr(layer, "strides"):
         kernel = math.prod(layer.kernel.shape)
-        outputs = layer.compute_output_shape(input_shape)
+        grid = input_shape  # each of its points is multiplied by the kernel
+        if "Transpose" not in type(layer).__name__:
+            grid = layer.compute_output_shape(input_shape)
         channels = -1 if layer.data_format == "channels_last" else 1
-        positions = math.prod(outputs[1:]) // outputs[channels]
-        return positions * kernel
+        return math.prod(grid[1:]) // grid[channels] * kernel
     warnings.warn(
         f"The cost of {type(layer).__name__} {layer.name!r} is not known and "
         "counts as 0. Give the layer a method `count_macs(input_shape)`.",
@@ -103,26 +110,99 @@ NO_MACS = (
 
 def _input_shape(layer):
     try:
-        return layer.input.shape
-    except (AttributeError, ValueError):  # several inputs, or not functional
+        inputs = layer.input
+    except (AttributeError, ValueError):  # not part of a graph
         return None
+    if isinstance(inputs, list):
+        return [tensor.shape for tensor in inputs]
+    return inputs.shape
 
 
-def schedule_cost(schedule, costs):
-    """MACs a clip causes over a schedule, and their share of the baseline's.
+def _einsum_macs(layer, input_shape):
+    """Every input number meets each kernel axis that the input lacks."""
+    inputs, kernel = layer.equation.split("->")[0].split(",")
+    new_axes = [
+        size
+        for axis, size in zip(kernel, layer.kernel.shape, strict=True)
+        if axis not in inputs
+    ]
+    return math.prod(input_shape[1:]) * math.prod(new_axes)
+
+
+def _attention_macs(layer, input_shape):
+    """Projections, then scores and weighted sum for each head.
+
+    `input_shape` is that of query, value and, where given, key.
+    """
+    query, value, *key = input_shape
+    key = key[0] if key else value
+    queries, keys = math.prod(query[1:-1]), math.prod(value[1:-1])
+    projections = sum(
+        _einsum_macs(projection, shape)
+        for projection, shape in (
+            (layer.query_dense, query),
+            (layer.key_dense, key),
+            (layer.value_dense, value),
+        )
+    )
+    heads_out = (None, *query[1:-1], layer.num_heads, layer.value_dim)
+    projections += _einsum_macs(layer.output_dense, heads_out)
+    size = layer.num_heads * (layer.key_dim + layer.value_dim)
+    return projections + queries * keys * size
+
+
+def schedule_cost(schedule, costs, baseline):
+    """Forward MACs that one clip causes over a schedule.
 
     Args:
         schedule: `PhaseSchedule`.
-        costs: `NetworkCost` of each phase, then of the baseline network,
-            which trains the same number of epochs throughout.
+        costs: `NetworkCost` of each phase.
+        baseline: `NetworkCost` at full resolution, trained for as many
+            epochs.
 
     Returns:
-        `(macs, share)`: forward MACs of one clip summed over all epochs, and
-        their ratio to `schedule.epochs` epochs of the baseline.
+        `(macs, share)`: summed over all epochs, and as a share of the
+        baseline's.
     """
-    *phases, baseline = costs
     macs = sum(
         phase.epochs * cost.macs
-        for phase, cost in zip(schedule, phases, strict=True)
+        for phase, cost in zip(schedule, costs, strict=True)
     )
     return macs, macs / (schedule.epochs * baseline.macs)
+
+
+def cost_table(schedule, costs, baseline):
+    """What each phase of a schedule costs, as a text table.
+
+    Args:
+        schedule, costs, baseline: as in `schedule_cost`.
+    """
+    columns = "{:<18}{:>8}{:>12}{:>13}{:>8}{:>18}"
+    lines = [
+        columns.format(
+            "phase",
+            "tokens",
+            "parameters",
+            "GMACs a clip",
+            "epochs",
+            "baseline's cost",
+        )
+    ]
+    for phase, cost in zip(schedule, costs, strict=True):
+        share = phase.epochs * cost.macs / (schedule.epochs * baseline.macs)
+        lines.append(
+            columns.format(
+                str(phase.resolution),
+                cost.num_tokens or "",
+                f"{cost.num_parameters / 1e6:.2f} M",
+                f"{cost.macs / 1e9:.3g}",
+                phase.epochs,
+                f"{share:.1%}",
+            )
+        )
+    _, share = schedule_cost(schedule, costs, baseline)
+    lines.append(
+        f"The schedule costs {share:.1%} of {schedule.epochs} epochs at full "
+        "resolution."
+    )
+    return "\n".join(lines)

@@ -1,0 +1,225 @@
+"""The command `keras-c2f`."""
+
+import dataclasses
+import os
+import shlex
+import sys
+
+from absl import app, logging
+from absl.flags import argparse_flags
+
+DESCRIPTION = """\
+Train audio spectrogram transformers coarse to fine: first on spectrograms
+compressed in time, at the end at full resolution.
+"""
+DEMO = {"patch_size": "8x16", "num_frames": 96}
+
+
+def main():
+    """Entry point of the console script."""
+    app.run(run, flags_parser=parse)
+
+
+def run(arguments):
+    """Carries out parsed arguments; returns the exit status."""
+    try:
+        return arguments.command(arguments)
+    except (ValueError, ImportError, OSError) as error:
+        if arguments.traceback:
+            raise
+        print(f"keras-c2f: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Stopped. The same command goes on from here.", file=sys.stderr)
+        return 130
+
+
+def demo(arguments):
+    """Baseline and coarse-to-fine on synthesised keywords, and a report."""
+    arguments.baseline = True
+    return train(arguments)
+
+
+def train(arguments):
+    """Trains a recipe, a baseline too if wanted, and writes a report."""
+    from keras_c2f.report import write_report
+    from keras_c2f.training import Run
+
+    recipe = _recipe(arguments)
+    clips = recipe.open_data()
+    _print_data(clips)
+    _print_costs(recipe, clips[0].num_classes)
+    runs = {"coarse_to_fine": recipe}
+    if arguments.baseline:
+        runs = {"baseline": recipe.baseline(), **runs}
+    command = shlex.join(["keras-c2f", *sys.argv[1:]])
+    skipped = {}
+    for name, run_recipe in runs.items():
+        folder = os.path.join(arguments.run, name)
+        result = Run(folder, run_recipe, clips, command).train()
+        print(
+            f"{name}: accuracy {result['accuracy']:.1%} on "
+            f"{result['num_clips']} validation clips"
+        )
+        skipped.update(map(tuple, result["skipped"]))
+    for path, reason in skipped.items():
+        print(f"skipped {path}: {reason}")
+    print(f"Report: {write_report(arguments.run)}")
+
+
+def evaluate(arguments):
+    """Scores a trained run on a data set, by default its own validation."""
+    from keras_c2f.evaluation import evaluate
+
+    network, pipeline, recipe, class_names = _open_run(arguments)
+    if arguments.data:
+        recipe = dataclasses.replace(recipe, data=arguments.data)
+    _, clips = recipe.open_data()
+    if list(clips.class_names) != class_names:
+        raise ValueError(
+            f"{recipe.data} has classes {', '.join(clips.class_names)}; the "
+            f"run was trained on {', '.join(class_names)}."
+        )
+    result = evaluate(network, pipeline, clips)
+    print(
+        f"accuracy {result['accuracy']:.1%}, loss {result['loss']:.3f}, on "
+        f"{result['num_clips']} clips"
+    )
+    for path, reason in pipeline.skipped:
+        print(f"skipped {path}: {reason}")
+
+
+def predict(arguments):
+    """Prints the most likely classes of sound files."""
+    from keras_c2f.evaluation import probabilities
+
+    network, pipeline, _, class_names = _open_run(arguments, on_error="raise")
+    scores = probabilities(network, pipeline, arguments.files, class_names)
+    for path, row in zip(arguments.files, scores, strict=True):
+        print(path)
+        for index in row.argsort()[::-1][: arguments.top]:
+            bar = "#" * round(30 * row[index])
+            print(f"  {class_names[index]:<20} {row[index]:6.1%} {bar}")
+
+
+def describe(arguments):
+    """Prints what each phase of a recipe costs, without any training."""
+    _print_costs(_recipe(arguments), arguments.num_classes)
+
+
+def _recipe(arguments):
+    from keras_c2f.recipes import Recipe
+
+    names = [field.name for field in dataclasses.fields(Recipe)]
+    return Recipe(**{name: getattr(arguments, name) for name in names})
+
+
+def _print_data(clips):
+    train, validation = clips
+    print(
+        f"Data: {len(train)} clips to train on, {len(validation)} to validate "
+        f"on, {train.num_classes} classes"
+    )
+
+
+def _print_costs(recipe, num_classes):
+    from keras_c2f.flops import cost_table, network_cost
+    from keras_c2f.frontend import Frontend
+    from keras_c2f.training import build_classifier
+
+    classifier = build_classifier(recipe, num_classes, Frontend())
+    costs = [
+        network_cost(classifier.at_resolution(phase.resolution))
+        for phase in recipe.phases
+    ]
+    print(cost_table(recipe.phases, costs, network_cost(classifier)))
+
+
+def _open_run(arguments, on_error="skip"):
+    """Network, pipeline, recipe and class names of a trained run."""
+    import keras
+
+    from keras_c2f.frontend import Frontend
+    from keras_c2f.recipes import Recipe
+    from keras_c2f.run_folder import read_json
+    from keras_c2f.training import make_pipeline
+
+    folder = arguments.run
+    for inner in ("", "coarse_to_fine"):
+        if os.path.exists(os.path.join(folder, inner, "model.keras")):
+            folder = os.path.join(folder, inner)
+            break
+    else:
+        raise ValueError(
+            f"There is no trained model in {folder}. Give the folder that "
+            "`keras-c2f train --run FOLDER` wrote, after it has finished."
+        )
+    config = read_json(os.path.join(folder, "config.json"))
+    recipe = Recipe(**{**config["recipe"], "on_error": on_error})
+    network = keras.models.load_model(os.path.join(folder, "model.keras"))
+    frontend = Frontend.from_config(config["frontend"])
+    pipeline = make_pipeline(recipe, frontend)
+    return network, pipeline, recipe, config["class_names"]
+
+
+def parse(argv):
+    """`argv` with the program's name -> arguments with `command` set."""
+    from keras_c2f.recipes import Recipe
+
+    parser = argparse_flags.ArgumentParser(
+        prog="keras-c2f", description=DESCRIPTION, allow_abbrev=False
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(function, **options):
+        text = function.__doc__.splitlines()[0]
+        command = commands.add_parser(
+            function.__name__, help=text, description=text, **options
+        )
+        command.set_defaults(command=function)
+        command.add_argument(
+            "--traceback", action="store_true", help="show where errors arise"
+        )
+        return command
+
+    def add_recipe(command, **defaults):
+        group = command.add_argument_group("recipe")
+        for field in dataclasses.fields(Recipe):
+            default = defaults.get(field.name, field.default)
+            group.add_argument(
+                f"--{field.name}",
+                type=type(field.default),
+                default=default,
+                metavar=type(field.default).__name__.upper(),
+                help=f"{field.metadata['help']} (default: {default!r})",
+            )
+
+    command = add(demo)
+    command.add_argument(
+        "--run",
+        default="runs/demo",
+        help="folder to write (default: %(default)s)",
+    )
+    add_recipe(command, **DEMO)
+    command = add(train)
+    command.add_argument("--run", required=True, help="folder to write")
+    command.add_argument(
+        "--baseline",
+        action="store_true",
+        help="train at full resolution too, for as many epochs, to compare",
+    )
+    add_recipe(command)
+    command = add(evaluate)
+    command.add_argument("--run", required=True, help="folder of a trained run")
+    command.add_argument("--data", help="another data set; see train --help")
+    command = add(predict)
+    command.add_argument("--run", required=True, help="folder of a trained run")
+    command.add_argument("--top", type=int, default=3, help="classes to print")
+    command.add_argument("files", nargs="+", help="sound files")
+    command = add(describe)
+    command.add_argument(
+        "--num_classes", type=int, default=527, help="(default: AudioSet's 527)"
+    )
+    add_recipe(command)
+    logging.set_verbosity(logging.ERROR)
+    return parser.parse_args(argv[1:])

@@ -1,0 +1,145 @@
+"""One training run as data: what the command line asks, what a run keeps."""
+
+import math
+from dataclasses import asdict, dataclass, field, replace
+
+from keras_c2f.data.readers import open_dataset
+from keras_c2f.frontend import Frontend
+from keras_c2f.phases import PhaseSchedule
+
+
+def _option(default, text):
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All settings of one run; `keras-c2f train --help` explains each.
+
+    The defaults train in minutes on two CPU cores. They are ours: the paper's
+    own epochs, factors and learning rates are not public.
+    """
+
+    data: str = _option(
+        "keywords",
+        "keywords (synthesised), folder:PATH, csv:PATH, esc50:PATH, "
+        "esc10:PATH or digits:PATH",
+    )
+    held_out: str = _option(
+        "",
+        "what to validate on: a fold (esc50, esc10, csv) or a speaker "
+        "(digits); default: the data set's own choice",
+    )
+    clip_seconds: float = _option(
+        1.0, "clips are cut or zero-padded to this length, in seconds"
+    )
+    schedule: str = _option(
+        "pool:4@14, pool:2@4, full@2",
+        "phases RESOLUTION@EPOCHS: shift:C, pool:C, pool:C:max, patch:C or "
+        "full, joined by + and separated by commas; behind a phase lr=1e-3, "
+        "wd=0.05, batch=64, reset",
+    )
+    num_frames: int = _option(
+        0,
+        "frames of a clip at full resolution; 0: what clip_seconds has, "
+        "rounded up to whole patches in each phase",
+    )
+    model: str = _option(
+        "ast_micro", "ast_micro, ast_mini, ast_tiny, ast_small or ast_base"
+    )
+    patch_size: str = _option("16x16", "patch, frames x mel bins")
+    patch_stride: str = _option("", "patch stride; default: the patch size")
+    kernel_resize: str = _option(
+        "pi", "how patch:C resizes the patch kernel: pi, bilinear or base"
+    )
+    batch_size: int = _option(32, "clips per step")
+    learning_rate: float = _option(
+        1e-3, "peak of a cosine schedule with warm-up over the whole run"
+    )
+    warmup: float = _option(0.05, "share of the steps spent warming up")
+    weight_decay: float = _option(0.05, "of AdamW")
+    dropout: float = _option(0.0, "in attention, perceptrons and head")
+    drop_path: float = _option(0.0, "stochastic depth of the last block")
+    label_smoothing: float = _option(0.0, "for data with one label a clip")
+    mixup: float = _option(0.0, "share of clips mixed with another one")
+    gain_db: float = _option(0.0, "random loudness change, up to this many dB")
+    time_mask: int = _option(0, "SpecAugment: longest time mask, in frames")
+    freq_mask: int = _option(0, "SpecAugment: widest mask, in mel bins")
+    noise: float = _option(0.0, "uniform noise on the log-mel")
+    roll_frames: int = _option(0, "random roll in time, up to this many frames")
+    precision: str = _option("float32", "float32 or mixed_bfloat16")
+    on_error: str = _option(
+        "skip", "skip broken files and list them at the end, or raise"
+    )
+    seed: int = _option(0, "seed of weights, order and augmentation")
+
+    def __post_init__(self):
+        PhaseSchedule(self.schedule)  # refuses what cannot be read
+
+    def open_data(self):
+        """`(train, validation)`, two `Clips`.
+
+        Raises:
+            ValueError: if the data set cannot be read; says why.
+        """
+        options = {}
+        if self.held_out and self.data.startswith("digits:"):
+            options["speaker"] = self.held_out
+        elif self.held_out:
+            options["fold"] = int(self.held_out)
+        return open_dataset(self.data, **options)
+
+    def baseline(self):
+        """The same recipe, at full resolution for all epochs."""
+        return replace(
+            self,
+            schedule=f"full@{self.phases.epochs}",
+            num_frames=self.frames(Frontend()),
+        )
+
+    def frames(self, frontend):
+        """T, frames of a clip at full resolution.
+
+        Args:
+            frontend: `Frontend`.
+
+        Returns:
+            int, `num_frames` if given; else the frames of `clip_seconds`,
+            rounded up to a multiple of the patch length times every phase's
+            factor.
+        """
+        if self.num_frames:
+            return self.num_frames
+        samples = int(self.clip_seconds * frontend.sample_rate)
+        factors = [phase.resolution.factor for phase in self.phases]
+        whole = parse_pair(self.patch_size)[0] * math.lcm(*factors)
+        return -(-max(frontend.num_frames(samples), 1) // whole) * whole
+
+    @property
+    def phases(self):
+        """`PhaseSchedule` of this recipe."""
+        return PhaseSchedule(self.schedule)
+
+    def to_dict(self):
+        """Plain dict, for JSON."""
+        return asdict(self)
+
+
+def parse_pair(text):
+    """`"16x10"` -> `(16, 10)`; `"16"` -> `(16, 16)`; `""` -> `None`.
+
+    Raises:
+        ValueError: if `text` is none of these.
+    """
+    if not text:
+        return None
+    try:
+        numbers = [int(number) for number in text.split("x")]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in (1, 2) or min(numbers) < 1:
+        raise ValueError(
+            "A patch is written FRAMESxBINS, such as 16x16, or one number "
+            f"for both. Received: {text!r}."
+        )
+    return (numbers[0], numbers[-1])

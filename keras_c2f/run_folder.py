@@ -1,0 +1,88 @@
+"""Files of a training run; each appears whole or not at all."""
+
+import csv
+import importlib.metadata
+import json
+import os
+import platform
+
+import keras
+
+
+def write_whole(path, write):
+    """Calls `write(temporary path)`, then moves the file to `path`.
+
+    The temporary name ends like `path`, which Keras insists on.
+    """
+    folder, name = os.path.split(path)
+    temporary = os.path.join(folder, f"unfinished-{name}")
+    write(temporary)
+    os.replace(temporary, path)
+
+
+def write_json(path, value):
+    """Writes `value` as indented JSON, whole."""
+
+    def write(temporary):
+        with open(temporary, "w") as file:
+            json.dump(value, file, indent=1)
+
+    write_whole(path, write)
+
+
+def read_json(path):
+    """What a JSON file holds."""
+    with open(path) as file:
+        return json.load(file)
+
+
+def write_history(path, rows):
+    """Writes a CSV with a row per epoch, whole.
+
+    Args:
+        path: str.
+        rows: list of dicts with the same keys; may be empty.
+    """
+
+    def write(temporary):
+        with open(temporary, "w", newline="") as file:
+            writer = csv.DictWriter(file, rows[0] if rows else ())
+            writer.writeheader()
+            writer.writerows(rows)
+
+    write_whole(path, write)
+
+
+def read_history(path):
+    """Rows of `write_history` as dicts of strings; none if there is no file."""
+    if not os.path.exists(path):
+        return []
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def versions():
+    """Versions of what a result depends on, with the backend in use."""
+    found = {
+        "backend": keras.backend.backend(),
+        "python": platform.python_version(),
+    }
+    names = ("keras_c2f", "keras", "tensorflow-cpu", "tensorflow", "jax")
+    for name in (*names, "torch", "numpy"):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def hardware():
+    """Processor and number of cores, as one line."""
+    model = platform.processor() or platform.machine()
+    if os.path.exists("/proc/cpuinfo"):
+        with open("/proc/cpuinfo") as file:
+            for line in file:
+                if line.startswith("model name"):
+                    model = line.split(":", 1)[1].strip()
+                    break
+    return f"{os.cpu_count()} x {model}"

@@ -1,0 +1,347 @@
+"""One run from a recipe: data, model, `fit`, and a folder that survives.
+
+A run folder holds `config.json` (the resolved recipe), `history.csv` (a row
+per epoch), `checkpoint-EPOCHS.keras` (while training), `model.keras` (the
+trained network), `evaluation.json`, `example.npz` (one clip at each
+resolution) and `tensorboard/`. A run killed at any moment goes on from its
+last complete epoch.
+"""
+
+import glob
+import os
+import re
+import time
+
+import keras
+import numpy as np
+
+from keras_c2f.data import AudioPipeline, Augment
+from keras_c2f.evaluation import evaluate
+from keras_c2f.flops import network_cost
+from keras_c2f.frontend import Frontend
+from keras_c2f.models import AST, AudioClassifier
+from keras_c2f.phases import PhasedModel, PhaseScheduler
+from keras_c2f.progress import Progress
+from keras_c2f.recipes import parse_pair
+from keras_c2f.run_folder import (
+    hardware,
+    read_history,
+    read_json,
+    versions,
+    write_history,
+    write_json,
+    write_whole,
+)
+
+
+class Run:
+    """A training run and the folder it keeps itself in.
+
+    Args:
+        folder: path; made if missing.
+        recipe: `Recipe`.
+        clips: pair `(train, validation)` of `Clips`.
+        command: str, what to type to get this run again.
+
+    Raises:
+        ValueError: if the folder holds a run of another recipe.
+    """
+
+    def __init__(self, folder, recipe, clips, command=""):
+        self.folder = folder
+        self.recipe = recipe
+        self.train_clips, self.validation_clips = clips
+        self.command = command
+        os.makedirs(folder, exist_ok=True)
+        self._refuse_other_recipe()
+
+    @property
+    def name(self):
+        """str, label in progress bar and report: the folder's name."""
+        return os.path.basename(os.path.normpath(self.folder))
+
+    def path(self, name):
+        """Path of a file of this run."""
+        return os.path.join(self.folder, name)
+
+    def train(self):
+        """Trains, or goes on after a kill, then evaluates.
+
+        Returns:
+            dict, what `evaluation.json` holds: see `evaluate`. A run that
+            is complete returns it at once.
+        """
+        if os.path.exists(self.path("evaluation.json")):
+            return read_json(self.path("evaluation.json"))
+        keras.utils.set_random_seed(self.recipe.seed)
+        pipeline = make_pipeline(self.recipe, self._frontend())
+        classifier = build_classifier(
+            self.recipe, self.train_clips.num_classes, pipeline.frontend
+        )
+        self._write_config(classifier)
+        self._write_example(pipeline)
+        model, rows = self._resume()
+        if model is None:
+            model = self._compile(PhasedModel(classifier))
+        scheduler = PhaseScheduler(self.recipe.phases, pipeline, verbose=0)
+        model.fit(
+            pipeline.dataset(self.train_clips, training=True),
+            shuffle=False,  # the pipeline does
+            validation_data=pipeline.dataset(self.validation_clips),
+            initial_epoch=len(rows),
+            verbose=0,
+            callbacks=[
+                scheduler,
+                RunLog(self, rows),
+                keras.callbacks.TensorBoard(self.path("tensorboard")),
+                Progress(scheduler, self.name, len(rows)),
+            ],
+        )
+        write_whole(self.path("model.keras"), model.network.save)
+        result = evaluate(model.network, pipeline, self.validation_clips)
+        result["skipped"] = pipeline.skipped
+        write_json(self.path("evaluation.json"), result)
+        self._remove_checkpoints(keep=None)
+        return result
+
+    def save_epoch(self, model, rows):
+        """Keeps model and history after a complete epoch.
+
+        Args:
+            model: the `PhasedModel`, optimizer and all.
+            rows: list of dicts, the history up to and with this epoch.
+        """
+        write_history(self.path("history.csv"), rows)
+        checkpoint = self.path(f"checkpoint-{len(rows):04d}.keras")
+        write_whole(checkpoint, model.save)
+        self._remove_checkpoints(keep=checkpoint)
+
+    def _resume(self):
+        """Model of the last complete epoch, and the history up to there."""
+        checkpoints = sorted(glob.glob(self.path("checkpoint-*.keras")))
+        if not checkpoints:
+            return None, []
+        done = int(re.search(r"(\d+)\.keras$", checkpoints[-1])[1])
+        rows = read_history(self.path("history.csv"))[:done]
+        return keras.models.load_model(checkpoints[-1]), rows
+
+    def _remove_checkpoints(self, keep):
+        for path in glob.glob(self.path("checkpoint-*.keras")):
+            if path != keep:
+                os.remove(path)
+
+    def _refuse_other_recipe(self):
+        if not os.path.exists(self.path("config.json")):
+            return
+        kept = read_json(self.path("config.json"))["recipe"]
+        for name, wanted in self.recipe.to_dict().items():
+            if kept.get(name) != wanted:
+                raise ValueError(
+                    f"{self.folder} holds a run with {name}="
+                    f"{kept.get(name)!r}; this one has {name}={wanted!r}. "
+                    "Choose another run folder, or delete that one."
+                )
+
+    def _frontend(self):
+        """Front end with the training set's mean and standard deviation."""
+        if os.path.exists(self.path("config.json")):  # measured before a kill
+            kept = read_json(self.path("config.json"))["frontend"]
+            return Frontend.from_config(kept)
+        pipeline = make_pipeline(self.recipe, Frontend())
+        return measured_frontend(pipeline, self.train_clips)
+
+    def _compile(self, model):
+        recipe = self.recipe
+        steps = -(-len(self.train_clips) // recipe.batch_size)
+        total = steps * recipe.phases.epochs
+        warmup = int(recipe.warmup * total)
+        rate = keras.optimizers.schedules.CosineDecay(
+            0.0,
+            max(total - warmup, 1),
+            warmup_target=recipe.learning_rate,
+            warmup_steps=warmup,
+        )
+        if self.train_clips.labels.ndim == 1:
+            loss = keras.losses.CategoricalCrossentropy(
+                from_logits=True, label_smoothing=recipe.label_smoothing
+            )
+            metric = keras.metrics.CategoricalAccuracy(name="accuracy")
+        else:  # several labels a clip; Keras interpolates 200 thresholds
+            loss = keras.losses.BinaryCrossentropy(from_logits=True)
+            metric = keras.metrics.AUC(
+                curve="PR",
+                multi_label=True,
+                from_logits=True,
+                name="mean_average_precision",
+            )
+        optimizer = keras.optimizers.AdamW(
+            rate, weight_decay=recipe.weight_decay, global_clipnorm=1.0
+        )
+        model.compile(optimizer, loss, metrics=[metric])
+        return model
+
+    def _write_config(self, classifier):
+        phases = []
+        for phase in self.recipe.phases:
+            cost = network_cost(classifier.at_resolution(phase.resolution))
+            phases.append(
+                {
+                    "resolution": str(phase.resolution),
+                    "epochs": phase.epochs,
+                    "num_tokens": cost.num_tokens,
+                    "num_parameters": cost.num_parameters,
+                    "gmacs": cost.macs / 1e9,
+                }
+            )
+        config = {
+            "name": self.name,
+            "command": self.command,
+            "recipe": self.recipe.to_dict(),
+            "data": self.recipe.data,
+            "schedule": self.recipe.schedule,
+            "clip_seconds": self.recipe.clip_seconds,
+            "batch_size": self.recipe.batch_size,
+            "seed": self.recipe.seed,
+            "class_names": list(self.train_clips.class_names),
+            "num_train_clips": len(self.train_clips),
+            "num_validation_clips": len(self.validation_clips),
+            "frontend": classifier.frontend.get_config(),
+            "model": {
+                "preset": self.recipe.model,
+                "num_frames": classifier.backbone.num_frames,
+                "patch_size": self.recipe.patch_size,
+            },
+            "phases": phases,
+            "versions": versions(),
+            "hardware": hardware(),
+        }
+        write_json(self.path("config.json"), config)
+
+    def _write_example(self, pipeline):
+        """The first validation clip at each resolution of the schedule."""
+        clips = self.validation_clips.subset([0])
+        pictures = {}
+        for phase in self.recipe.phases:
+            pipeline.set_phase(phase.resolution, epoch=0)
+            for features, _ in pipeline.dataset(clips):
+                pictures[str(phase.resolution)] = features.numpy()[0]
+        label = clips.class_names[int(clips.targets()[0].argmax())]
+        with open(self.path("example.npz"), "wb") as file:
+            np.savez(file, label=label, **pictures)
+
+
+class RunLog(keras.callbacks.Callback):
+    """Adds a row per epoch to a run's history and saves the model.
+
+    Args:
+        run: `Run`.
+        rows: list of dicts, the epochs before.
+    """
+
+    def __init__(self, run, rows):
+        super().__init__()
+        self.run = run
+        self.rows = list(rows)
+
+    def on_train_begin(self, logs=None):
+        self._since = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        first = {
+            "epoch": epoch,
+            "phase": logs["phase"],
+            "resolution": str(self.model.resolution),
+            "num_tokens": logs["num_tokens"],
+            "gmacs": logs["gmacs"],
+            "seconds": round(time.perf_counter() - self._since, 3),
+        }
+        rate = float(self.model.optimizer.learning_rate)
+        self.rows.append({**first, **logs, "learning_rate": rate})
+        self.run.save_epoch(self.model, self.rows)
+        self._since = time.perf_counter()  # saving is not training
+
+
+def build_classifier(recipe, num_classes, frontend):
+    """The untrained `AudioClassifier` of a recipe, at full resolution.
+
+    Raises:
+        ValueError: if preset, patch or precision cannot be had.
+    """
+    if recipe.precision not in ("float32", "mixed_bfloat16"):
+        raise ValueError(
+            "`precision` is float32 or mixed_bfloat16. "
+            f"Received: {recipe.precision!r}."
+        )
+    backbone = AST.from_preset(
+        recipe.model,
+        num_frames=recipe.frames(frontend),
+        num_mel_bins=frontend.num_mel_bins,
+        patch_size=parse_pair(recipe.patch_size),
+        patch_stride=parse_pair(recipe.patch_stride),
+        kernel_resize=recipe.kernel_resize,
+        dropout=recipe.dropout,
+        drop_path=recipe.drop_path,
+        dtype=recipe.precision,
+    )
+    return AudioClassifier(
+        backbone,
+        num_classes,
+        frontend=frontend,
+        dropout=recipe.dropout,
+        dtype=recipe.precision,
+    )
+
+
+def make_pipeline(recipe, frontend):
+    """The `AudioPipeline` of a recipe."""
+    augment = Augment(
+        mixup=recipe.mixup,
+        gain_db=recipe.gain_db,
+        time_mask=recipe.time_mask,
+        freq_mask=recipe.freq_mask,
+        noise=recipe.noise,
+        roll_frames=recipe.roll_frames,
+    )
+    return AudioPipeline(
+        frontend,
+        recipe.frames(frontend),
+        recipe.batch_size,
+        augment=augment,
+        on_error=recipe.on_error,
+        seed=recipe.seed,
+        clip_seconds=recipe.clip_seconds,
+    )
+
+
+def measured_frontend(pipeline, clips, num_clips=512):
+    """The pipeline's front end, with mean and deviation of its features.
+
+    Taken over padded clips at full resolution, as AST does; over every clip,
+    or `num_clips` of them spread evenly.
+
+    Args:
+        pipeline: `AudioPipeline`.
+        clips: `Clips`.
+        num_clips: int.
+
+    Returns:
+        `Frontend`.
+    """
+    step = max(len(clips) // num_clips, 1)
+    sample = clips.subset(range(0, len(clips), step))
+    count, total, squares = 0, 0.0, 0.0
+    for features, _ in pipeline.dataset(sample):
+        values = features.numpy().astype("float64")
+        count += values.size
+        total += values.sum()
+        squares += (values**2).sum()
+    mean = total / count
+    std = (squares / count - mean**2) ** 0.5
+    old = pipeline.frontend  # features are (log_mel - mean) / (2 std)
+    return Frontend.from_config(
+        {
+            **old.get_config(),
+            "mean": float(old.mean + 2 * old.std * mean),
+            "std": float(2 * old.std * std),
+        }
+    )

@@ -1,0 +1,116 @@
+"""The command line as a newcomer meets it: output, and errors as sentences."""
+
+import sys
+
+import numpy as np
+import pytest
+from test_training import write_sounds
+
+from keras_c2f import cli
+
+SMALL = ("--clip_seconds=0.32", "--schedule=pool:2@1, full@1", "--batch_size=4")
+
+
+def run(capsys, *arguments):
+    """Exit code and output of `keras-c2f ARGUMENTS`."""
+    try:
+        code = cli.run(cli.parse(["keras-c2f", *map(str, arguments)])) or 0
+    except SystemExit as error:
+        code = error.code
+    printed = capsys.readouterr()
+    return code, printed.out, printed.err
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Folder of sounds with a broken file, and a run trained on it."""
+    pytest.importorskip("soundfile", reason="needs the extra `sound`")
+    root = tmp_path_factory.mktemp("cli")
+    write_sounds(root / "sounds")
+    (root / "sounds" / "low" / "broken.wav").write_bytes(b"RIFF, not really")
+    (root / "sounds" / "low" / "empty.wav").write_bytes(b"")
+    return root
+
+
+def test_train_evaluate_predict(trained, capsys):
+    sounds, folder = trained / "sounds", trained / "run"
+    data = f"--data=folder:{sounds}"
+    code, out, _ = run(
+        capsys, "train", "--run", folder, data, "--baseline", *SMALL
+    )
+    assert code == 0
+    assert "pool:2" in out and "The schedule costs" in out
+    assert "broken.wav" in out and "empty.wav" in out
+    assert "baseline: accuracy" in out and "coarse_to_fine: accuracy" in out
+    assert (folder / "report.html").exists()
+
+    code, out, _ = run(capsys, "evaluate", "--run", folder)
+    assert code == 0 and "accuracy" in out
+
+    files = [sounds / "low" / "0.wav", sounds / "high" / "1.wav"]
+    code, out, _ = run(capsys, "predict", "--run", folder, *files)
+    assert code == 0
+    assert "0.wav" in out and "%" in out and "high" in out
+
+    code, _, err = run(
+        capsys, "predict", "--run", folder, sounds / "low" / "broken.wav"
+    )
+    assert code == 2 and "broken.wav" in err and "Traceback" not in err
+
+
+def test_describe_shows_the_published_cost(capsys):
+    code, out, _ = run(
+        *(capsys, "describe", "--model=ast_base", "--num_frames=1024"),
+        "--schedule=patch:2@1, full@1",
+    )
+    assert code == 0
+    assert "512" in out and "48.6" in out  # tokens, GMACs: AST, stride 16
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--data=folder:nowhere"], "nowhere"),
+        (["--data=esc05:x"], "Did you mean"),
+        (["--model=ast_tyni"], "Did you mean ast_tiny"),
+        (["--schedule=pool:4"], "A phase reads"),
+        (["--schedule=pull:4@2"], "A resolution reads"),
+        (["--schedule=pool:999@2", "--num_frames=128"], "at most 128"),
+        (["--patch_size=bigxsmall"], "FRAMESxBINS"),
+        (["--precision=float64"], "`precision` is"),
+    ],
+)
+def test_bad_input_is_one_sentence(arguments, sentence, trained, capsys):
+    data = f"--data=folder:{trained / 'sounds'}"
+    code, _, err = run(
+        capsys, "train", "--run", trained / "bad", data, *arguments
+    )
+    assert code == 2
+    assert sentence in err
+    assert len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("classes", [[], ["only"]])
+def test_empty_folder_and_single_class(classes, tmp_path, capsys):
+    for name in classes:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.wav").write_bytes(b"")
+    data = f"--data=folder:{tmp_path}"
+    code, _, err = run(capsys, "train", "--run", tmp_path / "run", data)
+    assert code == 2
+    assert str(tmp_path) in err
+
+
+def test_run_without_model_is_a_sentence(tmp_path, capsys):
+    code, _, err = run(capsys, "evaluate", "--run", tmp_path)
+    assert code == 2
+    assert "no trained model" in err
+
+
+def test_help_lists_commands(capsys):
+    code, out, _ = run(capsys, "--help")
+    assert code == 0
+    for name in ("demo", "train", "evaluate", "predict", "describe"):
+        assert name in out
+    assert np.all([ord(letter) < 128 for letter in out])
+    assert sys.argv[0] not in out

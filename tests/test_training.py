@@ -1,0 +1,168 @@
+"""Runs from a recipe: files, resuming after a kill, errors in a sentence."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from keras_c2f.data import Clips
+from keras_c2f.frontend import Frontend
+from keras_c2f.recipes import Recipe, parse_pair
+from keras_c2f.training import Run, make_pipeline, measured_frontend
+
+pytest.importorskip("soundfile", reason="needs the extra `sound`")
+
+OPTIONS = {
+    "clip_seconds": 0.32,
+    "schedule": "pool:2@2, full@2",
+    "model": "ast_micro",
+    "batch_size": 4,
+    "dropout": 0.1,
+    "time_mask": 8,
+}
+
+
+def write_sounds(root, per_class=5):
+    """Two classes, a low and a high tone in noise, as WAV files."""
+    import soundfile
+
+    rng = np.random.default_rng(0)
+    times = np.arange(5120) / 16000
+    for name, hertz in (("high", 3000), ("low", 300)):
+        (root / name).mkdir(parents=True)
+        for index in range(per_class):
+            tone = 0.1 * np.sin(2 * np.pi * hertz * times)
+            sound = tone + 0.01 * rng.normal(size=times.size)
+            soundfile.write(root / name / f"{index}.wav", sound, 16000)
+
+
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory):
+    root = tmp_path_factory.mktemp("sounds")
+    write_sounds(root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def finished(sounds, tmp_path_factory):
+    """A run trained to the end, in one go."""
+    recipe = Recipe(data=f"folder:{sounds}", **OPTIONS)
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    run = Run(str(folder), recipe, recipe.open_data())
+    return run, run.train()
+
+
+def test_run_folder_is_complete(finished):
+    run, result = finished
+    names = {name for name in os.listdir(run.folder)}
+    assert names == {
+        "config.json",
+        "evaluation.json",
+        "example.npz",
+        "history.csv",
+        "model.keras",
+        "tensorboard",
+    }
+    assert np.sum(result["confusion"]) == result["num_clips"] == 2
+    with open(run.path("history.csv")) as file:
+        lines = file.read().splitlines()
+    assert len(lines) == 1 + 4
+    assert lines[0].startswith("epoch,phase,resolution,num_tokens,gmacs")
+    with np.load(run.path("example.npz")) as example:
+        # 0.32 s: 30 frames, rounded up to patches of 16 x factor 2
+        assert example["full"].shape == (32, 128)
+        assert example["pool:2"].shape == (16, 128)
+
+
+def test_complete_run_returns_its_result_at_once(finished):
+    run, result = finished
+    again = Run(run.folder, run.recipe, (run.train_clips, None)).train()
+    assert again == result
+
+
+def test_other_recipe_in_the_same_folder_is_refused(finished):
+    run, _ = finished
+    other = Recipe(**{**run.recipe.to_dict(), "batch_size": 2})
+    with pytest.raises(ValueError, match="batch_size=4; this one has"):
+        Run(run.folder, other, (run.train_clips, run.validation_clips))
+
+
+@pytest.mark.slow
+def test_killed_run_ends_like_an_uninterrupted_one(finished, tmp_path):
+    run, result = finished
+    options = [f"--{k}={v}" for k, v in run.recipe.to_dict().items()]
+    folder = tmp_path / "killed"
+    command = [
+        *(sys.executable, "-c", "from keras_c2f.cli import main; main()"),
+        *("train", "--run", str(folder), *options),
+    ]
+
+    def saved():
+        return list(folder.glob("coarse_to_fine/checkpoint-*.keras"))
+
+    for epoch in (1, 2):  # within the first phase, and at its end
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        wanted = f"checkpoint-{epoch:04d}.keras"
+        deadline = time.monotonic() + 240
+        while wanted not in [path.name for path in saved()]:
+            assert process.poll() is None, "ended before it could be killed"
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert saved()
+    subprocess.run(command, check=True)
+
+    with open(folder / "coarse_to_fine" / "evaluation.json") as file:
+        resumed = json.load(file)
+    assert resumed["confusion"] == result["confusion"]
+    # float32 sums in another order of threads
+    assert resumed["loss"] == pytest.approx(result["loss"], rel=1e-4)
+    histories = [
+        np.genfromtxt(path, delimiter=",", names=True)["loss"]
+        for path in (
+            run.path("history.csv"),
+            folder / "coarse_to_fine" / "history.csv",
+        )
+    ]
+    np.testing.assert_allclose(*histories, rtol=1e-4)
+
+
+def test_statistics_are_those_of_the_features():
+    rng = np.random.default_rng(0)
+    sounds = [0.1 * rng.normal(size=5120).astype("float32") for _ in "abcd"]
+    clips = Clips(sounds, [0, 1, 0, 1], ("a", "b"))
+    recipe = Recipe(**OPTIONS)
+    pipeline = make_pipeline(recipe, Frontend())
+    frontend = measured_frontend(pipeline, clips)
+    features = np.concatenate(
+        [x.numpy() for x, _ in make_pipeline(recipe, frontend).dataset(clips)]
+    )
+    assert features.mean() == pytest.approx(0, abs=1e-4)
+    assert features.std() == pytest.approx(0.5, rel=1e-4)  # AST: 2 std
+
+
+def test_baseline_has_the_same_frames_and_epochs():
+    recipe = Recipe(schedule="pool:4@3, full@1", clip_seconds=1.0)
+    baseline = recipe.baseline()
+    assert baseline.phases.epochs == 4
+    # 98 frames, to a multiple of 16 x 4
+    assert recipe.frames(Frontend()) == baseline.frames(Frontend()) == 128
+
+
+@pytest.mark.parametrize(
+    ("text", "pair"), [("16x10", (16, 10)), ("16", (16, 16)), ("", None)]
+)
+def test_parse_pair(text, pair):
+    assert parse_pair(text) == pair
+
+
+@pytest.mark.parametrize("text", ["16x", "axb", "1x2x3", "0x4"])
+def test_parse_pair_refuses(text):
+    with pytest.raises(ValueError, match="FRAMESxBINS"):
+        parse_pair(text)

@@ -1,0 +1,134 @@
+"""Baseline and the three compressions at equal epochs, over held-out parts.
+
+    python tools/compare_methods.py --data esc10:PATH --held_out 1,2,3,4,5 \
+        --run runs/esc10 --clip_seconds 5 --phases 4@20,2@12,1@8
+
+Every other setting of `keras-c2f train` can be given too. Each run keeps its
+folder, so the command goes on where it was killed. Prints a Markdown table,
+and writes a row per run to `rows.csv` in the run folder.
+"""
+
+import argparse
+import csv
+import dataclasses
+import os
+import shlex
+import statistics
+import sys
+
+import keras
+
+from keras_c2f.recipes import Recipe
+from keras_c2f.run_folder import (
+    hardware,
+    read_history,
+    read_json,
+    versions,
+)
+from keras_c2f.training import Run
+
+BASELINE = "full"
+COMPRESSIONS = ("shift", "pool", "patch")
+COLUMNS = ("method", "held_out", "accuracy", "gmacs", "seconds")
+
+
+def parse():
+    """Arguments: folders, phases, and every field of `Recipe`."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--run", required=True)
+    parser.add_argument("--phases", required=True, help="FACTOR@EPOCHS, ...")
+    for field in dataclasses.fields(Recipe):
+        if field.name != "schedule":
+            parser.add_argument(
+                f"--{field.name}",
+                type=type(field.default),
+                default=field.default,
+                help=field.metadata["help"].replace("%", "%%"),
+            )
+    return parser.parse_args()
+
+
+def recipes(arguments):
+    """`(method, held_out, Recipe)` of every run."""
+    phases = [text.split("@") for text in arguments.phases.split(",")]
+    settings = vars(arguments)
+    names = [field.name for field in dataclasses.fields(Recipe)]
+    for held_out in arguments.held_out.split(","):
+        options = {n: settings[n] for n in names if n in settings}
+        options["held_out"] = held_out
+        for method in COMPRESSIONS:
+            schedule = ", ".join(
+                f"{'full' if factor == '1' else f'{method}:{factor}'}@{epochs}"
+                for factor, epochs in phases
+            )
+            recipe = Recipe(**{**options, "schedule": schedule})
+            if method == COMPRESSIONS[0]:
+                yield BASELINE, held_out, recipe.baseline()
+            yield method, held_out, recipe
+
+
+def row(method, held_out, run, result):
+    """Accuracy, training cost and time of one finished run."""
+    history = read_history(run.path("history.csv"))
+    clips = read_json(run.path("config.json"))["num_train_clips"]
+    gmacs = 3 * clips * sum(float(line["gmacs"]) for line in history)
+    seconds = sum(float(line["seconds"]) for line in history)
+    return dict(
+        zip(
+            COLUMNS,
+            (method, held_out, result["accuracy"], gmacs, seconds),
+            strict=True,
+        )
+    )
+
+
+def table(rows):
+    """Markdown: mean over held-out parts, and shares of the baseline's."""
+    by_method = {
+        method: [r for r in rows if r["method"] == method]
+        for method in (BASELINE, *COMPRESSIONS)
+    }
+
+    def mean(method, column):
+        return statistics.mean(r[column] for r in by_method[method])
+
+    lines = [
+        "| method | accuracy | each part | training TMACs | of baseline "
+        "| seconds | of baseline |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for method in (BASELINE, *COMPRESSIONS):
+        parts = " ".join(f"{r['accuracy']:.3f}" for r in by_method[method])
+        shares = [
+            mean(method, column) / mean(BASELINE, column)
+            for column in ("gmacs", "seconds")
+        ]
+        lines.append(
+            f"| {method} | {mean(method, 'accuracy'):.1%} | {parts} "
+            f"| {mean(method, 'gmacs') / 1e3:.2f} | {shares[0]:.1%} "
+            f"| {mean(method, 'seconds'):.0f} | {shares[1]:.1%} |"
+        )
+    return "\n".join(lines)
+
+
+def main():
+    arguments = parse()
+    rows = []
+    for method, held_out, recipe in recipes(arguments):
+        folder = os.path.join(arguments.run, f"{held_out}-{method}")
+        run = Run(folder, recipe, recipe.open_data(), shlex.join(sys.argv))
+        rows.append(row(method, held_out, run, run.train()))
+        keras.utils.clear_session()
+        with open(os.path.join(arguments.run, "rows.csv"), "w") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows(rows)
+    print(f"`{shlex.join(['python', *sys.argv])}`\n")
+    print(", ".join(f"{k} {v}" for k, v in versions().items()), hardware())
+    print(f"\n{table(rows)}")
+
+
+if __name__ == "__main__":
+    main()
