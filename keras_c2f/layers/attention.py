@@ -50,13 +50,11 @@ class SelfAttention(keras.layers.Layer):
         self.output_projection.build(input_shape)
 
     def call(self, tokens, training=None):
-        width = tokens.shape[-1]
-        num_tokens = ops.shape(tokens)[1]
+        num_tokens, width = ops.shape(tokens)[1], tokens.shape[-1]
         head_size = width // self.num_heads
-        # (b, n, 3*d) -> 3 x (b, heads, n, head_size)
-        qkv = ops.reshape(
-            self.qkv(tokens), (-1, num_tokens, 3, self.num_heads, head_size)
-        )
+        # (b, n, d) -> (b*n, 3*d) -> 3 x (b, heads, n, head_size)
+        qkv = self.qkv(ops.reshape(tokens, (-1, width)))
+        qkv = ops.reshape(qkv, (-1, num_tokens, 3, self.num_heads, head_size))
         query, key, value = ops.unstack(
             ops.transpose(qkv, (2, 0, 3, 1, 4)), axis=0
         )
@@ -67,10 +65,10 @@ class SelfAttention(keras.layers.Layer):
             ops.softmax(scores, axis=-1), training=training
         )
         mixed = ops.transpose(ops.matmul(weights, value), (0, 2, 1, 3))
+        # (b, n, heads, head_size) -> (b*n, d)
+        mixed = self.output_projection(ops.reshape(mixed, (-1, width)))
         mixed = ops.reshape(mixed, (-1, num_tokens, width))
-        return self.output_dropout(
-            self.output_projection(mixed), training=training
-        )
+        return self.output_dropout(mixed, training=training)
 
     def count_macs(self, input_shape):
         _, num_tokens, width = input_shape

@@ -29,6 +29,10 @@ class EncoderBlock(keras.layers.Layer):
         equations 2 and 3; exact (erf) GELU.
     """
 
+    # `call` reads tokens and weights alone, so that one trace serves all
+    # blocks of a network: see `phases/short_graph.py`.
+    traced_once = True
+
     def __init__(
         self,
         num_heads,
@@ -74,9 +78,13 @@ class EncoderBlock(keras.layers.Layer):
     def call(self, tokens, training=None):
         branch = self.attention(self.attention_norm(tokens), training=training)
         tokens = tokens + self.branch_drop(branch, training=training)
-        hidden = ops.gelu(self.mlp_in(self.mlp_norm(tokens)), approximate=False)
-        branch = self.mlp_out(self.mlp_dropout(hidden, training=training))
+        num_tokens, width = ops.shape(tokens)[1], tokens.shape[-1]
+        # (b, n, d) -> (b*n, d): one plain matrix product on every backend
+        branch = ops.reshape(self.mlp_norm(tokens), (-1, width))
+        branch = ops.gelu(self.mlp_in(branch), approximate=False)
+        branch = self.mlp_out(self.mlp_dropout(branch, training=training))
         branch = self.mlp_dropout(branch, training=training)
+        branch = ops.reshape(branch, (-1, num_tokens, width))
         return tokens + self.branch_drop(branch, training=training)
 
     def count_macs(self, input_shape):

@@ -40,6 +40,18 @@ def without_weight_decay(optimizer, variables):
     return [v for v in variables if not optimizer._use_weight_decay(v)]
 
 
+def is_plain_adam(optimizer):
+    """True for Keras' own Adam and AdamW, without AMSGrad."""
+    classes = (keras.optimizers.Adam, keras.optimizers.AdamW)
+    return type(optimizer) in classes and not optimizer.amsgrad
+
+
+def adam_slots(optimizer, variable):
+    """First and second moment of a weight, as the backend's variables."""
+    index = optimizer._get_variable_index(variable)
+    return optimizer._momentums[index].value, optimizer._velocities[index].value
+
+
 def strategy_scope(model):
     """Context in which variables are made, for TensorFlow's distribution."""
     strategy = getattr(model, "distribute_strategy", None)

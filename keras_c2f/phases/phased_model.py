@@ -5,6 +5,7 @@ import keras
 from keras_c2f.compression import Resolution
 from keras_c2f.phases import keras_private
 from keras_c2f.phases.optimizer import renew_optimizer
+from keras_c2f.phases.short_graph import short_graph
 from keras_c2f.phases.transplant import transplant
 
 
@@ -66,6 +67,14 @@ class PhasedModel(keras.Model):
 
     def call(self, inputs, training=None):
         return self.network(inputs, training=training)
+
+    def train_step(self, *args, **kwargs):
+        with short_graph(self):
+            return super().train_step(*args, **kwargs)
+
+    def test_step(self, *args, **kwargs):
+        with short_graph(self):
+            return super().test_step(*args, **kwargs)
 
     def compute_output_shape(self, input_shape):
         return self.network.compute_output_shape(input_shape)
