@@ -166,7 +166,7 @@ class Frontend:
         length = self.frame_length
         remove_mean = np.eye(length) - 1 / length
         emphasise = np.eye(length) - self.preemphasis * np.eye(length, k=1)
-        emphasise[0, 0] = 1 - self.preemphasis  # has no sample before it
+        emphasise[0, 0] -= self.preemphasis  # formal: the window is 0 there
         dft = np.fft.rfft(np.eye(length), self.fft_length)
         dft = np.concatenate([dft.real, dft.imag], axis=1)
         return remove_mean @ emphasise @ (self.window()[:, None] * dft)
