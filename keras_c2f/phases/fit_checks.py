@@ -1,33 +1,48 @@
 """What cannot follow the phases is refused before training, in a sentence."""
 
 import keras
+from keras.optimizers import MultiOptimizer
 from keras.optimizers.schedules import LearningRateSchedule
 
 from keras_c2f.phases import keras_private
 
+SETS_LEARNING_RATE = (
+    keras.callbacks.LearningRateScheduler,
+    keras.callbacks.ReduceLROnPlateau,
+)
 
-def check_fit(model, schedule, networks, data, arguments):
+
+def check_fit(model, schedule, shapes, data, arguments):
     """Refuses a `fit` that would fail, or train wrongly, at a later phase.
 
     Args:
         model: compiled `PhasedModel`.
         schedule: `PhaseSchedule`.
-        networks: the network of each phase.
+        shapes: input shape of the network of each phase.
         data: what `PhaseScheduler(data=...)` was given.
         arguments: dict, arguments of `fit` by name.
 
     Raises:
         ValueError: saying what does not go together and what would.
     """
-    _check_optimizer(model)
-    _check_strategy(model)
-    if data is None and any(phase.batch_size for phase in schedule):
+    if getattr(model, "optimizer", None) is None:
+        raise ValueError("Compile the model with an optimizer before `fit`.")
+    _check_distribution(model)
+    _check_callbacks(model, schedule, arguments["callbacks"])
+    batch_sizes = {phase.batch_size for phase in schedule}
+    if data is None and batch_sizes != {None}:
         raise ValueError(
-            "A batch size per phase needs a data set that can change it: give "
-            "PhaseScheduler(schedule, data=pipeline) an AudioPipeline, or "
-            "take the batch sizes out of the schedule."
+            "A batch size in the schedule needs a data set that can be told: "
+            "give PhaseScheduler(schedule, data=pipeline) an AudioPipeline, "
+            "or take the batch size out of the schedule."
         )
-    shapes = [network.input_shape for network in networks]
+    if len(batch_sizes) > 1:
+        raise ValueError(
+            "Keras counts the steps of an epoch once per `fit`, so a batch "
+            "size that changes between phases would leave clips out. Call "
+            "`fit` once per phase, each with a schedule of that phase and a "
+            "data set of that batch size."
+        )
     if len(set(map(str, shapes))) == 1:
         return
     if data is None:
@@ -44,10 +59,33 @@ def check_fit(model, schedule, networks, data, arguments):
         (arguments.get("x"), "steps_per_epoch"),
         (validation, "validation_steps"),
     ):
-        _check_source(source, steps, arguments.get(steps))
+        _check_source(source, shapes, steps, arguments.get(steps))
 
 
-def _check_source(source, steps_name, steps):
+def check_optimizer(optimizer):
+    """Refuses an optimizer that cannot be rebuilt for the next network."""
+    if isinstance(optimizer, MultiOptimizer):
+        raise ValueError(
+            "Phases carry over the state of one optimizer; MultiOptimizer "
+            "holds several. Use one, with LearningRateSchedule or "
+            "`exclude_from_weight_decay` where groups of weights differ."
+        )
+    if isinstance(optimizer, keras.optimizers.Adafactor):
+        raise ValueError(
+            "Adafactor's statistics do not say which weight they belong to, "
+            "so they cannot be carried. Use another optimizer, such as AdamW."
+        )
+    rate = keras_private.learning_rate(optimizer)
+    known = isinstance(rate, (keras.Variable, LearningRateSchedule))
+    if callable(rate) and not known:
+        raise ValueError(
+            "A learning rate given as a plain function cannot be carried "
+            "into the next phase's optimizer. Use a float or a "
+            "keras.optimizers.schedules.LearningRateSchedule."
+        )
+
+
+def _check_source(source, shapes, steps_name, steps):
     if source is None:
         return
     kind = type(source).__name__
@@ -55,7 +93,8 @@ def _check_source(source, steps_name, steps):
         "Use the tf.data set of an AudioPipeline, or let the network "
         "compress: AudioClassifier(input_kind='log_mel')."
     )
-    if hasattr(source, "shape"):
+    parts = keras.tree.flatten(source)
+    if any(hasattr(part, "shape") for part in parts):
         raise ValueError(
             f"An array ({kind}) cannot change shape between phases. {advice}"
         )
@@ -66,7 +105,11 @@ def _check_source(source, steps_name, steps):
             f"phase. Leave `{steps_name}` out and end the data set after "
             "each epoch (no `repeat`)."
         )
-    if type(source).__module__.startswith("tensorflow."):
+    if hasattr(source, "element_spec"):  # a tf.data set
+        features = source.element_spec
+        if isinstance(features, tuple):
+            features = features[0]
+        _check_element_spec(features, shapes, advice)
         return
     if keras.backend.backend() == "tensorflow":
         raise ValueError(
@@ -81,21 +124,53 @@ def _check_source(source, steps_name, steps):
         )
 
 
-def _check_optimizer(model):
-    if model.optimizer is None:
-        raise ValueError("Compile the model with an optimizer before `fit`.")
-    rate = keras_private.learning_rate(model.optimizer)
-    is_variable = isinstance(rate, keras.Variable)
-    if callable(rate) and not isinstance(rate, LearningRateSchedule):
-        if not is_variable:
+def _check_element_spec(features, shapes, advice):
+    """An axis that changes between phases is unknown to a tf.data set."""
+    fixed = getattr(features, "shape", None)  # of several inputs: Keras says
+    if fixed is None or fixed.rank is None:
+        return
+    for shape in shapes:
+        if any(
+            known is not None and wanted is not None and known != wanted
+            for known, wanted in zip(fixed[1:], shape[1:], strict=False)
+        ):
             raise ValueError(
-                "A learning rate given as a plain function cannot be carried "
-                "into the next phase's optimizer. Use a float or a "
-                "keras.optimizers.schedules.LearningRateSchedule."
+                f"The tf.data set has features of shape {tuple(fixed)}, which "
+                f"cannot become {shape}. {advice}"
             )
 
 
-def _check_strategy(model):
+def _check_callbacks(model, schedule, callbacks):
+    scheduled = isinstance(
+        keras_private.learning_rate(model.optimizer), LearningRateSchedule
+    ) or any(
+        isinstance(phase.learning_rate, LearningRateSchedule)
+        for phase in schedule
+    )
+    averages_in_model = False
+    for callback in callbacks:
+        if scheduled and isinstance(callback, SETS_LEARNING_RATE):
+            raise ValueError(
+                f"{type(callback).__name__} sets a learning rate that is a "
+                "number, but this one follows a LearningRateSchedule. Use one "
+                "of the two."
+            )
+        if isinstance(callback, keras.callbacks.SwapEMAWeights):
+            averages_in_model |= callback.swap_on_epoch
+        if isinstance(callback, keras.callbacks.BackupAndRestore):
+            if callback.save_freq != "epoch":
+                raise ValueError(
+                    "A backup within an epoch does not say which phase it "
+                    "belongs to. Use BackupAndRestore(save_freq='epoch')."
+                )
+            if averages_in_model:
+                raise ValueError(
+                    "BackupAndRestore would save averages in place of "
+                    "weights. Put it before SwapEMAWeights in `callbacks`."
+                )
+
+
+def _check_distribution(model):
     strategy = getattr(model, "distribute_strategy", None)
     name = type(strategy).__name__
     if "MultiWorker" in name or "ParameterServer" in name:
@@ -104,3 +179,16 @@ def _check_strategy(model):
             "MirroredStrategy on one machine, or the JAX backend with "
             "keras.distribution."
         )
+    if keras.backend.backend() == "torch":
+        from torch import distributed
+
+        if (
+            distributed.is_available()
+            and distributed.is_initialized()
+            and distributed.get_world_size() > 1
+        ):
+            raise ValueError(
+                "Keras does not synchronise `fit` between torch processes. "
+                "Train in one process, or use the JAX backend with "
+                "keras.distribution."
+            )

@@ -40,6 +40,29 @@ def without_weight_decay(optimizer, variables):
     return [v for v in variables if not optimizer._use_weight_decay(v)]
 
 
+def names_without_weight_decay(optimizer):
+    """What `exclude_from_weight_decay(var_names=...)` was given, as a list."""
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    pattern = getattr(optimizer, "_exclude_from_weight_decay_pattern", None)
+    return [pattern.pattern] if pattern else None
+
+
+def exclude_from_weight_decay(optimizer, variables, names=None):
+    """Also within `LossScaleOptimizer`."""
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    optimizer.exclude_from_weight_decay(variables, names)
+
+
+def moving_averages(optimizer):
+    """`(variable, average)` pairs of a built optimizer with `use_ema`."""
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    if not optimizer.use_ema:
+        return []
+    averages = optimizer._model_variables_moving_average
+    pairs = zip(optimizer._trainable_variables, averages, strict=True)
+    return [pair for pair in pairs if pair[1] is not None]
+
+
 def is_plain_adam(optimizer):
     """True for Keras' own Adam and AdamW, without AMSGrad."""
     classes = (keras.optimizers.Adam, keras.optimizers.AdamW)

@@ -4,7 +4,8 @@ import keras
 
 from keras_c2f.compression import Resolution
 from keras_c2f.phases import keras_private
-from keras_c2f.phases.optimizer import renew_optimizer
+from keras_c2f.phases.fit_checks import check_optimizer
+from keras_c2f.phases.optimizer import renew_optimizer, unbuilt_copy
 from keras_c2f.phases.short_graph import short_graph
 from keras_c2f.phases.transplant import transplant
 
@@ -32,7 +33,8 @@ class PhasedModel(keras.Model):
         inputs: whatever the network takes.
 
     Raises:
-        ValueError: if `build_network` is neither model nor function.
+        ValueError: if `build_network` is neither model nor function, or a
+            network says no input shape.
 
     Example:
         >>> from keras_c2f.models import AST, AudioClassifier
@@ -49,7 +51,8 @@ class PhasedModel(keras.Model):
     def __init__(
         self, build_network, resolution="full", network=None, **kwargs
     ):
-        super().__init__(**kwargs)
+        # no autocast: the network may want float32 under mixed precision
+        super().__init__(autocast=False, **kwargs)
         if isinstance(build_network, keras.Model):
             network = build_network
             resolution = getattr(network, "resolution", resolution)
@@ -62,7 +65,8 @@ class PhasedModel(keras.Model):
             )
         self.build_network = build_network
         self.resolution = Resolution.parse(resolution)
-        self.network = network or build_network(self.resolution)
+        self.network = _checked(network or build_network(self.resolution))
+        self.dtype_policy = self.network.dtype_policy  # decides loss scaling
         self.built = True
 
     def call(self, inputs, training=None):
@@ -83,7 +87,8 @@ class PhasedModel(keras.Model):
         """A new, randomly initialised network at `resolution`.
 
         Raises:
-            ValueError: if neither a function nor `at_resolution` is there.
+            ValueError: if neither a function nor `at_resolution` is there, or
+                what it returns has no input shape.
         """
         build = self.build_network or getattr(
             self.network, "at_resolution", None
@@ -95,31 +100,55 @@ class PhasedModel(keras.Model):
                 "resolution to a network; register it with `keras.saving."
                 "register_keras_serializable` so that a saved model keeps it."
             )
-        return build(resolution)
+        return _checked(build(resolution))
 
     def compile(self, *args, **kwargs):
         super().compile(*args, **kwargs)
-        # what a phase with `reset` returns to
-        self._compiled_optimizer = (
-            self.optimizer and self.optimizer.get_config()
-        )
+        if self.optimizer is not None:
+            check_optimizer(self.optimizer)
+            # what a phase with `reset` returns to
+            self._compiled_optimizer = unbuilt_copy(self.optimizer)
 
     def get_compile_config(self):
         config = super().get_compile_config()
         if config and self.optimizer is not None:
-            config["optimizer"] = keras.saving.serialize_keras_object(
-                self.optimizer  # Keras would save the one of the first phase
+            serialize = keras.saving.serialize_keras_object
+            # Keras would save the one of the first phase
+            config["optimizer"] = serialize(self.optimizer)
+            config["compiled_optimizer"] = serialize(self._compiled_optimizer)
+            excluded = keras_private.without_weight_decay(
+                self.optimizer, self.trainable_variables
             )
-            config["compiled_optimizer"] = self._compiled_optimizer
+            config["without_weight_decay"] = [v.path for v in excluded]
         return config
 
     def compile_from_config(self, config):
         config = keras.saving.deserialize_keras_object(config)
         compiled_optimizer = config.pop("compiled_optimizer", None)
+        excluded = config.pop("without_weight_decay", None)
         self.compile(**config)
         if compiled_optimizer is not None:
             self._compiled_optimizer = compiled_optimizer
             self.optimizer.build(self.trainable_variables)
+            keras_private.exclude_from_weight_decay(
+                self.optimizer,
+                [v for v in self.trainable_variables if v.path in excluded],
+            )
+
+    # Keras saves no seeds; a resumed run would repeat the dropout of its start.
+
+    def save_own_variables(self, store):
+        for index, seed in enumerate(self._seeds()):
+            store[str(index)] = keras.ops.convert_to_numpy(seed)
+
+    def load_own_variables(self, store):
+        seeds = self._seeds()
+        if len(store.keys()) == len(seeds):
+            for index, seed in enumerate(seeds):
+                seed.assign(store[str(index)])
+
+    def _seeds(self):
+        return [v for v in self.network.variables if "seed_generator" in v.path]
 
     def fit(self, *args, **kwargs):
         """`keras.Model.fit`, led by the `PhaseScheduler` among the callbacks.
@@ -133,6 +162,8 @@ class PhasedModel(keras.Model):
         call = inspect.signature(keras.Model.fit).bind(self, *args, **kwargs)
         arguments = dict(list(call.arguments.items())[1:])  # without self
         callbacks = arguments.get("callbacks") or []
+        if isinstance(callbacks, keras.callbacks.CallbackList):
+            raise ValueError("Give `fit` a list, not a CallbackList.")
         if not isinstance(callbacks, (list, tuple)):
             callbacks = [callbacks]
         leaders = [c for c in callbacks if hasattr(c, "prepare_fit")]
@@ -189,3 +220,14 @@ class PhasedModel(keras.Model):
         network = deserialize(config.pop("network"))
         build = deserialize(config.pop("build_network"))
         return cls(build or network, network=network, **config)
+
+
+def _checked(network):
+    built = isinstance(network, keras.Model) and network.built
+    if not built or getattr(network, "input_shape", None) is None:
+        raise ValueError(
+            "A network of PhasedModel is a functional model, or a Sequential "
+            "one that begins with keras.Input, so that its input shape is "
+            f"known before training. Received: {network!r}."
+        )
+    return network

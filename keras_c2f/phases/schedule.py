@@ -1,8 +1,10 @@
 """What is trained when: phases in order, coarse to fine."""
 
+import numbers
 from dataclasses import dataclass
 
 import keras
+from keras.optimizers.schedules import LearningRateSchedule
 
 from keras_c2f.compression import Resolution
 
@@ -27,8 +29,8 @@ class Phase:
             phase; carrying is our default.
 
     Raises:
-        ValueError: if `epochs` or `batch_size` is below 1, or `optimizer` is
-            unknown.
+        ValueError: if `epochs` or `batch_size` is below 1, a rate is neither
+            number nor schedule, or `optimizer` is unknown.
     """
 
     resolution: Resolution
@@ -49,6 +51,19 @@ class Phase:
                 raise ValueError(
                     f"`{name}` of a phase is a whole number of at least 1. "
                     f"Received: {name}={value!r} for phase {resolution}."
+                )
+        for name in ("learning_rate", "weight_decay"):
+            value = getattr(self, name)
+            if isinstance(value, numbers.Real) and value >= 0:
+                object.__setattr__(self, name, float(value))
+            elif value is not None and not (
+                name == "learning_rate"
+                and isinstance(value, LearningRateSchedule)
+            ):
+                raise ValueError(
+                    f"`{name}` of a phase is a number of at least 0"
+                    + ", or a LearningRateSchedule" * (name == "learning_rate")
+                    + f". Received: {name}={value!r} for phase {resolution}."
                 )
         if self.optimizer not in OPTIMIZER_STATES:
             raise ValueError(
@@ -109,8 +124,8 @@ class PhaseSchedule:
     """Phases in the order they are trained; epochs count through.
 
     Args:
-        phases: list of `Phase`, a text such as
-            `"pool:4@8, pool:2@6, full@6"`, or a `PhaseSchedule`.
+        phases: a text such as `"pool:4@8, pool:2@6, full@6"`, a list of
+            `Phase` or of such texts, or a `PhaseSchedule`.
 
     Raises:
         ValueError: if there is no phase, or a text cannot be read.
@@ -124,9 +139,14 @@ class PhaseSchedule:
     def __init__(self, phases):
         if isinstance(phases, PhaseSchedule):
             phases = phases.phases
+        elif isinstance(phases, Phase):
+            phases = [phases]
         elif isinstance(phases, str):
-            phases = [Phase.parse(text) for text in phases.split(",")]
-        self.phases = tuple(phases)
+            phases = phases.split(",")
+        self.phases = tuple(
+            phase if isinstance(phase, Phase) else Phase.parse(phase)
+            for phase in phases
+        )
         if not self.phases:
             raise ValueError(
                 "A schedule has at least one phase; this is empty."
@@ -162,7 +182,7 @@ class PhaseSchedule:
 
 
 @keras.saving.register_keras_serializable("keras_c2f")
-class FromStep(keras.optimizers.schedules.LearningRateSchedule):
+class FromStep(LearningRateSchedule):
     """A learning rate schedule that begins at a later step.
 
     Lets a phase have a schedule of its own while the optimizer's iteration

@@ -90,16 +90,16 @@ class PhaseScheduler(keras.callbacks.Callback):
                 f"epochs, but `fit` was asked for {epochs}. Change one of "
                 "them, or leave `epochs` out."
             )
-        networks = [
-            model.network
-            if phase.resolution == model.resolution
-            else model.network_at(phase.resolution)
-            for phase in self.schedule
-        ]
-        check_fit(model, self.schedule, networks, self.data, arguments)
-        self.costs = [network_cost(network) for network in networks]
         self._others = arguments["callbacks"][1:]
         self._index = None
+        self.costs, shapes = [], []
+        for phase in self.schedule:
+            network = model.network
+            if phase.resolution != model.resolution:
+                network = model.network_at(phase.resolution)
+            self.costs.append(network_cost(network))
+            shapes.append(network.input_shape)
+        check_fit(model, self.schedule, shapes, self.data, arguments)
         restored = self._restored_epoch()
         if restored is None:
             epoch = arguments.get("initial_epoch", 0)
@@ -109,13 +109,20 @@ class PhaseScheduler(keras.callbacks.Callback):
             self._begin(index, at_start or untrained)
         else:  # weights will come, settings of earlier phases will not
             epoch = restored
+            first_step = _read_json(self._backup_dir(), FIRST_STEP_FILE)
             for index in range(self.schedule.index_at(epoch) + 1):
                 self._begin(index, True)
-            self._restore_first_step()
+            rate = keras_private.learning_rate(model.optimizer)
+            if isinstance(rate, FromStep) and first_step:
+                rate.first_step = first_step[str(self._index)]
+                self._save_first_step()
         self._tell_data(epoch)
 
     def on_epoch_begin(self, epoch, logs=None):
         index = self.schedule.index_at(epoch)
+        for callback in self._others:
+            if isinstance(callback, keras.callbacks.SwapEMAWeights):
+                callback.on_epoch_begin(epoch)  # averages back, before a switch
         if index != self._index:
             self._begin(index, True)
         self._tell_data(epoch)
@@ -175,22 +182,18 @@ class PhaseScheduler(keras.callbacks.Callback):
         metadata = _read_json(self._backup_dir(), "training_metadata.json")
         if metadata is None:
             return None
-        # saved at the end of the epoch before, or within this one
-        return metadata["epoch"] - (metadata["batch"] == 0)
-
-    def _restore_first_step(self):
-        schedule = keras_private.learning_rate(self.model.optimizer)
-        saved = _read_json(self._backup_dir(), FIRST_STEP_FILE)
-        if isinstance(schedule, FromStep) and saved:
-            schedule.first_step = saved["first_step"]
+        return metadata["epoch"] - 1  # saved when the epoch before ended
 
     def _save_first_step(self):
-        schedule = keras_private.learning_rate(self.model.optimizer)
+        rate = keras_private.learning_rate(self.model.optimizer)
         folder = self._backup_dir()
-        if folder and isinstance(schedule, FromStep):
+        if folder and isinstance(rate, FromStep):
+            # that of the phase before, too: the backup may still be its
+            saved = _read_json(folder, FIRST_STEP_FILE) or {}
+            saved[str(self._index)] = rate.first_step
             os.makedirs(folder, exist_ok=True)
             with open(os.path.join(folder, FIRST_STEP_FILE), "w") as file:
-                json.dump({"first_step": schedule.first_step}, file)
+                json.dump(saved, file)
 
 
 def _read_json(folder, name):

@@ -55,8 +55,9 @@ def transplant(source, target):
         `TransplantReport`.
 
     Raises:
-        ValueError: if two weights of one network share a path, or the
-            networks have no path in common.
+        ValueError: if two weights of one network share a path, the networks
+            have no path in common, or a weight is missing from `source` in
+            a layer that was given no name.
     """
     old, new = weights_by_path(source), weights_by_path(target)
     if not old.keys() & new.keys():
@@ -68,6 +69,7 @@ def transplant(source, target):
     copied, resized, fresh = [], [], []
     for path, (variable, layer) in new.items():
         if path not in old:
+            _refuse_automatic_name(path, layer)
             fresh.append(path)
             continue
         value = keras.ops.convert_to_numpy(old[path][0])
@@ -117,10 +119,24 @@ def weights_by_path(network):
     return weights
 
 
+def _refuse_automatic_name(path, layer):
+    """Keras numbers such names through the process: they never match."""
+    chosen = re.sub(r"_\d+$", "", layer.name).replace("_", "")
+    is_seed = "seed_generator" in path  # may well be new: nothing is learned
+    if chosen == type(layer).__name__.lower() and not is_seed:
+        raise ValueError(
+            f"Weight {path!r} is not in the network before. Its layer has the "
+            f"name {layer.name!r}, which Keras chose and numbered, so it "
+            "cannot be matched between phases. Give every layer a name."
+        )
+
+
 def _carry_trainable(source, target):
-    frozen = {
-        layer.path for layer in flatten_layers(source) if not layer.trainable
+    trainable = {
+        layer.path: layer.trainable
+        for layer in flatten_layers(source)
+        if layer.path
     }
-    for layer in flatten_layers(target):
-        if layer.path in frozen:
-            layer.trainable = False
+    for layer in flatten_layers(target):  # parents first
+        if layer.path in trainable:
+            layer.trainable = trainable[layer.path]

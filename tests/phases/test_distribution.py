@@ -1,0 +1,71 @@
+"""Two virtual devices, in a process of their own each."""
+
+import os
+import subprocess
+import sys
+
+import keras
+import pytest
+
+COMMON = """
+import numpy as np
+import keras
+from tiny import Recorder, clips, phased
+from keras_c2f.phases import PhaseScheduler
+
+def fit():
+    inputs, labels = clips(seed=1)
+    model = phased(compiled={})
+    recorder = Recorder(lambda: inputs, labels)
+    history = model.fit(
+        *clips(), batch_size=4, validation_data=(inputs, labels), verbose=0,
+        callbacks=[PhaseScheduler("pool:4@1, full@1", verbose=0), recorder],
+    ).history
+    true = [state["true_loss"] for state in recorder.ends]
+    np.testing.assert_allclose(history["val_loss"], true, rtol=1e-5)
+    for begin, end in zip(recorder.begins, recorder.ends, strict=True):
+        for path, before in begin["weights"].items():
+            assert np.abs(end["weights"][path] - before).max() > 0, path
+    assert [state["iterations"] for state in recorder.ends] == [2, 4]
+    return model
+"""
+PROGRAMS = {
+    "jax": """
+import jax
+assert len(jax.devices()) == 2
+keras.distribution.set_distribution(keras.distribution.DataParallel())
+model = fit()
+assert len(model.network.weights[0].value.sharding.device_set) == 2
+""",
+    "tensorflow": """
+import tensorflow as tf
+cpus = tf.config.list_physical_devices("CPU")
+two = [tf.config.LogicalDeviceConfiguration()] * 2
+tf.config.set_logical_device_configuration(cpus[0], two)
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+with strategy.scope():
+    model = fit()
+assert strategy.num_replicas_in_sync == 2
+assert len(model.network.weights[0].value.values) == 2  # a copy each
+""",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    keras.backend.backend() not in PROGRAMS, reason="no strategy for torch"
+)
+def test_switch_on_two_devices():
+    environment = {
+        **os.environ,
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+        "PYTHONPATH": os.path.dirname(__file__),
+    }
+    program = COMMON + PROGRAMS[keras.backend.backend()]
+    result = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr[-3000:]

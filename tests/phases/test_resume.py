@@ -1,0 +1,134 @@
+"""A killed run goes on and ends like the uninterrupted one."""
+
+import shutil
+
+import keras
+import numpy as np
+import pytest
+from tiny import assert_same_weights, clips, phased, weights_of
+
+from keras_c2f.phases import Phase, PhaseScheduler
+
+
+def decay(steps):
+    return keras.optimizers.schedules.PolynomialDecay(0.05, steps, 0.001)
+
+
+def phases():
+    """Two epochs, then one, then one; two steps each; rates differ by step."""
+    return [
+        Phase("pool:4", 2, decay(9), weight_decay=0.1),
+        Phase("pool:2", 1, decay(7), optimizer="reset"),
+        Phase("full", 1),
+    ]
+
+
+EPOCHS = 4
+
+
+def new_model():
+    """Random in training, as far as Keras can repeat it."""
+    on_torch = keras.backend.backend() == "torch"  # whose dropout has no seed
+    return phased(
+        keras.optimizers.AdamW(0.01),
+        seed=3,
+        dropout=0.0 if on_torch else 0.1,
+        drop_path=0.2,
+    )
+
+
+def fit(model, *callbacks, **options):
+    scheduler = PhaseScheduler(phases(), verbose=0)
+    return model.fit(
+        *clips(),
+        batch_size=4,
+        shuffle=False,
+        callbacks=[*callbacks, scheduler],
+        verbose=0,
+        **options,
+    )
+
+
+class Copies(keras.callbacks.Callback):
+    """Copies the backup as a kill would leave it."""
+
+    def __init__(self, backup, folder):
+        super().__init__()
+        self.backup, self.folder = backup, folder
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == 0:  # the phase has begun, its epoch is not complete
+            shutil.copytree(self.backup, self.folder / str(self.epoch))
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    backup = folder / "backup"
+    model = new_model()
+    history = fit(
+        model,
+        keras.callbacks.BackupAndRestore(backup, delete_checkpoint=False),
+        Copies(backup, folder / "killed"),
+        keras.callbacks.ModelCheckpoint(folder / "{epoch}.keras"),
+    )
+    return {
+        "folder": folder,
+        "losses": history.history["loss"],
+        "weights": weights_of(model.network),
+    }
+
+
+def assert_ends_alike(model, history, uninterrupted, first_epoch):
+    losses = uninterrupted["losses"][first_epoch:]
+    # rtol: float32; the optimizer was saved and loaded exactly
+    np.testing.assert_allclose(history.history["loss"], losses, rtol=1e-5)
+    assert_same_weights(
+        weights_of(model.network), uninterrupted["weights"], atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("epoch", range(EPOCHS))
+def test_backup_and_restore(epoch, uninterrupted, tmp_path):
+    backup = tmp_path / "backup"
+    shutil.copytree(uninterrupted["folder"] / "killed" / str(epoch), backup)
+    model = new_model()
+    history = fit(model, keras.callbacks.BackupAndRestore(backup))
+    assert_ends_alike(model, history, uninterrupted, epoch)
+
+
+@pytest.mark.parametrize("epoch", range(1, EPOCHS))
+def test_saved_model_and_initial_epoch(epoch, uninterrupted):
+    path = uninterrupted["folder"] / f"{epoch}.keras"
+    model = keras.models.load_model(path)
+    history = fit(model, initial_epoch=epoch)
+    assert_ends_alike(model, history, uninterrupted, epoch)
+
+
+class InterruptionError(Exception):
+    """Ctrl-C, say."""
+
+
+class RaiseIn(keras.callbacks.Callback):
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == self.epoch:
+            raise InterruptionError
+
+
+def test_same_process_goes_on_and_fits_again(uninterrupted, tmp_path):
+    model = new_model()
+    with pytest.raises(InterruptionError):
+        fit(model, RaiseIn(2), keras.callbacks.BackupAndRestore(tmp_path / "b"))
+    history = fit(model, keras.callbacks.BackupAndRestore(tmp_path / "b"))
+    assert_ends_alike(model, history, uninterrupted, 2)
+    # Keras would begin the next fit where the restored one began
+    second = fit(model)
+    assert len(second.history["loss"]) == EPOCHS
+    assert second.history["phase"] == [1, 1, 2, 3]
