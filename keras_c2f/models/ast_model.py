@@ -120,7 +120,9 @@ class AST(keras.Model):
         outputs = keras.layers.LayerNormalization(
             epsilon=epsilon, name="norm", dtype=dtype
         )(tokens)
-        super().__init__(inputs=inputs, outputs=outputs, dtype=dtype, **kwargs)
+        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+        if dtype is not None:  # Keras drops it where a model has a graph
+            self.dtype_policy = dtype
 
         self.num_frames = num_frames
         self.num_mel_bins = num_mel_bins

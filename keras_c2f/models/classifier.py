@@ -27,6 +27,8 @@ class AudioClassifier(keras.Model):
         pooling: `"prefix"`, the mean of the prefix tokens as AST does, or
             `"mean"`, the mean of the patch tokens.
         dropout: float, before the last layer.
+        head_epsilon: float, of the head's layer norm: 1e-5 as AST's code
+            has, 1e-12 for the same numbers as Hugging Face's port.
 
     Input shape:
         `(batch, frames, mel_bins)`, or `(batch, samples)` of any length.
@@ -46,7 +48,7 @@ class AudioClassifier(keras.Model):
         (None, 10)
 
     Reference:
-        Gong et al., "AST", section 2.1; head norm epsilon 1e-5, as its code.
+        Gong et al., "AST", section 2.1.
     """
 
     def __init__(
@@ -57,15 +59,18 @@ class AudioClassifier(keras.Model):
         frontend=None,
         pooling="prefix",
         dropout=0.0,
+        head_epsilon=1e-5,
         dtype=None,
         **kwargs,
     ):
-        for value, known in (
-            (input_kind, INPUT_KINDS),
-            (pooling, POOLINGS),
+        for name, value, known in (
+            ("input_kind", input_kind, INPUT_KINDS),
+            ("pooling", pooling, POOLINGS),
         ):
             if value not in known:
-                raise ValueError(f"Expected one of {known}, got {value!r}.")
+                raise ValueError(
+                    f"`{name}` is one of {known}. Received: {name}={value!r}."
+                )
         if pooling == "prefix" and not backbone.num_prefix_tokens:
             raise ValueError(
                 "`pooling='prefix'` needs a backbone with prefix tokens, and "
@@ -103,7 +108,7 @@ class AudioClassifier(keras.Model):
         else:
             pooled = ops.mean(tokens[:, num_prefix:], axis=1)
         pooled = keras.layers.LayerNormalization(
-            epsilon=1e-5, name="head_norm", dtype=dtype
+            epsilon=head_epsilon, name="head_norm", dtype=dtype
         )(pooled)
         pooled = keras.layers.Dropout(
             dropout, name="head_dropout", dtype=dtype
@@ -111,7 +116,9 @@ class AudioClassifier(keras.Model):
         logits = keras.layers.Dense(num_classes, name="head", dtype="float32")(
             pooled
         )
-        super().__init__(inputs=source, outputs=logits, dtype=dtype, **kwargs)
+        super().__init__(inputs=source, outputs=logits, **kwargs)
+        if dtype is not None:  # Keras drops it where a model has a graph
+            self.dtype_policy = dtype
 
         self.backbone = backbone
         self.num_classes = num_classes
@@ -119,6 +126,7 @@ class AudioClassifier(keras.Model):
         self.frontend = frontend
         self.pooling = pooling
         self.dropout = dropout
+        self.head_epsilon = head_epsilon
 
     @property
     def resolution(self):
@@ -151,6 +159,7 @@ class AudioClassifier(keras.Model):
             "frontend": self.frontend,
             "pooling": self.pooling,
             "dropout": self.dropout,
+            "head_epsilon": self.head_epsilon,
             "name": self.name,
             "trainable": self.trainable,
             "dtype": self.dtype_policy,

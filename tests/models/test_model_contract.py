@@ -1,0 +1,242 @@
+import contract
+import keras
+import numpy as np
+import pytest
+from contract import Case, numpy
+
+from keras_c2f.compression import FrameShift, Patch, Pool, Resolution
+from keras_c2f.frontend import Frontend, LogMel
+from keras_c2f.models import AST, AudioClassifier
+
+FRONTEND = Frontend(
+    sample_rate=8000, num_mel_bins=12, frame_length_ms=20, mean=-5.0, std=3.0
+)
+SMALL = {
+    "num_frames": 24,
+    "num_mel_bins": 12,
+    "patch_size": (4, 4),
+    "width": 12,
+    "depth": 1,
+    "num_heads": 3,
+}
+BACKBONE = Case(
+    AST,
+    {
+        "num_frames": 49,
+        "num_mel_bins": 12,
+        "patch_size": (4, 5),
+        "patch_stride": (3, 4),
+        "width": 12,
+        "depth": 2,
+        "num_heads": 3,
+        "mlp_ratio": 2.5,
+        "num_prefix_tokens": 1,
+        "dropout": 0.2,
+        "drop_path": 0.3,
+        "epsilon": 1e-3,
+        "kernel_resize": "base",
+        "resolution": Resolution.parse("shift:2+patch:2"),
+    },
+    shapes=((24, 12),),
+    # 1 after positions, 3 in the first block (drop path 0), 4 in the second
+    seed_generators=8,
+    bfloat16_error=0.08,
+)
+CLASSIFIER = Case(
+    AudioClassifier,
+    {
+        "backbone": BACKBONE.make(dropout=0.0, drop_path=0.0),
+        "num_classes": 5,
+        "input_kind": "waveform",
+        "frontend": FRONTEND,
+        "pooling": "mean",
+        "dropout": 0.2,
+        "head_epsilon": 1e-2,
+    },
+    shapes=((4000,),),
+    seed_generators=1,
+    bfloat16_error=0.08,
+)
+both = pytest.mark.parametrize("case", [BACKBONE, CLASSIFIER], ids=str)
+
+
+@pytest.mark.parametrize("num_frames", [31, 32, 33])
+def test_claimed_shape_is_the_real_shape(num_frames):
+    # patches 8 frames long, 6 apart, on every second frame
+    backbone = BACKBONE.make(num_frames=num_frames, depth=1)
+    frames = num_frames // 2
+    assert backbone.input_shape == (None, frames, 12)
+    assert backbone.grid_size == ((frames - 8) // 6 + 1, 2)
+    assert backbone.output_shape == (None, 1 + backbone.num_tokens, 12)
+    out = backbone(np.zeros((3, frames, 12)))
+    assert tuple(out.shape) == (3, *backbone.output_shape[1:])
+
+
+@both
+def test_every_argument_is_kept(case):
+    contract.check_arguments(case)
+    contract.check_config(case)
+
+
+def test_parts_of_a_classifier_are_kept():
+    """Backbone and front end travel through a config of plain values."""
+    backbone = BACKBONE.make(dtype="mixed_bfloat16", trainable=False)
+    model = CLASSIFIER.make(backbone=backbone)
+    copy = AudioClassifier.from_config(model.get_config())
+    assert copy.backbone.get_config() == backbone.get_config()
+    assert copy.frontend == FRONTEND
+
+
+@both
+def test_survives_saving(case, tmp_path):
+    contract.check_saving(case, tmp_path)
+
+
+@both
+def test_graph_equals_eager(case):
+    contract.check_graph_equals_eager(case)
+
+
+@both
+def test_clip_does_not_see_its_batch(case):
+    contract.check_clip_alone(case)
+
+
+@both
+def test_trains(case):
+    contract.check_fit(case)
+
+
+def test_mixed_precision_of_a_backbone():
+    contract.check_mixed_precision(BACKBONE)
+
+
+def test_front_end_and_head_stay_float32():
+    """Under the global policy, as a user switches mixed precision on."""
+    full = CLASSIFIER.built()
+    previous = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        mixed = AudioClassifier(
+            **{**CLASSIFIER.arguments, "backbone": AST(**BACKBONE.arguments)}
+        )
+    finally:
+        keras.config.set_dtype_policy(previous)
+    policies = {layer.name: layer.dtype_policy.name for layer in mixed.layers}
+    float32 = {name for name in policies if policies[name] == "float32"}
+    inputs = {mixed.input.name}
+    assert float32 - inputs == {"frontend", "time_compression", "head"}
+    mixed.set_weights(full.get_weights())
+    sound = CLASSIFIER.inputs()
+    logits = mixed(sound)
+    assert keras.backend.standardize_dtype(logits.dtype) == "float32"
+    exact = numpy(full(sound))
+    error = np.abs(numpy(logits) - exact).max() / np.abs(exact).max()
+    assert error < CLASSIFIER.bfloat16_error
+
+
+@pytest.mark.parametrize("dtype", ["mixed_bfloat16", "float32"])
+def test_precision_stays_when_the_resolution_changes(dtype):
+    backbone = AST(**SMALL, dtype=dtype)
+    model = AudioClassifier(backbone, 5, dtype=dtype)
+    other = model.at_resolution("pool:2")
+    for layer in (other, other.backbone, other.backbone.get_layer("block_0")):
+        assert layer.dtype_policy.name == dtype
+
+
+@both
+def test_random_streams(case):
+    contract.check_random_streams(case)
+
+
+def test_drop_path_grows_with_depth():
+    backbone = AST(**SMALL | {"depth": 3}, drop_path=0.2)
+    rates = [backbone.get_layer(f"block_{i}").drop_path for i in range(3)]
+    np.testing.assert_allclose(rates, [0, 0.1, 0.2])
+
+
+# Resolutions
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4])
+@pytest.mark.parametrize(
+    "method", [FrameShift, Pool, lambda c: Pool(c, "max"), Patch]
+)
+def test_every_input_kind_gives_the_same_numbers(method, factor):
+    resolution = method(factor)
+    rng = np.random.default_rng(0)
+    sound = rng.uniform(-1, 1, (2, 4100)).astype("float32")
+    sound[1] *= np.linspace(0, 1, 4100) ** 4  # unlike the first
+    log_mel = numpy(LogMel(FRONTEND, 49)(sound))
+    feed = {
+        "compressed": resolution.compress(log_mel, np),
+        "log_mel": log_mel,
+        "waveform": sound,
+    }
+    backbone = AST(**SMALL | {"num_frames": 49}, resolution=resolution)
+    logits, weights = {}, None
+    for kind, inputs in feed.items():
+        model = AudioClassifier(backbone, 5, kind, FRONTEND)
+        weights = weights or contract.randomize(model).get_weights()
+        model.set_weights(weights)
+        logits[kind] = model.predict(inputs, verbose=0)
+    assert np.ptp(logits["compressed"], axis=0).max() > 0.1
+    for kind in ("log_mel", "waveform"):
+        np.testing.assert_allclose(
+            logits[kind],
+            logits["compressed"],
+            atol=1e-4,  # log-mel of fewer frames, multiplied in another order
+        )
+
+
+@pytest.mark.parametrize("kind", ["compressed", "log_mel", "waveform"])
+def test_same_model_at_another_resolution(kind):
+    backbone = AST(**SMALL, resolution="pool:3:max", num_prefix_tokens=1)
+    model = AudioClassifier(
+        backbone, 5, kind, FRONTEND, dropout=0.1, head_epsilon=1e-3
+    )
+    model.trainable = False
+    other = model.at_resolution("patch:2")
+    assert str(other.resolution) == "patch:2"
+    assert other.num_tokens == 3 * 3
+    back = other.at_resolution("pool:3:max")
+    assert back.get_config() == model.get_config()
+    assert not other.trainable
+
+
+def test_prefix_pooling_is_the_mean_of_the_prefix_tokens():
+    backbone = contract.randomize(AST(**SMALL))
+    clips = np.random.default_rng(0).normal(size=(2, 24, 12))
+    tokens = numpy(backbone(clips))
+    for pooling, part in (("prefix", tokens[:, :2]), ("mean", tokens[:, 2:])):
+        model = AudioClassifier(backbone, 5, pooling=pooling)
+        pooled = part.mean(axis=1)
+        norm = pooled - pooled.mean(axis=1, keepdims=True)
+        norm /= np.sqrt(pooled.var(axis=1, keepdims=True) + 1e-5)
+        kernel, bias = model.get_layer("head").get_weights()
+        np.testing.assert_allclose(
+            numpy(model(clips)), norm @ kernel + bias, atol=1e-5
+        )
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"input_kind": "mel"}, "`input_kind` is one of .*'log_mel'"),
+        ({"pooling": "max"}, "`pooling` is one of .*pooling='max'"),
+        ({}, "needs a backbone with prefix tokens.*`pooling='mean'`"),
+        (
+            {"pooling": "mean", "input_kind": "waveform"},
+            r"needs `frontend=Frontend\(...\)`",
+        ),
+    ],
+)
+def test_impossible_classifiers_are_refused(options, message):
+    backbone = AST(**SMALL, num_prefix_tokens=0)
+    with pytest.raises(ValueError, match=message):
+        AudioClassifier(backbone, 5, **options)
+
+
+def test_clip_shorter_than_a_patch_is_refused():
+    with pytest.raises(ValueError, match="smaller than one patch"):
+        AST(**SMALL, resolution="pool:8")
