@@ -1,0 +1,223 @@
+"""Rules of the house: who may import what, and what every name owes."""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import pytest
+
+import keras_c2f
+from keras_c2f import compression, flops, resample
+
+ROOT = Path(keras_c2f.__file__).parent
+FILES = sorted(ROOT.rglob("*.py"))
+BACKEND = keras.backend.backend()
+
+# What a room may import, beside the standard library and itself.
+ROOMS = {
+    "compression": set(),  # the arithmetic is done without numpy
+    "resample": {"numpy"},
+    "frontend": {"keras", "numpy", "keras_c2f.compression"},
+    "layers": {
+        "keras",
+        "numpy",
+        "keras_c2f.compression",
+        "keras_c2f.resample",
+    },
+    "models": {
+        "keras",
+        "numpy",
+        "keras_c2f.compression",
+        "keras_c2f.frontend",
+        "keras_c2f.layers",
+    },
+}
+# Beside `data`, with the reason.
+MAY_IMPORT_TENSORFLOW = {
+    "phases/short_graph.py": "inside functions of the TensorFlow backend",
+}
+
+
+def name_of(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+def room_of(path):
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imports(path):
+    """Every module that a file imports, wherever in the file it does."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            yield node.module
+            yield from (f"{node.module}.{a.name}" for a in node.names)
+
+
+def within(module, allowed):
+    return any(module == a or module.startswith(f"{a}.") for a in allowed)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_rooms_import_what_is_below_them(room):
+    files = [path for path in FILES if room_of(path) == room]
+    assert files
+    allowed = ROOMS[room] | sys.stdlib_module_names | {f"keras_c2f.{room}"}
+    for path in files:
+        for module in imports(path):
+            # `from keras_c2f.x import y` also yields `keras_c2f.x.y`
+            assert within(module, allowed), f"{name_of(path)}: {module}"
+
+
+def test_nobody_imports_the_command_line():
+    for path in FILES:
+        if room_of(path) not in ("cli", "__main__"):
+            assert not any(
+                within(module, {"keras_c2f.cli"}) for module in imports(path)
+            ), name_of(path)
+
+
+def test_only_data_imports_tensorflow():
+    for path in FILES:
+        if room_of(path) != "data" and name_of(path) not in (
+            MAY_IMPORT_TENSORFLOW
+        ):
+            assert not any(
+                within(module, {"tensorflow", "tf"}) for module in imports(path)
+            ), name_of(path)
+
+
+def run(program):
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+    return result.stdout
+
+
+@pytest.mark.skipif(BACKEND == "tensorflow", reason="needs TensorFlow")
+def test_import_loads_no_tensorflow():
+    run(
+        "import sys, keras_c2f, keras_c2f.data\n"
+        "assert 'tensorflow' not in sys.modules"
+    )
+
+
+@pytest.mark.skipif(BACKEND == "tensorflow", reason="needs TensorFlow")
+def test_trains_from_arrays_without_tensorflow():
+    run(
+        """
+import sys
+
+sys.modules["tensorflow"] = None  # as if it were not installed
+
+import numpy as np
+import keras_c2f as c2f
+
+backbone = c2f.AST(24, 12, (4, 4), width=12, depth=1, num_heads=3)
+model = c2f.PhasedModel(
+    c2f.AudioClassifier(backbone, 2, input_kind="log_mel")
+)
+model.compile("adam", "mse")
+clips, targets = np.ones((4, 24, 12), "float32"), np.ones((4, 2), "float32")
+schedule = c2f.PhaseSchedule([c2f.Phase("pool:2", 1), c2f.Phase("full", 1)])
+model.fit(
+    clips,
+    targets,
+    epochs=2,
+    validation_data=(clips, targets),
+    callbacks=[c2f.PhaseScheduler(schedule)],
+    verbose=0,
+)
+assert model.predict(clips, verbose=0).shape == (4, 2)
+assert model.resolution.factor == 1
+assert sys.modules["tensorflow"] is None
+"""
+    )
+
+
+def packages():
+    yield keras_c2f
+    for info in pkgutil.walk_packages([str(ROOT)], "keras_c2f."):
+        if info.ispkg:
+            yield importlib.import_module(info.name)
+
+
+def public_objects():
+    """`(name, object)` of what packages export, and of its own members."""
+    exported = {
+        name: getattr(package, name)
+        for package in packages()
+        for name in getattr(package, "__all__", [])
+    }
+    for module in (compression, flops, resample):  # no package, yet public
+        exported |= {
+            name: value
+            for name, value in vars(module).items()
+            if getattr(value, "__module__", None) == module.__name__
+            and not name.startswith("_")
+        }
+    for name, value in exported.items():
+        if inspect.isclass(value) or inspect.isfunction(value):
+            yield name, value
+        if inspect.isclass(value):
+            own = [m for m in vars(value) if not m.startswith("_")]
+            for member in own:
+                inner = getattr(value, member)
+                if callable(inner) or isinstance(inner, property):
+                    yield f"{name}.{member}", inner
+
+
+def of_keras(name):
+    """Whether a method such as `Layer.build` is described by Keras."""
+    member = name.split(".")[-1]
+    bases = (keras.Model, keras.callbacks.Callback)
+    return any(hasattr(base, member) for base in bases)
+
+
+def test_every_public_name_is_described():
+    undocumented = [
+        name
+        for name, value in public_objects()
+        # `flops.count_macs` describes the method that layers have
+        if not inspect.getdoc(value)
+        and not of_keras(name)
+        and not name.endswith(".count_macs")
+    ]
+    assert undocumented == []
+
+
+def test_exported_names_exist():
+    for package in packages():
+        names = getattr(package, "__all__", [])
+        assert len(names) == len(set(names))
+        for name in names:
+            assert hasattr(package, name), f"{package.__name__}.{name}"
+
+
+def test_no_file_is_named_after_a_standard_module():
+    """`ast.py` breaks `import numpy` for scripts started beside it."""
+    for path in FILES:
+        if not path.stem.startswith("__"):
+            assert path.stem not in sys.stdlib_module_names, name_of(path)
+
+
+PRIVATE = re.compile(r"(?<!\bself)(?<!\bcls)\._[a-z]\w*")
+
+
+def test_private_state_of_keras_is_touched_in_one_file():
+    for path in FILES:
+        if name_of(path) == "phases/keras_private.py":
+            assert PRIVATE.search(path.read_text())  # the check sees them
+            continue
+        found = PRIVATE.findall(path.read_text())
+        assert not found, f"{name_of(path)}: {found}"
