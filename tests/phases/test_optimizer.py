@@ -103,9 +103,13 @@ def test_other_optimizers(make):
     assert type(model.optimizer) is type(make())
 
 
-def test_reset_returns_to_what_was_compiled():
+def test_reset_returns_to_what_was_compiled(tmp_path):
     model = built(AdamW(0.01, weight_decay=0.1))
     model.optimizer.learning_rate = 0.5  # a callback's doing
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    loaded.switch(Phase("full", 1, optimizer="reset"))
+    assert float(loaded.optimizer.learning_rate) == pytest.approx(0.01)
     model.switch(Phase("full", 1, weight_decay=0.3))
     assert float(model.optimizer.learning_rate) == pytest.approx(0.5)
     assert model.optimizer.weight_decay == 0.3
@@ -133,8 +137,8 @@ def excluded(model):
     }
 
 
-def fresh_adamw(model):
-    """The compiled optimizer, no moments: zero gradients give zero steps."""
+def all_ones(model):
+    """Weights that decay would change."""
     for variable in model.trainable_variables:
         variable.assign(np.ones(variable.shape))
 
@@ -156,11 +160,11 @@ def test_exclusion_from_weight_decay_survives(wrapped, tmp_path):
     }
     for phase in (Phase("full", 1), Phase("pool:4", 1, optimizer="reset")):
         model.switch(phase)
-        fresh_adamw(model)
+        all_ones(model)
         assert excluded(model) == expected
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
-    fresh_adamw(loaded)
+    all_ones(loaded)
     assert excluded(loaded) == expected
 
 
@@ -233,20 +237,47 @@ def test_moving_average_of_weights_crosses_a_switch():
     assert_same_weights(final, averages.values, atol=1e-5)  # float32, 4 steps
 
 
-def test_average_of_a_fresh_weight_is_the_weight():
+def test_average_is_resized_as_the_weight_even_where_positive():
+    model = built(keras.optimizers.SGD(use_ema=True), "patch:2")
+    for variable in model.optimizer.variables + model.trainable_variables:
+        if "kernel" in variable.path:
+            variable.assign(np.ones(variable.shape))
+    model.switch(Phase("full", 1))
+    slots = state(model.optimizer)
+    kernel = model.network.backbone.get_layer("patch_embedding").kernel
+    np.testing.assert_allclose(slots[KERNEL + "_average"], to_numpy(kernel))
+
+
+def partly_fresh(optimizer):
+    """A model with a layer of another name in each phase."""
+
     def build(resolution):
-        name = f"time_{resolution.pool}"  # another name: left fresh
         inputs = keras.Input((4,))
-        outputs = keras.layers.Dense(3, name=name)(inputs)
+        outputs = keras.layers.Dense(3, name=f"time_{resolution.pool}")(inputs)
         return keras.Model(inputs, keras.layers.Dense(2, name="head")(outputs))
 
     model = PhasedModel(build, "pool:2")
-    model.compile(keras.optimizers.SGD(use_ema=True), "mse")
+    model.compile(optimizer, "mse")
+    return model
+
+
+def test_exclusion_by_name_holds_for_fresh_weights():
+    optimizer = AdamW(0.1, weight_decay=0.5)
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    model = partly_fresh(optimizer)
+    model.switch(Phase("full", 1))
+    all_ones(model)
+    assert excluded(model) == {"time_1/bias", "head/bias"}
+
+
+def test_average_of_a_fresh_weight_is_the_weight():
+    model = partly_fresh(keras.optimizers.SGD(use_ema=True))
     model.optimizer.build(model.trainable_variables)
     model.switch(Phase("full", 1))
     slots = state(model.optimizer)
     weight = model.network.get_layer("time_1").kernel
-    np.testing.assert_array_equal(slots["time_1_kernel_average"], weight)
+    average = slots["time_1_kernel_average"]
+    np.testing.assert_array_equal(average, to_numpy(weight))
 
 
 class Halving(keras.optimizers.schedules.LearningRateSchedule):

@@ -15,11 +15,11 @@ def decay(steps):
 
 
 def phases():
-    """Two epochs, then one, then one; two steps each; rates differ by step."""
+    """One, two and one epoch of two steps each; rates differ by step."""
     return [
-        Phase("pool:4", 2, decay(9), weight_decay=0.1),
-        Phase("pool:2", 1, decay(7), optimizer="reset"),
-        Phase("full", 1),
+        Phase("pool:4", 1, decay(9), weight_decay=0.1),
+        Phase("pool:2", 2, decay(7)),
+        Phase("full", 1, optimizer="reset"),
     ]
 
 
@@ -131,4 +131,4 @@ def test_same_process_goes_on_and_fits_again(uninterrupted, tmp_path):
     # Keras would begin the next fit where the restored one began
     second = fit(model)
     assert len(second.history["loss"]) == EPOCHS
-    assert second.history["phase"] == [1, 1, 2, 3]
+    assert second.history["phase"] == [1, 2, 2, 3]
