@@ -37,7 +37,7 @@ class Recipe:
         "pool:4@14, pool:2@4, full@2",
         "phases RESOLUTION@EPOCHS: shift:C, pool:C, pool:C:max, patch:C or "
         "full, joined by + and separated by commas; behind a phase lr=1e-3, "
-        "wd=0.05, batch=64, reset",
+        "wd=0.05, reset",
     )
     num_frames: int = _option(
         0,
@@ -49,14 +49,17 @@ class Recipe:
     )
     patch_size: str = _option("16x16", "patch, frames x mel bins")
     patch_stride: str = _option("", "patch stride; default: the patch size")
+    pooling: str = _option(
+        "mean", "what is classified: mean of all tokens, or prefix, as in AST"
+    )
     kernel_resize: str = _option(
         "pi", "how patch:C resizes the patch kernel: pi, bilinear or base"
     )
     batch_size: int = _option(32, "clips per step")
     learning_rate: float = _option(
-        1e-3, "peak of a cosine schedule with warm-up over the whole run"
+        1e-3, "peak of a cosine with warm-up that begins anew in each phase"
     )
-    warmup: float = _option(0.05, "share of the steps spent warming up")
+    warmup: float = _option(0.05, "share of a phase's steps spent warming up")
     weight_decay: float = _option(0.05, "of AdamW")
     dropout: float = _option(0.0, "in attention, perceptrons and head")
     drop_path: float = _option(0.0, "stochastic depth of the last block")
@@ -85,8 +88,13 @@ class Recipe:
         options = {}
         if self.held_out and self.data.startswith("digits:"):
             options["speaker"] = self.held_out
-        elif self.held_out:
+        elif self.held_out.isdigit():
             options["fold"] = int(self.held_out)
+        elif self.held_out:
+            raise ValueError(
+                "`held_out` is the number of a fold, or with digits a "
+                f"speaker. Received: held_out={self.held_out!r}."
+            )
         return open_dataset(self.data, **options)
 
     def baseline(self):

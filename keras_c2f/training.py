@@ -7,6 +7,7 @@ resolution) and `tensorboard/`. A run killed at any moment goes on from its
 last complete epoch.
 """
 
+import dataclasses
 import glob
 import os
 import re
@@ -20,7 +21,7 @@ from keras_c2f.evaluation import evaluate
 from keras_c2f.flops import network_cost
 from keras_c2f.frontend import Frontend
 from keras_c2f.models import AST, AudioClassifier
-from keras_c2f.phases import PhasedModel, PhaseScheduler
+from keras_c2f.phases import PhasedModel, PhaseSchedule, PhaseScheduler
 from keras_c2f.progress import Progress
 from keras_c2f.recipes import parse_pair
 from keras_c2f.run_folder import (
@@ -83,7 +84,7 @@ class Run:
         model, rows = self._resume()
         if model is None:
             model = self._compile(PhasedModel(classifier))
-        scheduler = PhaseScheduler(self.recipe.phases, pipeline, verbose=0)
+        scheduler = PhaseScheduler(self._schedule(), pipeline, verbose=0)
         model.fit(
             pipeline.dataset(self.train_clips, training=True),
             shuffle=False,  # the pipeline does
@@ -150,17 +151,35 @@ class Run:
         pipeline = make_pipeline(self.recipe, Frontend())
         return measured_frontend(pipeline, self.train_clips)
 
-    def _compile(self, model):
+    def _schedule(self):
+        """The recipe's phases, each with a learning rate of its own.
+
+        A cosine with warm-up begins anew in each phase, as the paper resets
+        the learning rate: at the end of one long cosine a late phase would
+        not learn any more.
+        """
         recipe = self.recipe
         steps = -(-len(self.train_clips) // recipe.batch_size)
-        total = steps * recipe.phases.epochs
-        warmup = int(recipe.warmup * total)
-        rate = keras.optimizers.schedules.CosineDecay(
-            0.0,
-            max(total - warmup, 1),
-            warmup_target=recipe.learning_rate,
-            warmup_steps=warmup,
+
+        def cosine(phase):
+            total = phase.epochs * steps
+            warmup = int(recipe.warmup * total)
+            return keras.optimizers.schedules.CosineDecay(
+                0.0,
+                max(total - warmup, 1),
+                warmup_target=phase.learning_rate or recipe.learning_rate,
+                warmup_steps=warmup,
+            )
+
+        return PhaseSchedule(
+            [
+                dataclasses.replace(phase, learning_rate=cosine(phase))
+                for phase in recipe.phases
+            ]
         )
+
+    def _compile(self, model):
+        recipe = self.recipe
         if self.train_clips.labels.ndim == 1:
             loss = keras.losses.CategoricalCrossentropy(
                 from_logits=True, label_smoothing=recipe.label_smoothing
@@ -175,7 +194,9 @@ class Run:
                 name="mean_average_precision",
             )
         optimizer = keras.optimizers.AdamW(
-            rate, weight_decay=recipe.weight_decay, global_clipnorm=1.0
+            recipe.learning_rate,
+            weight_decay=recipe.weight_decay,
+            global_clipnorm=1.0,
         )
         model.compile(optimizer, loss, metrics=[metric])
         return model
@@ -287,6 +308,7 @@ def build_classifier(recipe, num_classes, frontend):
         backbone,
         num_classes,
         frontend=frontend,
+        pooling=recipe.pooling,
         dropout=recipe.dropout,
         dtype=recipe.precision,
     )

@@ -3,6 +3,26 @@
 from keras_c2f.data.augment import Augment
 from keras_c2f.data.clips import Clips
 from keras_c2f.data.decode import SoundError, load_sound
+from keras_c2f.data.keywords import synthesize_keywords
 from keras_c2f.data.pipeline import AudioPipeline
+from keras_c2f.data.readers import (
+    open_dataset,
+    read_csv,
+    read_digits,
+    read_esc50,
+    read_folder,
+)
 
-__all__ = ["Augment", "AudioPipeline", "Clips", "SoundError", "load_sound"]
+__all__ = [
+    "Augment",
+    "AudioPipeline",
+    "Clips",
+    "SoundError",
+    "load_sound",
+    "open_dataset",
+    "read_csv",
+    "read_digits",
+    "read_esc50",
+    "read_folder",
+    "synthesize_keywords",
+]

@@ -106,7 +106,6 @@ class AudioPipeline:
             self._pool = tf.Variable(1, dtype=tf.int32)
             self._pool_max = tf.Variable(False)
             self._epoch = tf.Variable(0, dtype=tf.int32)
-            self._batch_size = tf.Variable(batch_size, dtype=tf.int64)
         self.set_phase(resolution, epoch=0)
 
     @property
@@ -114,7 +113,7 @@ class AudioPipeline:
         """list of `(path, reason)` of sounds that could not be used."""
         return list(self._sounds.bad.items())
 
-    def set_phase(self, resolution, epoch, batch_size=None):
+    def set_phase(self, resolution, epoch):
         """Sets what the next iterator of every set of this pipeline makes.
 
         `PhaseScheduler` calls this when an epoch begins. Without it training
@@ -123,10 +122,6 @@ class AudioPipeline:
         Args:
             resolution: `Resolution` or text. Its patch factor is the model's.
             epoch: int; order, crops and augmentations follow from it.
-            batch_size: int, or `None` for the constructor's. Keras counts the
-                steps of an epoch once per `fit`, and leaves out data if they
-                grow: so a set made before a change refuses to go on. Make
-                a new one with `dataset`, and call `fit` again.
 
         Raises:
             ValueError: if the resolution leaves no frame.
@@ -137,7 +132,6 @@ class AudioPipeline:
         self._pool.assign(resolution.pool)
         self._pool_max.assign(resolution.pool_type == "max")
         self._epoch.assign(epoch)
-        self._batch_size.assign(batch_size or self.batch_size)
 
     def dataset(self, clips, training=False):
         """`tf.data.Dataset` of one epoch of `(features, targets)`.
@@ -154,7 +148,6 @@ class AudioPipeline:
             bad files are skipped: Keras then warns once, when the first epoch
             ends, that the input ran out of data.
         """
-        batch_size = int(self._batch_size)
         targets = clips.targets()
 
         def load(index, where):
@@ -184,7 +177,6 @@ class AudioPipeline:
             return samples, target
 
         def one_epoch(_):
-            self._refuse_other_batch_size(batch_size)
             epoch = self._epoch.read_value()
             key = tf.stack([self.seed, epoch])
             order = tf.range(len(clips))
@@ -208,18 +200,18 @@ class AudioPipeline:
                 )
                 return self._augment_features(samples, seeds[5]), target
 
-            return self._batches(order, one_clip, batch_size, training)
+            return self._batches(order, one_clip, training)
 
         dataset = tf.data.Dataset.range(1).flat_map(one_epoch)
         if training:
-            dataset = self._count_epochs(dataset, len(clips) > batch_size)
+            dataset = self._count_epochs(dataset, len(clips) > self.batch_size)
         if self.on_error == "raise":
-            steps = -(-len(clips) // batch_size)
+            steps = -(-len(clips) // self.batch_size)
             cardinality = tf.data.experimental.assert_cardinality(steps)
             dataset = dataset.apply(cardinality)
         return dataset
 
-    def _batches(self, order, one_clip, batch_size, training):
+    def _batches(self, order, one_clip, training):
         """Clips in `order`, mapped and batched, some batches ahead."""
 
         def usable(features, _):
@@ -229,7 +221,7 @@ class AudioPipeline:
         dataset = dataset.map(one_clip, tf.data.AUTOTUNE, deterministic=True)
         if self.on_error == "skip":
             dataset = dataset.filter(usable)
-        dataset = dataset.batch(batch_size)
+        dataset = dataset.batch(self.batch_size)
         if training and self.augment.layers:
             layers = self.augment.layers  # one batch at a time: they have state
             dataset = dataset.map(
@@ -249,15 +241,6 @@ class AudioPipeline:
                 return tuple(tf.identity(part) for part in batch)
 
         return dataset.enumerate().map(count)
-
-    def _refuse_other_batch_size(self, batch_size):
-        tf.debugging.assert_equal(
-            self._batch_size.read_value(),
-            tf.constant(batch_size, tf.int64),
-            "The batch size changed after this data set was made, and Keras "
-            "would go on counting the old steps. Make a new one with "
-            "pipeline.dataset(...) and call fit again, once per batch size.",
-        )
 
     def _features(self, samples):
         """`(samples,)` -> `(frames, mel_bins)` or `(samples,)`.

@@ -84,7 +84,10 @@ class PatchEmbedding(keras.layers.Layer):
         self.grows = self.kernel_resize == "base" and self.time_factor > 1
         size = self.patch_size if self.grows else self.current_size
         self.kernel = self.add_weight(
-            name="kernel", shape=(*size, 1, self.width)
+            name="kernel",
+            shape=(*size, 1, self.width),
+            # Glorot would count patches as overlapping: tokens near zero
+            initializer="lecun_normal",
         )
         self.bias = self.add_weight(
             name="bias", shape=(self.width,), initializer="zeros"

@@ -29,20 +29,6 @@ def check_fit(model, schedule, shapes, data, arguments):
         raise ValueError("Compile the model with an optimizer before `fit`.")
     _check_distribution(model)
     _check_callbacks(model, schedule, arguments["callbacks"])
-    batch_sizes = {phase.batch_size for phase in schedule}
-    if data is None and batch_sizes != {None}:
-        raise ValueError(
-            "A batch size in the schedule needs a data set that can be told: "
-            "give PhaseScheduler(schedule, data=pipeline) an AudioPipeline, "
-            "or take the batch size out of the schedule."
-        )
-    if len(batch_sizes) > 1:
-        raise ValueError(
-            "Keras counts the steps of an epoch once per `fit`, so a batch "
-            "size that changes between phases would leave clips out. Call "
-            "`fit` once per phase, each with a schedule of that phase and a "
-            "data set of that batch size."
-        )
     if len(set(map(str, shapes))) == 1:
         return
     if data is None:

@@ -21,37 +21,30 @@ class Phase:
         learning_rate: float, a `LearningRateSchedule` whose step 0 is the
             first step of this phase, or `None`: go on as before.
         weight_decay: float, or `None`: as before.
-        batch_size: int, or `None`: as the data set was made. Needs a data
-            set that can change it, such as `AudioPipeline`'s.
         optimizer: `"carry"` keeps moments and iteration count (those of
             resized weights are resized alike), `"reset"` starts them afresh.
             The paper resets learning rate and training settings at each
             phase; carrying is our default.
 
     Raises:
-        ValueError: if `epochs` or `batch_size` is below 1, a rate is neither
-            number nor schedule, or `optimizer` is unknown.
+        ValueError: if `epochs` is below 1, a rate is neither number nor
+            schedule, or `optimizer` is unknown.
     """
 
     resolution: Resolution
     epochs: int
     learning_rate: object = None
     weight_decay: float | None = None
-    batch_size: int | None = None
     optimizer: str = "carry"
 
     def __post_init__(self):
         resolution = Resolution.parse(self.resolution)
         object.__setattr__(self, "resolution", resolution)
-        for name in ("epochs", "batch_size"):
-            value = getattr(self, name)
-            if value is None and name == "batch_size":
-                continue
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(
-                    f"`{name}` of a phase is a whole number of at least 1. "
-                    f"Received: {name}={value!r} for phase {resolution}."
-                )
+        if not isinstance(self.epochs, int) or self.epochs < 1:
+            raise ValueError(
+                "`epochs` of a phase is a whole number of at least 1. "
+                f"Received: epochs={self.epochs!r} for phase {resolution}."
+            )
         for name in ("learning_rate", "weight_decay"):
             value = getattr(self, name)
             if isinstance(value, numbers.Real) and value >= 0:
@@ -73,10 +66,10 @@ class Phase:
 
     @classmethod
     def parse(cls, text):
-        """Reads `pool:4@8`, optionally with `lr=`, `wd=`, `batch=`, `reset`.
+        """Reads `pool:4@8`, optionally with `lr=`, `wd=`, `reset`.
 
         Example:
-            >>> phase = Phase.parse("pool:4@8 lr=1e-3 batch=64 reset")
+            >>> phase = Phase.parse("pool:4@8 lr=1e-3 reset")
             >>> phase.epochs, phase.learning_rate, phase.optimizer
             (8, 0.001, 'reset')
         """
@@ -86,7 +79,6 @@ class Phase:
         names = {
             "lr": ("learning_rate", float),
             "wd": ("weight_decay", float),
-            "batch": ("batch_size", int),
         }
         try:
             for word in words[1:]:
@@ -102,7 +94,7 @@ class Phase:
         if not at:
             raise ValueError(
                 "A phase reads `pool:4@8` (resolution @ epochs), optionally "
-                "followed by `lr=1e-3`, `wd=0.05`, `batch=64` or `reset`. "
+                "followed by `lr=1e-3`, `wd=0.05` or `reset`. "
                 f"Received: {str(text)!r}."
             )
         return cls(Resolution.parse(resolution), epochs, **options)
@@ -113,8 +105,6 @@ class Phase:
             words.append(f"lr={self.learning_rate:g}")
         if self.weight_decay is not None:
             words.append(f"wd={self.weight_decay:g}")
-        if self.batch_size is not None:
-            words.append(f"batch={self.batch_size}")
         if self.optimizer != "carry":
             words.append(self.optimizer)
         return " ".join(words)

@@ -34,10 +34,13 @@ class PhaseScheduler(keras.callbacks.Callback):
         schedule: `PhaseSchedule`, list of `Phase`, or text such as
             `"pool:4@8, pool:2@6, full@6"`.
         data: what to tell the resolution: an object with a method
-            `set_phase(resolution, epoch, batch_size)` such as
+            `set_phase(resolution, epoch)` such as
             `AudioPipeline`, or `None` if the data stays as it is and the
             network compresses.
         verbose: 0 is silent, 1 prints a line per phase.
+
+    The batch size is the same in all phases: Keras counts the steps of an
+    epoch once per `fit`.
 
     Other callbacks, in any order: `EarlyStopping` and `ReduceLROnPlateau`
     start afresh with each phase. `BackupAndRestore` finds the right phase.
@@ -163,7 +166,7 @@ class PhaseScheduler(keras.callbacks.Callback):
     def _tell_data(self, epoch):
         if self.data is not None:
             phase = self.schedule[self.schedule.index_at(epoch)]
-            self.data.set_phase(phase.resolution, epoch, phase.batch_size)
+            self.data.set_phase(phase.resolution, epoch)
 
     def _print(self, text):
         if self.verbose:

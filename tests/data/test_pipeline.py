@@ -210,19 +210,6 @@ def test_no_stale_batch_in_one_fit():
     )
 
 
-def test_changed_batch_size_needs_a_new_set():
-    clips = make_clips()
-    pipeline = make_pipeline(batch_size=4)
-    dataset = pipeline.dataset(clips)
-    pipeline.set_phase("full", 0, batch_size=2)
-    with pytest.raises(tf.errors.InvalidArgumentError, match="Make a new one"):
-        next(iter(dataset))
-    new = pipeline.dataset(clips)
-    assert int(new.cardinality()) == len(list(new)) == 5
-    pipeline.set_phase("full", 1)  # back to the constructor's
-    assert len(list(dataset)) == 3
-
-
 def write_sounds(folder, n=6, bad=(2, 5)):
     soundfile = pytest.importorskip("soundfile")
     pytest.importorskip("soxr")

@@ -112,20 +112,6 @@ def test_same_shape_needs_no_data_object():
     assert history.history["num_tokens"] == [8, 16]
 
 
-def test_batch_sizes(data):
-    refuse(
-        "batch size in the schedule needs a data set that can be told",
-        kind="log_mel",
-        schedule="pool:2@1 batch=4, full@1 batch=4",
-    )
-    refuse(
-        "batch size that changes between phases would leave clips out",
-        data.dataset(),
-        data=data,
-        schedule="pool:2@1 batch=4, full@1",
-    )
-
-
 def test_compile_first():
     model = PhasedModel(classifier())
     with pytest.raises(ValueError, match="Compile the model with an optimizer"):

@@ -13,7 +13,7 @@ from tiny import (
     weights_of,
 )
 
-from keras_c2f.phases import Phase, PhaseSchedule, PhaseScheduler
+from keras_c2f.phases import PhaseSchedule, PhaseScheduler
 
 FITS = {  # input kind, schedule, token counts, by hand: frames/4 x 2
     "pool in the model": (
@@ -145,21 +145,18 @@ def test_logs_say_phase_and_cost(run):
     assert len(run["scheduler"].reports) == len(schedule)
 
 
-def test_data_is_told_phase_epoch_and_batch_size():
+def test_data_is_told_phase_and_epoch():
     data = CompressingData(*clips(), batch_size=4)
     model = phased(input_kind="compressed")
-    schedule = [
-        Phase("pool:2", 1, batch_size=4),
-        Phase("full", 1, batch_size=4),
-    ]
+    schedule = "pool:2@1, full@1"
     model.fit(
         data.dataset(),
         callbacks=[PhaseScheduler(schedule, data=data, verbose=0)],
         shuffle=False,
         verbose=0,
     )
-    before_fit = ("pool:2", 0, 4)  # so that Keras sees the right shape
-    assert data.calls == [before_fit, ("pool:2", 0, 4), ("full", 1, 4)]
+    before_fit = ("pool:2", 0)  # so that Keras sees the right shape
+    assert data.calls == [before_fit, ("pool:2", 0), ("full", 1)]
 
 
 def test_reset_restarts_the_optimizer():

@@ -92,8 +92,8 @@ class CompressingData:
         self.calls = []
         self.resolution = Resolution()
 
-    def set_phase(self, resolution, epoch, batch_size=None):
-        self.calls.append((str(resolution), epoch, batch_size))
+    def set_phase(self, resolution, epoch):
+        self.calls.append((str(resolution), epoch))
         self.resolution = resolution
 
     def compressed(self):
