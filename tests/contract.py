@@ -107,17 +107,19 @@ def check_shapes(case):
 
 
 def check_arguments(case):
-    """Each argument is given, kept as an attribute, and in the config."""
+    """Each argument is kept as an attribute, also by way of the config."""
     layer = case.make()
+    config = layer.get_config()
+    copy = case.cls.from_config(config)
     defaults = constructor_arguments(case.cls)
     assert defaults.keys() == case.arguments.keys()
-    config = layer.get_config()
     for name, default in defaults.items():
         given = case.arguments[name]
         assert given != default, f"{name} is tested at its default"
         assert name in config
         if not isinstance(given, keras.Layer):
             assert str(getattr(layer, name)) == str(given), name
+            assert str(getattr(copy, name)) == str(given), name
 
 
 def check_config(case):
@@ -197,7 +199,9 @@ def check_mixed_precision(case, float32_names=()):
     inputs = case.inputs()
     output = mixed(inputs)
     if not float32_names:
-        assert keras.backend.standardize_dtype(output.dtype) == "bfloat16"
+        for result in (output, mixed(inputs, training=True)):
+            dtype = keras.backend.standardize_dtype(result.dtype)
+            assert dtype == "bfloat16"
     exact = numpy(full(inputs))
     error = np.abs(numpy(output) - exact).max() / np.abs(exact).max()
     assert error < case.bfloat16_error
