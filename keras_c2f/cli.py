@@ -12,7 +12,14 @@ DESCRIPTION = """\
 Train audio spectrogram transformers coarse to fine: first on spectrograms
 compressed in time, at the end at full resolution.
 """
-DEMO = {"patch_size": "8x16", "num_frames": 96}
+# Words: patches of 20 ms over all mel bins, as in the Keyword Transformer.
+DEMO = {
+    "schedule": "pool:4@7, pool:2@2 lr=1e-3, full@1 lr=1e-3",
+    "num_frames": 96,
+    "patch_size": "2x128",
+    "learning_rate": 2e-3,
+    "roll_frames": 8,
+}
 
 
 def main():

@@ -30,9 +30,7 @@ class Progress(keras.callbacks.Callback):
         ]
         self._bar = tqdm(
             total=1.0,
-            desc=self.label,
-            bar_format="{desc} {percentage:3.0f}%|{bar:20}| {postfix}",
-            leave=True,
+            bar_format="{percentage:3.0f}%|{bar:20}| {desc}",
         )
         self._began = time.perf_counter()
         self._shown = 0.0
@@ -74,6 +72,7 @@ class Progress(keras.callbacks.Callback):
         tokens = self.scheduler.costs[index].num_tokens
         resolution = schedule[index].resolution
         words = [
+            self.label,
             f"phase {index + 1}/{len(schedule)} {resolution}, {tokens} tokens",
             f"epoch {epoch + 1}/{schedule.epochs}",
             f"{tqdm.format_interval(left)} left" if left else "",
@@ -81,4 +80,4 @@ class Progress(keras.callbacks.Callback):
         ]
         finished = sum(self._work[: self.first_epoch]) + done
         self._bar.n = finished / sum(self._work)
-        self._bar.set_postfix_str(" | ".join(word for word in words if word))
+        self._bar.set_description_str(" | ".join(filter(None, words)))

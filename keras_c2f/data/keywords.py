@@ -16,13 +16,12 @@ tqdm = LazyModule("tqdm", "sound")
 
 WORDS = "yes no up down left right on off stop go".split()
 
-# Validation hears neither an accent nor a voice of training. The variants are
-# those of espeak-ng that sound like a person; each of the two lists spans
-# low to high voices.
-TRAIN_ACCENTS = (
-    "en en-us en-us-nyc en-gb-x-rp en-gb-x-gbclan en-gb-x-gbcwmd"
+# Validation hears no voice of training. The variants are those of espeak-ng
+# that sound like a person; each of the two lists spans low to high voices.
+ACCENTS = (
+    "en en-us en-us-nyc en-gb-x-rp en-gb-x-gbclan en-gb-x-gbcwmd "
+    "en-gb-scotland en-029"
 ).split()
-VALIDATION_ACCENTS = "en-gb-scotland en-029".split()
 TRAIN_VARIANTS = (
     "f1 f3 f4 m1 m2 m4 m5 m6 m8 Alex Andrea Denis Gene Lee Michael adam "
     "aunty boris caleb edward grandma ian linda max norbert quincy shelby "
@@ -36,8 +35,8 @@ VALIDATION_VARIANTS = (
 WORDS_PER_MINUTE = (125, 240)
 PITCH = (15, 85)
 PITCH_RANGE = (15, 85)
-LEVEL_DB = (-35, -20)  # speech RMS, relative to full scale
-SIGNAL_TO_NOISE_DB = (10, 30)  # speech RMS over noise RMS
+LEVEL_DB = (-26, -20)  # speech RMS, relative to full scale
+SIGNAL_TO_NOISE_DB = (20, 40)  # speech RMS over noise RMS
 NOISE_TILT = (0, 1)  # amplitude ~ 1 / frequency ** tilt: white to brown
 
 RECIPE = 1  # part of the cache's key: raise it when the sounds change
@@ -56,8 +55,8 @@ def synthesize_keywords(
     """Spoken keywords in noise, made by espeak-ng: data without a download.
 
     Each clip is one word in a random voice, speed, pitch and level, somewhere
-    in the clip, over steady noise 10 to 30 dB below the speech. The accents
-    and voices of validation do not occur in training. Synthetic speech:
+    in the clip, over steady noise 20 to 40 dB below the speech. The voices of
+    validation do not occur in training. Synthetic speech:
     right for trying things out, not for claims about real voices.
 
     The same arguments give the same samples. Takes about a second per 500
@@ -122,8 +121,8 @@ def _plan(words, counts, seed):
     """`Utterance` of every clip: training by word, then validation."""
     rng = np.random.default_rng(seed)
     voices = (
-        (TRAIN_ACCENTS, TRAIN_VARIANTS),
-        (VALIDATION_ACCENTS, VALIDATION_VARIANTS),
+        (ACCENTS, TRAIN_VARIANTS),
+        (ACCENTS, VALIDATION_VARIANTS),
     )
     return [
         Utterance(

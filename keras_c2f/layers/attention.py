@@ -52,9 +52,21 @@ class SelfAttention(keras.layers.Layer):
     def call(self, tokens, training=None):
         num_tokens, width = ops.shape(tokens)[1], tokens.shape[-1]
         head_size = width // self.num_heads
-        # (b, n, d) -> (b*n, 3*d) -> 3 x (b, heads, n, head_size)
+        # (b, n, d) -> (b*n, 3*d) -> (b, n, 3, heads, head_size)
         qkv = self.qkv(ops.reshape(tokens, (-1, width)))
         qkv = ops.reshape(qkv, (-1, num_tokens, 3, self.num_heads, head_size))
+        if keras.backend.backend() == "torch" and not self.dropout:
+            # one fused kernel; Keras has none on the others
+            mixed = ops.dot_product_attention(*ops.unstack(qkv, axis=2))
+        else:
+            mixed = self._attend(qkv, head_size, training)
+        # (b, n, heads, head_size) -> (b*n, d)
+        mixed = self.output_projection(ops.reshape(mixed, (-1, width)))
+        mixed = ops.reshape(mixed, (-1, num_tokens, width))
+        return self.output_dropout(mixed, training=training)
+
+    def _attend(self, qkv, head_size, training):
+        # 3 x (b, heads, n, head_size)
         query, key, value = ops.unstack(
             ops.transpose(qkv, (2, 0, 3, 1, 4)), axis=0
         )
@@ -64,11 +76,7 @@ class SelfAttention(keras.layers.Layer):
         weights = self.weight_dropout(
             ops.softmax(scores, axis=-1), training=training
         )
-        mixed = ops.transpose(ops.matmul(weights, value), (0, 2, 1, 3))
-        # (b, n, heads, head_size) -> (b*n, d)
-        mixed = self.output_projection(ops.reshape(mixed, (-1, width)))
-        mixed = ops.reshape(mixed, (-1, num_tokens, width))
-        return self.output_dropout(mixed, training=training)
+        return ops.transpose(ops.matmul(weights, value), (0, 2, 1, 3))
 
     def count_macs(self, input_shape):
         _, num_tokens, width = input_shape
