@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from keras_c2f.data import Clips, load_sound
+
 
 def evaluate(network, pipeline, clips):
     """Scores of a network on `Clips`.
@@ -61,8 +63,8 @@ def probabilities(network, pipeline, sounds, class_names):
     Raises:
         SoundError: if a sound cannot be read.
     """
-    from keras_c2f.data import Clips
-
+    rate = pipeline.frontend.sample_rate
+    sounds = [load_sound(sound, rate) for sound in sounds]
     clips = Clips(sounds, np.zeros(len(sounds), int), class_names)
     pipeline.set_phase(network.resolution, epoch=0)
     scores = [

@@ -12,6 +12,7 @@ import glob
 import os
 import re
 import time
+import warnings
 
 import keras
 import numpy as np
@@ -85,19 +86,22 @@ class Run:
         if model is None:
             model = self._compile(PhasedModel(classifier))
         scheduler = PhaseScheduler(self._schedule(), pipeline, verbose=0)
-        model.fit(
-            pipeline.dataset(self.train_clips, training=True),
-            shuffle=False,  # the pipeline does
-            validation_data=pipeline.dataset(self.validation_clips),
-            initial_epoch=len(rows),
-            verbose=0,
-            callbacks=[
-                scheduler,
-                RunLog(self, rows),
-                keras.callbacks.TensorBoard(self.path("tensorboard")),
-                Progress(scheduler, self.name, len(rows)),
-            ],
-        )
+        with warnings.catch_warnings():
+            # how many clips can be read shows when the first epoch ends
+            warnings.filterwarnings("ignore", ".*input ran out of data")
+            model.fit(
+                pipeline.dataset(self.train_clips, training=True),
+                shuffle=False,  # the pipeline does
+                validation_data=pipeline.dataset(self.validation_clips),
+                initial_epoch=len(rows),
+                verbose=0,
+                callbacks=[
+                    scheduler,
+                    RunLog(self, rows),
+                    keras.callbacks.TensorBoard(self.path("tensorboard")),
+                    Progress(scheduler, self.name, len(rows)),
+                ],
+            )
         write_whole(self.path("model.keras"), model.network.save)
         result = evaluate(model.network, pipeline, self.validation_clips)
         result["skipped"] = pipeline.skipped

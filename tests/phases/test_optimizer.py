@@ -106,11 +106,12 @@ def test_other_optimizers(make):
 def test_reset_returns_to_what_was_compiled(tmp_path):
     model = built(AdamW(0.01, weight_decay=0.1))
     model.optimizer.learning_rate = 0.5  # a callback's doing
+    model.switch(Phase("full", 1, weight_decay=0.3))
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     loaded.switch(Phase("full", 1, optimizer="reset"))
     assert float(loaded.optimizer.learning_rate) == pytest.approx(0.01)
-    model.switch(Phase("full", 1, weight_decay=0.3))
+    assert loaded.optimizer.weight_decay == 0.1
     assert float(model.optimizer.learning_rate) == pytest.approx(0.5)
     assert model.optimizer.weight_decay == 0.3
     model.switch(Phase("full", 1))

@@ -1,0 +1,250 @@
+"""Training step, stall at a phase change, and the original AST beside ours.
+
+Run time: about five minutes on two free cores. Prints Markdown. Expected: a
+coarse network saves at least 0.9 of the time its multiply-accumulates
+promise; a phase change stalls `fit` for less than 5 s on TensorFlow and 1.5 s
+on torch; TensorFlow is faster than the original (Hugging Face's AST, torch
+eager): 1.6 times on Zen 5, where torch leaves AVX-512 unused, 1.1 on Zen 4.
+
+    KERAS_BACKEND=tensorflow python tools/benchmark_training.py
+
+Networks run in turns, so that a busy machine is fair to all. Wall clock is
+the fastest turn, CPU time (all threads) the median; with `--threads=1` CPU
+time hardly depends on what else is running.
+"""
+
+import os
+import platform
+import re
+import time
+from datetime import date
+from importlib.metadata import version
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import torch
+from absl import app, flags
+from transformers import ASTConfig, ASTForAudioClassification
+
+from keras_c2f import AST, AudioClassifier, PhasedModel, PhaseScheduler
+from keras_c2f.flops import network_cost
+
+FLAGS = flags.FLAGS
+flags.DEFINE_integer("turns", 8, "Timed steps of each network.")
+flags.DEFINE_integer("threads", os.cpu_count(), "Threads of every framework.")
+flags.DEFINE_integer("frames", 512, "Frames of a clip; 800 beside HF's AST.")
+flags.DEFINE_integer("batch_size", 16, "Clips a step; 8 beside HF's AST.")
+flags.DEFINE_string("preset", "ast_tiny", "Size; tiny beside HF's AST.")
+TABLES = ("saving", "stall", "original")
+flags.DEFINE_multi_enum("table", TABLES, TABLES, "Tables to print.")
+
+NUM_CLASSES, NUM_MEL_BINS = 50, 128
+COARSE = [f"{m}:{c}" for m in ("shift", "pool", "patch") for c in (2, 4)]
+LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+def set_threads(backend):
+    torch.set_num_threads(FLAGS.threads)
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.threading.set_intra_op_parallelism_threads(FLAGS.threads)
+        tf.config.threading.set_inter_op_parallelism_threads(FLAGS.threads)
+
+
+def describe(backend):
+    """Prints date, hardware and versions."""
+    package = {"tensorflow": "tensorflow-cpu"}.get(backend, backend)
+    names = dict.fromkeys(["keras", package, "torch", "transformers"])
+    print(f"# Training on {backend}, {date.today()}\n")
+    print(f"{cpu_name()}, {os.cpu_count()} cores, {FLAGS.threads} thread(s),")
+    versions = ", ".join(f"{name} {version(name)}" for name in names)
+    print(f"load {os.getloadavg()[0]:.1f}, {versions}.")
+
+
+def cpu_name():
+    """str, name and number of the processor; clouds hide the name."""
+    if not os.path.exists("/proc/cpuinfo"):
+        return platform.processor()
+    with open("/proc/cpuinfo") as file:
+        fields = dict(re.findall(r"(.+?)\s*: (.*)\n", file.read()))
+    names = ("model name", "cpu family", "model")
+    return ", ".join(f"{name} {fields.get(name)}" for name in names)
+
+
+def noise(batch_size, num_frames):
+    """A batch: `(log_mel, labels)`."""
+    rng = np.random.default_rng(0)
+    log_mel = rng.normal(size=(batch_size, num_frames, NUM_MEL_BINS))
+    labels = rng.integers(0, NUM_CLASSES, batch_size)
+    return log_mel.astype("float32"), labels
+
+
+def classifier(num_frames, resolution="full", dtype=None, **options):
+    backbone = AST.from_preset(
+        FLAGS.preset, num_frames=num_frames, resolution=resolution, dtype=dtype
+    )
+    return AudioClassifier(backbone, NUM_CLASSES, dtype=dtype, **options)
+
+
+def compiled(network):
+    model = PhasedModel(network)
+    optimizer = keras.optimizers.AdamW(1e-4, weight_decay=1e-4)
+    model.compile(optimizer, LOSS, jit_compile=False)
+    return model
+
+
+def keras_step(network, batch_size):
+    """A function that trains on one batch."""
+    model = compiled(network)
+    batch = noise(batch_size, network.input_shape[1])
+    return lambda: float(model.train_on_batch(*batch))
+
+
+def original_step(batch_size, num_frames, half):
+    """The same for the original AST in torch, eager; bfloat16 if `half`."""
+    config = AST.from_preset("ast_tiny").get_config()
+    model = ASTForAudioClassification(
+        ASTConfig(
+            hidden_size=config["width"],
+            num_hidden_layers=config["depth"],
+            num_attention_heads=config["num_heads"],
+            intermediate_size=int(config["width"] * config["mlp_ratio"]),
+            patch_size=16,
+            time_stride=16,
+            frequency_stride=16,
+            max_length=num_frames,
+            num_mel_bins=NUM_MEL_BINS,
+            num_labels=NUM_CLASSES,
+        )
+    ).train()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model.to(device)
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-4, weight_decay=1e-4)
+    batch = noise(batch_size, num_frames)
+
+    def step():
+        log_mel, labels = (torch.tensor(array).to(device) for array in batch)
+        optimizer.zero_grad()
+        with torch.autocast(device, torch.bfloat16, enabled=half):
+            logits = model(log_mel).logits
+        loss = torch.nn.functional.cross_entropy(logits.float(), labels)
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return step
+
+
+def in_turns(steps):
+    """`{name: (wall, cpu)}` in milliseconds; all take one step, in turns."""
+    for step in steps.values():
+        step(), step()  # traces and warms up
+    times = {name: [] for name in steps}
+    for _ in range(FLAGS.turns):
+        for name, step in steps.items():
+            start = time.perf_counter(), time.process_time()
+            step()
+            end = time.perf_counter(), time.process_time()
+            times[name].append(1000 * np.subtract(end, start))
+    return {
+        name: (np.min(both, 0)[0], np.median(both, 0)[1])
+        for name, both in times.items()
+    }
+
+
+def saving():
+    """Prints how much of the saving in multiply-accumulates the clock sees."""
+    networks = {name: classifier(FLAGS.frames, name) for name in COARSE}
+    networks = {"full": classifier(FLAGS.frames), **networks}
+    macs = {name: network_cost(n).macs for name, n in networks.items()}
+    times = in_turns(
+        {name: keras_step(n, FLAGS.batch_size) for name, n in networks.items()}
+    )
+    full = times["full"]
+    sizes = f"{FLAGS.frames} frames, batch {FLAGS.batch_size}"
+    print(f"\n## Step of {FLAGS.preset}, {sizes}\n")
+    print(
+        "| resolution | GMACs a clip | MACs saved | wall ms | CPU ms |", end=""
+    )
+    print(" wall saved / MACs saved | CPU saved / MACs saved |")
+    print("|---|---|---|---|---|---|---|")
+    for name, (wall, cpu) in times.items():
+        promised = 1 - macs[name] / macs["full"]
+        ratios = [
+            f"{(1 - mine / whole) / promised:.2f}" if promised else ""
+            for mine, whole in zip((wall, cpu), full, strict=True)
+        ]
+        print(f"| {name} | {macs[name] / 1e9:.3f} | {promised:.1%} |", end="")
+        print(f" {wall:.0f} | {cpu:.0f} | {' | '.join(ratios)} |")
+
+
+class BatchEnds(keras.callbacks.Callback):
+    """Wall clock and CPU time at the end of every batch, by epoch."""
+
+    def on_train_begin(self, logs=None):
+        self.epochs = []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epochs.append([])
+
+    def on_train_batch_end(self, batch, logs=None):
+        float(logs["loss"])  # JAX would run on
+        self.epochs[-1].append((time.perf_counter(), time.process_time()))
+
+
+def stall():
+    """Prints the time between two phases, less an ordinary step."""
+    schedule = "pool:4@1, pool:2@1, full@1"
+    network = classifier(FLAGS.frames, "pool:4", input_kind="log_mel")
+    ends = BatchEnds()
+    x, y = noise(4 * FLAGS.batch_size, FLAGS.frames)
+    scheduler = PhaseScheduler(schedule, verbose=0)
+    model = compiled(network)
+    model.fit(x, y, FLAGS.batch_size, verbose=0, callbacks=[scheduler, ends])
+    epochs = np.array(ends.epochs)  # (epochs, steps, wall and CPU)
+    ordinary = np.median(np.diff(epochs, axis=1), axis=1)
+    stalls = epochs[1:, 0] - epochs[:-1, -1] - ordinary[1:]
+    print(f"\n## Stall at a phase change in one `fit`, {schedule}\n")
+    print("| from | to | wall s | CPU s | ordinary step, wall ms |")
+    print("|---|---|---|---|---|")
+    names = [str(phase.resolution) for phase in scheduler.schedule]
+    for i, (wall, cpu) in enumerate(stalls):
+        row = f"| {names[i]} | {names[i + 1]} | {wall:.2f} | {cpu:.2f} |"
+        print(row, f"{1000 * ordinary[i + 1, 0]:.0f} |")
+
+
+def original():
+    """Prints ours beside the original AST of the same sizes."""
+    frames, batch_size = 800, 8
+    steps = {}
+    for name, dtype in (("", None), (", bfloat16", "mixed_bfloat16")):
+        network = classifier(frames, dtype=dtype)
+        steps["ours" + name] = keras_step(network, batch_size)
+        steps["original" + name] = original_step(
+            batch_size, frames, bool(dtype)
+        )
+    times = in_turns(steps)
+    print("\n## Beside the original AST, tiny, 400 tokens, batch 8\n")
+    print("| network | wall ms | CPU ms | as fast, wall | as fast, CPU |")
+    print("|---|---|---|---|---|")
+    for name, (wall, cpu) in times.items():
+        theirs = times[name.replace("ours", "original")]
+        print(f"| {name} | {wall:.0f} | {cpu:.0f} |", end="")
+        print(f" {theirs[0] / wall:.2f} | {theirs[1] / cpu:.2f} |")
+
+
+def main(_):
+    backend = keras.backend.backend()
+    set_threads(backend)
+    describe(backend)
+    tables = {"saving": saving, "stall": stall, "original": original}
+    for name in FLAGS.table:
+        keras.utils.set_random_seed(0)
+        tables[name]()
+
+
+if __name__ == "__main__":
+    app.run(main)
