@@ -92,7 +92,7 @@ def classifier(num_frames, resolution="full", dtype=None, **options):
 def compiled(network):
     model = PhasedModel(network)
     optimizer = keras.optimizers.AdamW(1e-4, weight_decay=1e-4)
-    model.compile(optimizer, LOSS, jit_compile=False)
+    model.compile(optimizer, LOSS)
     return model
 
 
