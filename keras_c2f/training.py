@@ -86,6 +86,12 @@ class Run:
         if model is None:
             model = self._compile(PhasedModel(classifier))
         scheduler = PhaseScheduler(self._schedule(), pipeline, verbose=0)
+        # PyTorch's dropout has one state for all, which no checkpoint keeps
+        seeds = keras.callbacks.LambdaCallback(
+            on_epoch_begin=lambda epoch, _: keras.utils.set_random_seed(
+                self.recipe.seed + epoch
+            )
+        )
         with warnings.catch_warnings():
             # how many clips can be read shows when the first epoch ends
             warnings.filterwarnings("ignore", ".*input ran out of data")
@@ -96,6 +102,7 @@ class Run:
                 initial_epoch=len(rows),
                 verbose=0,
                 callbacks=[
+                    seeds,
                     scheduler,
                     RunLog(self, rows),
                     keras.callbacks.TensorBoard(self.path("tensorboard")),

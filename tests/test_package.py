@@ -40,7 +40,7 @@ ROOMS = {
 }
 # Beside `data`, with the reason.
 MAY_IMPORT_TENSORFLOW = {
-    "phases/short_graph.py": "inside functions of the TensorFlow backend",
+    "phases/tensorflow_graph.py": "inside functions of the TensorFlow backend",
 }
 
 

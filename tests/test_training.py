@@ -93,8 +93,8 @@ def test_other_recipe_in_the_same_folder_is_refused(finished):
 
 
 @pytest.mark.slow
-def test_killed_run_goes_on_in_the_right_phase(finished, tmp_path):
-    run, _ = finished
+def test_killed_run_ends_like_an_uninterrupted_one(finished, tmp_path):
+    run, result = finished
     options = [f"--{k}={v}" for k, v in run.recipe.to_dict().items()]
     folder = tmp_path / "killed"
     command = [
@@ -118,8 +118,6 @@ def test_killed_run_goes_on_in_the_right_phase(finished, tmp_path):
         assert saved()
     subprocess.run(command, check=True)
 
-    with open(folder / "coarse_to_fine" / "evaluation.json") as file:
-        assert np.isfinite(json.load(file)["loss"])
     whole, resumed = [
         np.genfromtxt(path, delimiter=",", names=True)
         for path in (
@@ -127,10 +125,13 @@ def test_killed_run_goes_on_in_the_right_phase(finished, tmp_path):
             folder / "coarse_to_fine" / "history.csv",
         )
     ]
-    for column in ("epoch", "phase", "num_tokens"):
-        np.testing.assert_array_equal(whole[column], resumed[column])
-    # float32 sums in another order of threads
-    np.testing.assert_allclose(whole["loss"][0], resumed["loss"][0], rtol=1e-4)
+    for column in set(whole.dtype.names) - {"resolution", "seconds"}:
+        # float32 sums in another order of threads
+        np.testing.assert_allclose(
+            resumed[column], whole[column], rtol=1e-3, err_msg=column
+        )
+    with open(folder / "coarse_to_fine" / "evaluation.json") as file:
+        assert json.load(file)["loss"] == pytest.approx(result["loss"], 1e-3)
 
 
 def test_statistics_are_those_of_the_features():

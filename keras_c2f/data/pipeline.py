@@ -117,7 +117,7 @@ class AudioPipeline:
         """Sets what the next iterator of every set of this pipeline makes.
 
         `PhaseScheduler` calls this when an epoch begins. Without it training
-        sets count the epochs they give out, so each has another order.
+        sets count their iterators, so each has another order.
 
         Args:
             resolution: `Resolution` or text. Its patch factor is the model's.
@@ -177,10 +177,10 @@ class AudioPipeline:
             return samples, target
 
         def one_epoch(_):
-            epoch = self._epoch.read_value()
-            key = tf.stack([self.seed, epoch])
+            key = tf.stack([self.seed, self._epoch.read_value()])
             order = tf.range(len(clips))
             if training:
+                self._epoch.assign_add(1)
                 order = tf.random.experimental.stateless_shuffle(order, key)
 
             def one_clip(index):
@@ -203,8 +203,6 @@ class AudioPipeline:
             return self._batches(order, one_clip, training)
 
         dataset = tf.data.Dataset.range(1).flat_map(one_epoch)
-        if training:
-            dataset = self._count_epochs(dataset, len(clips) > self.batch_size)
         if self.on_error == "raise":
             steps = -(-len(clips) // self.batch_size)
             cardinality = tf.data.experimental.assert_cardinality(steps)
@@ -228,19 +226,6 @@ class AudioPipeline:
                 lambda *batch: augmentation.augment_batch(*batch, layers)
             )
         return dataset.prefetch(tf.data.AUTOTUNE)
-
-    def _count_epochs(self, dataset, several_batches):
-        """Moves to the next epoch when the second batch is given out.
-
-        Not the first: Keras takes one batch before `fit` to build a model.
-        """
-
-        def count(step, batch):
-            if_second = tf.cast(step == int(several_batches), tf.int32)
-            with tf.control_dependencies([self._epoch.assign_add(if_second)]):
-                return tuple(tf.identity(part) for part in batch)
-
-        return dataset.enumerate().map(count)
 
     def _features(self, samples):
         """`(samples,)` -> `(frames, mel_bins)` or `(samples,)`.

@@ -30,7 +30,7 @@ class EncoderBlock(keras.layers.Layer):
     """
 
     # `call` reads tokens and weights alone, so that one trace serves all
-    # blocks of a network: see `phases/short_graph.py`.
+    # blocks of a network: see `phases/tensorflow_graph.py`.
     traced_once = True
 
     def __init__(

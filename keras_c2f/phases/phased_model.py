@@ -6,7 +6,7 @@ from keras_c2f.compression import Resolution
 from keras_c2f.phases import keras_private
 from keras_c2f.phases.fit_checks import check_optimizer
 from keras_c2f.phases.optimizer import renew_optimizer, unbuilt_copy
-from keras_c2f.phases.short_graph import short_graph
+from keras_c2f.phases.tensorflow_graph import after_batch, short_graph
 from keras_c2f.phases.transplant import transplant
 
 
@@ -73,11 +73,11 @@ class PhasedModel(keras.Model):
         return self.network(inputs, training=training)
 
     def train_step(self, *args, **kwargs):
-        with short_graph(self):
+        with short_graph(self), after_batch(args):
             return super().train_step(*args, **kwargs)
 
     def test_step(self, *args, **kwargs):
-        with short_graph(self):
+        with short_graph(self), after_batch(args):
             return super().test_step(*args, **kwargs)
 
     def compute_output_shape(self, input_shape):

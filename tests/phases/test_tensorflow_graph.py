@@ -1,4 +1,4 @@
-"""The shorter graph trains as Keras does eagerly, whatever the options."""
+"""The shorter graph trains as Keras does eagerly, and only on batches."""
 
 import keras
 import numpy as np
@@ -103,3 +103,19 @@ def test_nothing_stays_replaced():
     block = model.network.backbone.get_layer("block_0")
     assert "call" not in vars(block)
     assert "update_step" not in vars(model.optimizer)
+
+
+@pytest.mark.filterwarnings("ignore:Your input ran out of data")
+def test_data_of_unknown_length_count_no_step_without_batch():
+    import tensorflow as tf
+
+    model = PhasedModel(network(dropout=0.1))
+    model.compile(adamw(), keras.losses.SparseCategoricalCrossentropy())
+    x, y = np.zeros((4, 32, 8), "float32"), np.zeros(4, "int32")
+    data = tf.data.Dataset.from_tensor_slices((x, y))
+    data = data.filter(lambda *_: True).batch(2)
+    seed = next(v for v in model.variables if "seed" in v.path)
+    before = int(seed[1])
+    model.fit(data, epochs=3, shuffle=False, verbose=0)
+    assert model.optimizer.iterations == 6
+    assert int(seed[1]) == before + 6
