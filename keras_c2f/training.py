@@ -92,7 +92,7 @@ class Run:
                 self.recipe.seed + epoch
             )
         )
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), pipeline.naming_bad_sound():
             # how many clips can be read shows when the first epoch ends
             warnings.filterwarnings("ignore", ".*input ran out of data")
             model.fit(
@@ -363,11 +363,12 @@ def measured_frontend(pipeline, clips, num_clips=512):
     step = max(len(clips) // num_clips, 1)
     sample = clips.subset(range(0, len(clips), step))
     count, total, squares = 0, 0.0, 0.0
-    for features, _ in pipeline.dataset(sample):
-        values = features.numpy().astype("float64")
-        count += values.size
-        total += values.sum()
-        squares += (values**2).sum()
+    with pipeline.naming_bad_sound():
+        for features, _ in pipeline.dataset(sample):
+            values = features.numpy().astype("float64")
+            count += values.size
+            total += values.sum()
+            squares += (values**2).sum()
     mean = total / count
     std = (squares / count - mean**2) ** 0.5
     old = pipeline.frontend  # features are (log_mel - mean) / (2 std)

@@ -148,6 +148,18 @@ def test_statistics_are_those_of_the_features():
     assert features.std() == pytest.approx(0.5, rel=1e-4)  # AST: 2 std
 
 
+@pytest.mark.parametrize("broken", ["train", "validation"])
+def test_broken_sound_ends_a_run_in_a_sentence(broken, tmp_path):
+    """Met while measuring statistics, or inside `fit`."""
+    rng = np.random.default_rng(0)
+    sounds = 0.1 * rng.normal(size=(2, 4, 5120)).astype("float32")
+    sounds["train validation".split().index(broken), 3, 9] = np.nan
+    clips = [Clips(list(part), [0, 1, 0, 1], ("a", "b")) for part in sounds]
+    recipe = Recipe(**OPTIONS, on_error="raise")
+    with pytest.raises(ValueError, match="^array number 3: has .* NaN"):
+        Run(str(tmp_path), recipe, clips).train()
+
+
 def test_baseline_has_the_same_frames_and_epochs():
     recipe = Recipe(schedule="pool:4@3, full@1", clip_seconds=1.0)
     baseline = recipe.baseline()

@@ -1,5 +1,7 @@
 """`AudioPipeline`: clips to batches whose resolution can change each epoch."""
 
+import contextlib
+
 import numpy as np
 
 from keras_c2f.compression import Resolution
@@ -31,8 +33,9 @@ class AudioPipeline:
             two are for models that compress inside.
         resolution: `Resolution` or text, until `set_phase` is called.
         augment: `Augment`, for training sets only.
-        on_error: `"raise"` ends with a sentence naming the bad file;
-            `"skip"` leaves it out and notes it in `skipped`.
+        on_error: `"raise"` ends with TensorFlow's error, which names the bad
+            file: see `naming_bad_sound`; `"skip"` leaves it out and notes it
+            in `skipped`.
         decoder: `"soundfile"` or `"tensorflow-io"`, see `load_sound`.
         cache_mb: float, decoded sound kept in memory.
         seed: int, of order, crops and augmentations.
@@ -132,6 +135,20 @@ class AudioPipeline:
         self._pool.assign(resolution.pool)
         self._pool_max.assign(resolution.pool_type == "max")
         self._epoch.assign(epoch)
+
+    @contextlib.contextmanager
+    def naming_bad_sound(self):
+        """Context in which TensorFlow's error on a bad sound is `SoundError`.
+
+        For code that reads sets of this pipeline, `fit` included, with
+        `on_error="raise"`.
+        """
+        try:
+            yield
+        except tf.errors.InvalidArgumentError as error:
+            if self.on_error == "skip" or not self._sounds.bad:
+                raise
+            raise SoundError(*self.skipped[0]) from error
 
     def dataset(self, clips, training=False):
         """`tf.data.Dataset` of one epoch of `(features, targets)`.
