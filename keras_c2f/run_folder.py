@@ -5,6 +5,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 
 import keras
 
@@ -77,12 +78,17 @@ def versions():
 
 
 def hardware():
-    """Processor and number of cores, as one line."""
-    model = platform.processor() or platform.machine()
+    """Processor and number of cores, as one line.
+
+    With family and model where Linux tells: clouds hide the name.
+    """
+    processor = platform.processor() or platform.machine()
     if os.path.exists("/proc/cpuinfo"):
         with open("/proc/cpuinfo") as file:
-            for line in file:
-                if line.startswith("model name"):
-                    model = line.split(":", 1)[1].strip()
-                    break
-    return f"{os.cpu_count()} x {model}"
+            fields = dict(re.findall(r"(.+?)\s*: (.*)\n", file.read()))
+        if "model name" in fields:
+            processor = fields["model name"]
+        if "cpu family" in fields:
+            processor += f", family {fields['cpu family']}"
+            processor += f", model {fields['model']}"
+    return f"{os.cpu_count()} x {processor}"

@@ -14,8 +14,6 @@ time hardly depends on what else is running.
 """
 
 import os
-import platform
-import re
 import time
 from datetime import date
 from importlib.metadata import version
@@ -30,6 +28,7 @@ from transformers import ASTConfig, ASTForAudioClassification
 
 from keras_c2f import AST, AudioClassifier, PhasedModel, PhaseScheduler
 from keras_c2f.flops import network_cost
+from keras_c2f.run_folder import hardware, versions
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("turns", 8, "Timed steps of each network.")
@@ -56,22 +55,11 @@ def set_threads(backend):
 
 def describe(backend):
     """Prints date, hardware and versions."""
-    package = {"tensorflow": "tensorflow-cpu"}.get(backend, backend)
-    names = dict.fromkeys(["keras", package, "torch", "transformers"])
     print(f"# Training on {backend}, {date.today()}\n")
-    print(f"{cpu_name()}, {os.cpu_count()} cores, {FLAGS.threads} thread(s),")
-    versions = ", ".join(f"{name} {version(name)}" for name in names)
-    print(f"load {os.getloadavg()[0]:.1f}, {versions}.")
-
-
-def cpu_name():
-    """str, name and number of the processor; clouds hide the name."""
-    if not os.path.exists("/proc/cpuinfo"):
-        return platform.processor()
-    with open("/proc/cpuinfo") as file:
-        fields = dict(re.findall(r"(.+?)\s*: (.*)\n", file.read()))
-    names = ("model name", "cpu family", "model")
-    return ", ".join(f"{name} {fields.get(name)}" for name in names)
+    found = {**versions(), "transformers": version("transformers")}
+    print(", ".join(f"{name} {number}" for name, number in found.items()))
+    threads, load = FLAGS.threads, os.getloadavg()[0]
+    print(f"{hardware()}, {threads} thread(s), load {load:.1f}.")
 
 
 def noise(batch_size, num_frames):
