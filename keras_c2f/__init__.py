@@ -1,6 +1,5 @@
 """Coarse-to-fine training of audio spectrogram transformers in Keras 3."""
 
-from keras_c2f.compression import FrameShift, Patch, Pool, Resolution
 from keras_c2f.frontend import Frontend, LogMel
 from keras_c2f.models import AST, AudioClassifier
 from keras_c2f.phases import (
@@ -10,6 +9,7 @@ from keras_c2f.phases import (
     PhaseScheduler,
     transplant,
 )
+from keras_c2f.resolution import FrameShift, Patch, Pool, Resolution
 from keras_c2f.version import __version__
 
 __all__ = [

@@ -50,8 +50,10 @@ def demo(arguments):
 def train(arguments):
     """Trains a recipe, a baseline too if wanted, and writes a report."""
     from keras_c2f.report import write_report
+    from keras_c2f.report.plots import import_matplotlib
     from keras_c2f.training import Run
 
+    import_matplotlib()  # if it is missing, say so before training
     recipe = _recipe(arguments)
     clips = recipe.open_data()
     _print_data(clips)
@@ -78,14 +80,16 @@ def evaluate(arguments):
     """Scores a trained run on a data set, by default its own validation."""
     from keras_c2f.evaluation import evaluate
 
-    network, pipeline, recipe, class_names = _open_run(arguments)
+    network, pipeline, recipe, config = _open_run(arguments)
     if arguments.data:
-        recipe = dataclasses.replace(recipe, data=arguments.data)
+        recipe = dataclasses.replace(
+            recipe, data=arguments.data, held_out=arguments.held_out
+        )
     _, clips = recipe.open_data()
-    if list(clips.class_names) != class_names:
+    if list(clips.class_names) != config["class_names"]:
         raise ValueError(
             f"{recipe.data} has classes {', '.join(clips.class_names)}; the "
-            f"run was trained on {', '.join(class_names)}."
+            f"run was trained on {', '.join(config['class_names'])}."
         )
     result = evaluate(network, pipeline, clips)
     print(
@@ -97,11 +101,18 @@ def evaluate(arguments):
 
 
 def predict(arguments):
-    """Prints the most likely classes of sound files."""
+    """Prints the likely classes of sound files, from their first seconds."""
     from keras_c2f.evaluation import probabilities
 
-    network, pipeline, _, class_names = _open_run(arguments, on_error="raise")
-    scores = probabilities(network, pipeline, arguments.files, class_names)
+    network, pipeline, _, config = _open_run(arguments, on_error="raise")
+    class_names = config["class_names"]
+    scores = probabilities(
+        network,
+        pipeline,
+        arguments.files,
+        class_names,
+        config["multi_label"],
+    )
     for path, row in zip(arguments.files, scores, strict=True):
         print(path)
         for index in row.argsort()[::-1][: arguments.top]:
@@ -143,7 +154,7 @@ def _print_costs(recipe, num_classes):
 
 
 def _open_run(arguments, on_error="skip"):
-    """Network, pipeline, recipe and class names of a trained run."""
+    """Network, pipeline, recipe and `config.json` of a trained run."""
     import keras
 
     from keras_c2f.frontend import Frontend
@@ -166,7 +177,7 @@ def _open_run(arguments, on_error="skip"):
     network = keras.models.load_model(os.path.join(folder, "model.keras"))
     frontend = Frontend.from_config(config["frontend"])
     pipeline = make_pipeline(recipe, frontend)
-    return network, pipeline, recipe, config["class_names"]
+    return network, pipeline, recipe, config
 
 
 def parse(argv):
@@ -218,7 +229,14 @@ def parse(argv):
     add_recipe(command)
     command = add(evaluate)
     command.add_argument("--run", required=True, help="folder of a trained run")
-    command.add_argument("--data", help="another data set; see train --help")
+    command.add_argument(
+        "--data",
+        help="another data set, of which the part to validate on is scored; "
+        "see train --help",
+    )
+    command.add_argument(
+        "--held_out", default="", help="which part that is; see train --help"
+    )
     command = add(predict)
     command.add_argument("--run", required=True, help="folder of a trained run")
     command.add_argument("--top", type=int, default=3, help="classes to print")

@@ -19,12 +19,17 @@ def evaluate(network, pipeline, clips):
         mean cross-entropy (binary, summed over classes, where clips have
         several labels), and `confusion`, `[truth][prediction]` counts (empty
         where clips have several labels).
+
+    Raises:
+        ValueError: if no clip can be read.
     """
     pipeline.set_phase(network.resolution, epoch=0)
     scores, targets = [], []
     for features, truth in pipeline.dataset(clips):
         scores.append(np.asarray(network.predict_on_batch(features.numpy())))
         targets.append(truth.numpy())
+    if not scores:
+        raise ValueError(no_sound(pipeline))
     scores = np.concatenate(scores).astype("float64")
     targets = np.concatenate(targets)
     guesses = scores.argmax(-1)
@@ -48,17 +53,19 @@ def evaluate(network, pipeline, clips):
     }
 
 
-def probabilities(network, pipeline, sounds, class_names):
+def probabilities(network, pipeline, sounds, class_names, multi_label=False):
     """Class probabilities of sounds without labels.
 
     Args:
         network, pipeline: as in `evaluate`.
         sounds: list of paths.
         class_names: list of str.
+        multi_label: bool, whether a clip may have several labels.
 
     Returns:
-        float `(num_sounds, num_classes)`, softmax of the logits. The leading
-        `clip_seconds` of each sound are used.
+        float `(num_sounds, num_classes)`, softmax of the logits, or their
+        sigmoid if `multi_label`. The leading `clip_seconds` of each sound are
+        used.
 
     Raises:
         SoundError: if a sound cannot be read.
@@ -72,4 +79,12 @@ def probabilities(network, pipeline, sounds, class_names):
         for features, _ in pipeline.dataset(clips)
     ]
     scores = np.concatenate(scores).astype("float64")
+    if multi_label:
+        return np.exp(-np.logaddexp(0, -scores))
     return np.exp(scores - np.logaddexp.reduce(scores, -1, keepdims=True))
+
+
+def no_sound(pipeline):
+    """The sentence for a data set of which no sound can be used."""
+    some = "; ".join(": ".join(bad) for bad in pipeline.skipped[:3])
+    return f"None of the sounds can be used, for example {some}."

@@ -152,7 +152,7 @@ def _attention_macs(layer, input_shape):
 
 
 def schedule_cost(schedule, costs, baseline):
-    """Forward MACs that one clip causes over a schedule.
+    """Multiply-accumulates of a schedule, beside those of a baseline.
 
     Args:
         schedule: `PhaseSchedule`.
@@ -161,14 +161,13 @@ def schedule_cost(schedule, costs, baseline):
             epochs.
 
     Returns:
-        `(macs, share)`: summed over all epochs, and as a share of the
-        baseline's.
+        float, over all epochs, as a share of the baseline's.
     """
     macs = sum(
         phase.epochs * cost.macs
         for phase, cost in zip(schedule, costs, strict=True)
     )
-    return macs, macs / (schedule.epochs * baseline.macs)
+    return macs / (schedule.epochs * baseline.macs)
 
 
 def cost_table(schedule, costs, baseline):
@@ -200,7 +199,7 @@ def cost_table(schedule, costs, baseline):
                 f"{share:.1%}",
             )
         )
-    _, share = schedule_cost(schedule, costs, baseline)
+    share = schedule_cost(schedule, costs, baseline)
     lines.append(
         f"The schedule costs {share:.1%} of {schedule.epochs} epochs at full "
         "resolution."

@@ -21,7 +21,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_c2f.compression import Resolution
+from keras_c2f.resolution import Resolution
 
 LOG_FLOOR = 1.1920929e-07  # float32 epsilon, as in Kaldi
 

@@ -1,7 +1,8 @@
 import time
 
 import keras
-from tqdm import tqdm
+
+from keras_c2f.data.lazy import tqdm
 
 
 class Progress(keras.callbacks.Callback):
@@ -28,7 +29,7 @@ class Progress(keras.callbacks.Callback):
             self.scheduler.costs[schedule.index_at(epoch)].macs
             for epoch in range(schedule.epochs)
         ]
-        self._bar = tqdm(
+        self._bar = tqdm.tqdm(
             total=1.0,
             bar_format="{percentage:3.0f}%|{bar:20}| {desc}",
         )
@@ -75,7 +76,7 @@ class Progress(keras.callbacks.Callback):
             self.label,
             f"phase {index + 1}/{len(schedule)} {resolution}, {tokens} tokens",
             f"epoch {epoch + 1}/{schedule.epochs}",
-            f"{tqdm.format_interval(left)} left" if left else "",
+            f"{tqdm.tqdm.format_interval(left)} left" if left else "",
             self._text,
         ]
         finished = sum(self._work[: self.first_epoch]) + done

@@ -78,6 +78,14 @@ class Recipe:
 
     def __post_init__(self):
         PhaseSchedule(self.schedule)  # refuses what cannot be read
+        if self.batch_size < 1 or not self.clip_seconds > 0:
+            raise ValueError(
+                "`batch_size` is at least 1 and `clip_seconds` above 0. "
+                f"Received: batch_size={self.batch_size}, "
+                f"clip_seconds={self.clip_seconds}."
+            )
+        if not self.patch_size:
+            raise ValueError("Give `patch_size`, such as 16x16.")
 
     def open_data(self):
         """`(train, validation)`, two `Clips`.

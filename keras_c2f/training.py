@@ -18,7 +18,7 @@ import keras
 import numpy as np
 
 from keras_c2f.data import AudioPipeline, Augment
-from keras_c2f.evaluation import evaluate
+from keras_c2f.evaluation import evaluate, no_sound
 from keras_c2f.flops import network_cost
 from keras_c2f.frontend import Frontend
 from keras_c2f.models import AST, AudioClassifier
@@ -46,7 +46,8 @@ class Run:
         command: str, what to type to get this run again.
 
     Raises:
-        ValueError: if the folder holds a run of another recipe.
+        ValueError: if the folder holds a run of another recipe, or of data
+            that have changed since.
     """
 
     def __init__(self, folder, recipe, clips, command=""):
@@ -55,12 +56,16 @@ class Run:
         self.train_clips, self.validation_clips = clips
         self.command = command
         os.makedirs(folder, exist_ok=True)
-        self._refuse_other_recipe()
+        self._refuse_other_run()
 
     @property
     def name(self):
         """str, label in progress bar and report: the folder's name."""
         return os.path.basename(os.path.normpath(self.folder))
+
+    @property
+    def _multi_label(self):
+        return self.train_clips.labels.ndim == 2
 
     def path(self, name):
         """Path of a file of this run."""
@@ -81,17 +86,12 @@ class Run:
             self.recipe, self.train_clips.num_classes, pipeline.frontend
         )
         self._write_config(classifier)
-        self._write_example(pipeline)
+        with pipeline.naming_bad_sound():
+            self._write_example(pipeline)
         model, rows = self._resume()
         if model is None:
             model = self._compile(PhasedModel(classifier))
         scheduler = PhaseScheduler(self._schedule(), pipeline, verbose=0)
-        # PyTorch's dropout has one state for all, which no checkpoint keeps
-        seeds = keras.callbacks.LambdaCallback(
-            on_epoch_begin=lambda epoch, _: keras.utils.set_random_seed(
-                self.recipe.seed + epoch
-            )
-        )
         with warnings.catch_warnings(), pipeline.naming_bad_sound():
             # how many clips can be read shows when the first epoch ends
             warnings.filterwarnings("ignore", ".*input ran out of data")
@@ -102,7 +102,6 @@ class Run:
                 initial_epoch=len(rows),
                 verbose=0,
                 callbacks=[
-                    seeds,
                     scheduler,
                     RunLog(self, rows),
                     keras.callbacks.TensorBoard(self.path("tensorboard")),
@@ -130,23 +129,33 @@ class Run:
 
     def _resume(self):
         """Model of the last complete epoch, and the history up to there."""
-        checkpoints = sorted(glob.glob(self.path("checkpoint-*.keras")))
+        checkpoints = self._checkpoints()
         if not checkpoints:
             return None, []
         done = int(re.search(r"(\d+)\.keras$", checkpoints[-1])[1])
         rows = read_history(self.path("history.csv"))[:done]
         return keras.models.load_model(checkpoints[-1]), rows
 
+    def _checkpoints(self):
+        """Paths, the one of the last epoch at the end."""
+        names = os.path.join(glob.escape(self.folder), "checkpoint-*.keras")
+        return sorted(glob.glob(names))
+
     def _remove_checkpoints(self, keep):
-        for path in glob.glob(self.path("checkpoint-*.keras")):
+        for path in self._checkpoints():
             if path != keep:
                 os.remove(path)
 
-    def _refuse_other_recipe(self):
+    def _refuse_other_run(self):
         if not os.path.exists(self.path("config.json")):
             return
-        kept = read_json(self.path("config.json"))["recipe"]
-        for name, wanted in self.recipe.to_dict().items():
+        config = read_json(self.path("config.json"))
+        kept = {**config, **config["recipe"]}
+        for name, wanted in {
+            **self.recipe.to_dict(),
+            "class_names": list(self.train_clips.class_names),
+            "num_train_clips": len(self.train_clips),
+        }.items():
             if kept.get(name) != wanted:
                 raise ValueError(
                     f"{self.folder} holds a run with {name}="
@@ -173,12 +182,14 @@ class Run:
         steps = -(-len(self.train_clips) // recipe.batch_size)
 
         def cosine(phase):
+            rate = phase.learning_rate
+            rate = recipe.learning_rate if rate is None else rate
             total = phase.epochs * steps
             warmup = int(recipe.warmup * total)
             return keras.optimizers.schedules.CosineDecay(
                 0.0,
                 max(total - warmup, 1),
-                warmup_target=phase.learning_rate or recipe.learning_rate,
+                warmup_target=rate,
                 warmup_steps=warmup,
             )
 
@@ -191,19 +202,19 @@ class Run:
 
     def _compile(self, model):
         recipe = self.recipe
-        if self.train_clips.labels.ndim == 1:
-            loss = keras.losses.CategoricalCrossentropy(
-                from_logits=True, label_smoothing=recipe.label_smoothing
-            )
-            metric = keras.metrics.CategoricalAccuracy(name="accuracy")
-        else:  # several labels a clip; Keras interpolates 200 thresholds
+        if self._multi_label:
             loss = keras.losses.BinaryCrossentropy(from_logits=True)
-            metric = keras.metrics.AUC(
+            metric = keras.metrics.AUC(  # interpolates 200 thresholds
                 curve="PR",
                 multi_label=True,
                 from_logits=True,
                 name="mean_average_precision",
             )
+        else:
+            loss = keras.losses.CategoricalCrossentropy(
+                from_logits=True, label_smoothing=recipe.label_smoothing
+            )
+            metric = keras.metrics.CategoricalAccuracy(name="accuracy")
         optimizer = keras.optimizers.AdamW(
             recipe.learning_rate,
             weight_decay=recipe.weight_decay,
@@ -235,6 +246,7 @@ class Run:
             "batch_size": self.recipe.batch_size,
             "seed": self.recipe.seed,
             "class_names": list(self.train_clips.class_names),
+            "multi_label": self._multi_label,
             "num_train_clips": len(self.train_clips),
             "num_validation_clips": len(self.validation_clips),
             "frontend": classifier.frontend.get_config(),
@@ -258,12 +270,14 @@ class Run:
             for features, _ in pipeline.dataset(clips):
                 pictures[str(phase.resolution)] = features.numpy()[0]
         label = clips.class_names[int(clips.targets()[0].argmax())]
-        with open(self.path("example.npz"), "wb") as file:
-            np.savez(file, label=label, **pictures)
+        write_whole(
+            self.path("example.npz"),
+            lambda path: np.savez(path, label=label, **pictures),
+        )
 
 
 class RunLog(keras.callbacks.Callback):
-    """Adds a row per epoch to a run's history and saves the model.
+    """Adds a row per epoch to a run's history, saves the model, seeds.
 
     Args:
         run: `Run`.
@@ -277,6 +291,11 @@ class RunLog(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self._since = time.perf_counter()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if keras.backend.backend() == "torch":
+            # its dropout has one state for all, which no checkpoint keeps
+            keras.utils.set_random_seed(self.run.recipe.seed + epoch)
 
     def on_epoch_end(self, epoch, logs=None):
         first = {
@@ -350,7 +369,7 @@ def measured_frontend(pipeline, clips, num_clips=512):
     """The pipeline's front end, with mean and deviation of its features.
 
     Taken over padded clips at full resolution, as AST does; over every clip,
-    or `num_clips` of them spread evenly.
+    or at most `num_clips` of them spread evenly.
 
     Args:
         pipeline: `AudioPipeline`.
@@ -359,8 +378,11 @@ def measured_frontend(pipeline, clips, num_clips=512):
 
     Returns:
         `Frontend`.
+
+    Raises:
+        ValueError: if no clip can be read.
     """
-    step = max(len(clips) // num_clips, 1)
+    step = -(-len(clips) // num_clips)
     sample = clips.subset(range(0, len(clips), step))
     count, total, squares = 0, 0.0, 0.0
     with pipeline.naming_bad_sound():
@@ -369,6 +391,8 @@ def measured_frontend(pipeline, clips, num_clips=512):
             count += values.size
             total += values.sum()
             squares += (values**2).sum()
+    if not count:
+        raise ValueError(no_sound(pipeline))
     mean = total / count
     std = (squares / count - mean**2) ** 0.5
     old = pipeline.frontend  # features are (log_mel - mean) / (2 std)

@@ -6,7 +6,6 @@ from keras import layers
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import ASTConfig, ASTForAudioClassification
 
-from keras_c2f.compression import FrameShift, Patch, Pool
 from keras_c2f.flops import (
     NetworkCost,
     count_macs,
@@ -16,6 +15,7 @@ from keras_c2f.flops import (
 from keras_c2f.layers import TimeCompression
 from keras_c2f.models import AST, AudioClassifier
 from keras_c2f.phases import Phase, PhaseSchedule
+from keras_c2f.resolution import FrameShift, Patch, Pool
 
 
 def torch_macs(config):
@@ -206,6 +206,5 @@ def test_unknown_input_is_named():
 def test_cost_of_a_schedule_by_hand():
     phases = [Phase("pool:4", 2), Phase("pool:2", 3), Phase("full", 5)]
     costs = [NetworkCost(None, 1, macs) for macs in (10, 20, 40)]
-    macs, share = schedule_cost(PhaseSchedule(phases), costs, costs[-1])
-    assert macs == 2 * 10 + 3 * 20 + 5 * 40
-    assert share == 280 / 400
+    share = schedule_cost(PhaseSchedule(phases), costs, costs[-1])
+    assert share == (2 * 10 + 3 * 20 + 5 * 40) / 400

@@ -45,7 +45,7 @@ def write_run(folder, phases, accuracy=None, epochs=None, **changes):
         "data": "three <sounds>",
         "num_train_clips": 100,
         "num_validation_clips": 1000,
-        "clip_seconds": 0.64,
+        "frontend": {"frame_shift_ms": 10.0},
         "seed": 1,
         "batch_size": 16,
         "phases": [
@@ -159,9 +159,7 @@ def test_without_baseline_compares_with_full_resolution_throughout(tmp_path):
 
 def test_run_in_progress_is_not_compared(tmp_path):
     write_run(tmp_path / "baseline", BASELINE, 0.938)
-    folder = write_run(tmp_path / "coarse", COARSE, epochs=5)
-    with (folder / "history.csv").open("a") as file:
-        file.write("5,1,poo")  # being written
+    write_run(tmp_path / "coarse", COARSE, epochs=5)
     text = read_text(tmp_path)
     assert "coarse is in progress: 5 of 10 epochs, 30.0 % accuracy." in text
     assert "reached" not in text
@@ -296,12 +294,6 @@ def test_missing_matplotlib_says_how_to_install_it(experiment, monkeypatch):
 def test_folder_without_runs(tmp_path):
     with pytest.raises(FileNotFoundError, match="folder above the runs"):
         write_report(tmp_path)
-
-
-def test_incomplete_json(experiment):
-    (experiment / "baseline" / "evaluation.json").write_text('{"accu')
-    with pytest.raises(ValueError, match="not complete JSON"):
-        write_report(experiment)
 
 
 @pytest.mark.parametrize(("accuracy", "num_clips"), [(0.9, 500), (0.6, 100)])

@@ -148,16 +148,43 @@ def test_statistics_are_those_of_the_features():
     assert features.std() == pytest.approx(0.5, rel=1e-4)  # AST: 2 std
 
 
-@pytest.mark.parametrize("broken", ["train", "validation"])
-def test_broken_sound_ends_a_run_in_a_sentence(broken, tmp_path):
-    """Met while measuring statistics, or inside `fit`."""
+def noise_clips(broken=()):
+    """Four clips to train on and four to validate on, some `broken`."""
     rng = np.random.default_rng(0)
     sounds = 0.1 * rng.normal(size=(2, 4, 5120)).astype("float32")
-    sounds["train validation".split().index(broken), 3, 9] = np.nan
-    clips = [Clips(list(part), [0, 1, 0, 1], ("a", "b")) for part in sounds]
+    for part, index in broken:
+        sounds[part, index, 9] = np.nan
+    return [Clips(list(part), [0, 1, 0, 1], ("a", "b")) for part in sounds]
+
+
+@pytest.mark.parametrize("broken", [(0, 3), (1, 0), (1, 3)])
+def test_broken_sound_ends_a_run_in_a_sentence(broken, tmp_path):
+    """Met while measuring statistics, in the example, or inside `fit`."""
     recipe = Recipe(**OPTIONS, on_error="raise")
-    with pytest.raises(ValueError, match="^array number 3: has .* NaN"):
-        Run(str(tmp_path), recipe, clips).train()
+    run = Run(str(tmp_path), recipe, noise_clips([broken]))
+    with pytest.raises(ValueError, match=f"^array number {broken[1]}: .* NaN"):
+        run.train()
+
+
+def test_data_of_broken_sounds_alone_is_refused(tmp_path):
+    clips = noise_clips([(0, index) for index in range(4)])
+    with pytest.raises(ValueError, match="None of the sounds .* number 0: has"):
+        Run(str(tmp_path), Recipe(**OPTIONS), clips).train()
+
+
+def test_changed_data_are_refused(finished):
+    run, _ = finished
+    fewer = run.train_clips.subset(range(6))
+    with pytest.raises(ValueError, match="num_train_clips=8; this one has"):
+        Run(run.folder, run.recipe, (fewer, run.validation_clips))
+
+
+@pytest.mark.parametrize(
+    "options", [{"batch_size": 0}, {"clip_seconds": 0.0}, {"patch_size": ""}]
+)
+def test_impossible_recipes_are_refused(options):
+    with pytest.raises(ValueError, match=next(iter(options))):
+        Recipe(**options)
 
 
 def test_baseline_has_the_same_frames_and_epochs():

@@ -80,7 +80,8 @@ def _read_with_soundfile(path):
     read = soundfile.read  # outside `try`: a missing package is no bad sound
     try:
         return read(path, dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, OSError) as error:
+    except (soundfile.LibsndfileError, OSError, TypeError) as error:
+        # TypeError: headerless .raw
         raise SoundError(path, _reason(path, str(error))) from error
 
 

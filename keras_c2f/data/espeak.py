@@ -55,7 +55,7 @@ def speak(utterances):
 
     Raises:
         ImportError: if `espeakng-loader` is not installed.
-        RuntimeError: if espeak-ng refuses, with what it said.
+        OSError: if espeak-ng refuses, with what it said.
 
     Example:
         >>> [(samples, sample_rate)] = speak([Utterance("yes")])
@@ -93,7 +93,7 @@ def _read_int(process, said):
         process.wait()
         said.seek(0)
         reason = said.read().decode(errors="replace").strip()
-        raise RuntimeError(
+        raise OSError(
             f"espeak-ng stopped with exit code {process.returncode}: "
             f"{reason or 'it gave no reason'}"
         )

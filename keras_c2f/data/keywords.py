@@ -10,9 +10,7 @@ import numpy as np
 
 from keras_c2f.data.clips import Clips
 from keras_c2f.data.espeak import Utterance, speak
-from keras_c2f.data.lazy import LazyModule, soxr
-
-tqdm = LazyModule("tqdm", "sound")
+from keras_c2f.data.lazy import soxr, tqdm
 
 WORDS = "yes no up down left right on off stop go".split()
 

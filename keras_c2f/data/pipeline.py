@@ -1,19 +1,21 @@
 """`AudioPipeline`: clips to batches whose resolution can change each epoch."""
 
 import contextlib
+import os
 
 import numpy as np
 
-from keras_c2f.compression import Resolution
 from keras_c2f.data import augment as augmentation
 from keras_c2f.data import features
 from keras_c2f.data.augment import Augment
 from keras_c2f.data.cache import SoundCache
 from keras_c2f.data.decode import DECODERS, SoundError
 from keras_c2f.data.lazy import tf
+from keras_c2f.resolution import Resolution
 
 OUTPUTS = ("compressed", "log_mel", "waveform")
 ON_ERROR = ("raise", "skip")
+BATCHES_AHEAD = 4
 
 
 class AudioPipeline:
@@ -224,7 +226,10 @@ class AudioPipeline:
             steps = -(-len(clips) // self.batch_size)
             cardinality = tf.data.experimental.assert_cardinality(steps)
             dataset = dataset.apply(cardinality)
-        return dataset
+        options = tf.data.Options()
+        # ending an iterator would wait for its tuner, up to seconds an epoch
+        options.autotune.enabled = False
+        return dataset.with_options(options)
 
     def _batches(self, order, one_clip, training):
         """Clips in `order`, mapped and batched, some batches ahead."""
@@ -233,7 +238,7 @@ class AudioPipeline:
             return tf.shape(features)[0] > 0
 
         dataset = tf.data.Dataset.from_tensor_slices(order)
-        dataset = dataset.map(one_clip, tf.data.AUTOTUNE, deterministic=True)
+        dataset = dataset.map(one_clip, os.cpu_count(), deterministic=True)
         if self.on_error == "skip":
             dataset = dataset.filter(usable)
         dataset = dataset.batch(self.batch_size)
@@ -242,7 +247,7 @@ class AudioPipeline:
             dataset = dataset.map(
                 lambda *batch: augmentation.augment_batch(*batch, layers)
             )
-        return dataset.prefetch(tf.data.AUTOTUNE)
+        return dataset.prefetch(BATCHES_AHEAD)
 
     def _features(self, samples):
         """`(samples,)` -> `(frames, mel_bins)` or `(samples,)`.

@@ -3,8 +3,8 @@ import math
 import keras
 from keras import ops
 
-from keras_c2f.compression import patch_grid
 from keras_c2f.resample import kernel_matrix, resize_axes
+from keras_c2f.resolution import patch_grid
 
 KERNEL_RESIZES = ("pi", "bilinear", "base")
 

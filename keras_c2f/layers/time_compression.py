@@ -1,7 +1,7 @@
 import keras
 from keras import ops
 
-from keras_c2f.compression import Resolution
+from keras_c2f.resolution import Resolution
 
 
 @keras.saving.register_keras_serializable("keras_c2f")

@@ -1,7 +1,6 @@
 import keras
 import numpy as np
 
-from keras_c2f.compression import Resolution
 from keras_c2f.layers import (
     EncoderBlock,
     PatchEmbedding,
@@ -9,6 +8,7 @@ from keras_c2f.layers import (
     PrefixTokens,
 )
 from keras_c2f.models.presets import AST_PRESETS, preset_config
+from keras_c2f.resolution import Resolution
 
 
 @keras.saving.register_keras_serializable("keras_c2f")

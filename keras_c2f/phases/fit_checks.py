@@ -29,7 +29,8 @@ def check_fit(model, schedule, shapes, data, arguments):
         raise ValueError("Compile the model with an optimizer before `fit`.")
     _check_distribution(model)
     _check_callbacks(model, schedule, arguments["callbacks"])
-    if len(set(map(str, shapes))) == 1:
+    same_shape = len(set(map(str, shapes))) == 1
+    if same_shape and (data is None or None not in shapes[0][1:]):
         return
     if data is None:
         raise ValueError(
@@ -45,6 +46,8 @@ def check_fit(model, schedule, shapes, data, arguments):
         (arguments.get("x"), "steps_per_epoch"),
         (validation, "validation_steps"),
     ):
+        if source is None or same_shape and _is_array(source):
+            continue
         _check_source(source, shapes, steps, arguments.get(steps))
 
 
@@ -72,15 +75,12 @@ def check_optimizer(optimizer):
 
 
 def _check_source(source, shapes, steps_name, steps):
-    if source is None:
-        return
     kind = type(source).__name__
     advice = (
         "Use the tf.data set of an AudioPipeline, or let the network "
         "compress: AudioClassifier(input_kind='log_mel')."
     )
-    parts = keras.tree.flatten(source)
-    if any(hasattr(part, "shape") for part in parts):
+    if _is_array(source):
         raise ValueError(
             f"An array ({kind}) cannot change shape between phases. {advice}"
         )
@@ -102,12 +102,19 @@ def _check_source(source, shapes, steps_name, steps):
             f"On the TensorFlow backend, Keras fixes the shape of what {kind} "
             f"yields for all epochs, so it cannot follow the phases. {advice}"
         )
-    if getattr(source, "workers", 1) > 1:
+    if getattr(source, "workers", 1) > 1 or getattr(
+        source, "use_multiprocessing", False
+    ):
         raise ValueError(
-            f"{kind} with {source.workers} workers prepares batches ahead, so "
-            "some of the old resolution would follow a change of phase. Set "
-            f"workers=1. {advice}"
+            f"{kind} with several workers prepares batches ahead, so some of "
+            "the old resolution would follow a change of phase. Set "
+            f"workers=1 and use_multiprocessing=False. {advice}"
         )
+
+
+def _is_array(source):
+    parts = keras.tree.flatten(source)
+    return any(hasattr(part, "shape") for part in parts)
 
 
 def _check_element_spec(features, shapes, advice):

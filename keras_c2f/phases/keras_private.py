@@ -69,6 +69,14 @@ def is_plain_adam(optimizer):
     return type(optimizer) in classes and not optimizer.amsgrad
 
 
+def adam_methods(update_step, apply_weight_decay):
+    """Methods of Adam by name, to replace its own."""
+    return {
+        "update_step": update_step,
+        "_apply_weight_decay": apply_weight_decay,
+    }
+
+
 def adam_slots(optimizer, variable):
     """First and second moment of a weight, as the backend's variables."""
     index = optimizer._get_variable_index(variable)

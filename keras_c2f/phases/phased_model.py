@@ -2,12 +2,12 @@ import inspect
 
 import keras
 
-from keras_c2f.compression import Resolution
 from keras_c2f.phases import keras_private
 from keras_c2f.phases.fit_checks import check_optimizer
 from keras_c2f.phases.optimizer import renew_optimizer, unbuilt_copy
 from keras_c2f.phases.tensorflow_graph import after_batch, short_graph
 from keras_c2f.phases.transplant import transplant
+from keras_c2f.resolution import Resolution
 
 
 @keras.saving.register_keras_serializable("keras_c2f")

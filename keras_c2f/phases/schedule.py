@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import keras
 from keras.optimizers.schedules import LearningRateSchedule
 
-from keras_c2f.compression import Resolution
+from keras_c2f.resolution import Resolution
 
 OPTIMIZER_STATES = ("carry", "reset")
 

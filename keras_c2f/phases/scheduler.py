@@ -44,6 +44,7 @@ class PhaseScheduler(keras.callbacks.Callback):
 
     Other callbacks, in any order: `EarlyStopping` and `ReduceLROnPlateau`
     start afresh with each phase. `BackupAndRestore` finds the right phase.
+    `ModelCheckpoint(save_best_only=True)` may keep a model of a coarse phase.
     Works with `ModelCheckpoint`, `CSVLogger`, `TensorBoard`,
     `LearningRateScheduler`, mixed precision, gradient clipping and
     accumulation, and moving averages of weights.

@@ -40,10 +40,8 @@ def short_graph(model):
     optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
     float32 = all(v.dtype == "float32" for v in model.trainable_variables)
     if float32 and keras_private.is_plain_adam(optimizer):
-        update, decay = _fused_adam(optimizer)
-        context.enter_context(
-            _replaced(optimizer, update_step=update, _apply_weight_decay=decay)
-        )
+        methods = keras_private.adam_methods(*_fused_adam(optimizer))
+        context.enter_context(_replaced(optimizer, **methods))
     return context
 
 

@@ -247,8 +247,9 @@ def _spectrogram_section(runs):
         for run in runs
         for phase in run.phases
     }
-    seconds = float(runs[0].config["clip_seconds"])
-    figures = plots.spectrogram_figures(example, seconds, tokens)
+    config = runs[0].config
+    frame_seconds = config["frontend"]["frame_shift_ms"] / 1000
+    figures = plots.spectrogram_figures(example, frame_seconds, tokens)
     patches = (
         " A patch phase keeps the spectrogram and takes longer patches."
         if any("patch" in text for text in example)

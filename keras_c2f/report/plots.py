@@ -12,8 +12,8 @@ import zlib
 
 import numpy as np
 
-from keras_c2f.compression import Resolution
 from keras_c2f.report.labels import Mark, place_labels
+from keras_c2f.resolution import Resolution
 
 INK, FAINT, PAPER = "#1f2328", "#d3d8de", "#fdfdfc"
 # Okabe and Ito's colours, darkened where white is too near (contrast >= 3).
@@ -52,7 +52,7 @@ STYLE = {
 }
 
 
-def _import_matplotlib():
+def import_matplotlib():
     try:
         import matplotlib.figure
         import matplotlib.ticker
@@ -69,7 +69,7 @@ def _as_svg(draw):
 
     @functools.wraps(draw)
     def drawn(*args, **kwargs):
-        matplotlib = _import_matplotlib()
+        matplotlib = import_matplotlib()
         file = io.StringIO()
         with matplotlib.rc_context(STYLE), warnings.catch_warnings():
             # The reader's browser has the letters that DejaVu Sans lacks.
@@ -104,7 +104,7 @@ def _for_page(svg):
 def _axes(legend_rows, left=0.62):
     """Figure with axes of a fixed size in inches, room for a legend on top."""
     height = 2.55 + 0.5 + 0.14 + 0.2 * legend_rows
-    figure = _import_matplotlib().figure.Figure((WIDTH, height))
+    figure = import_matplotlib().figure.Figure((WIDTH, height))
     axes = figure.add_axes(
         (left / WIDTH, 0.5 / height, 1 - (left + 0.16) / WIDTH, 2.55 / height)
     )
@@ -238,7 +238,7 @@ def loss_figure(runs, column, y_limits):
     last = max(len(run.history) for run in runs)
     axes.set_xlim(0.5, last + 0.5)
     axes.xaxis.set_major_locator(
-        _import_matplotlib().ticker.MaxNLocator(integer=True)
+        import_matplotlib().ticker.MaxNLocator(integer=True)
     )
     axes.set_xlabel("epoch")
     kind = "validation" if column == "val_loss" else "training"
@@ -261,7 +261,7 @@ def confusion_figure(run):
     names += [str(i) for i in range(len(names), num_classes)]
     names = [_shorten(name, 20) for name in names]
     side = WIDTH if num_classes <= 14 else 7.5
-    figure = _import_matplotlib().figure.Figure(
+    figure = import_matplotlib().figure.Figure(
         (side, side), layout="constrained"
     )
     axes = figure.add_subplot()
@@ -296,12 +296,12 @@ def confusion_figure(run):
     return figure
 
 
-def spectrogram_figures(example, clip_seconds, num_tokens):
+def spectrogram_figures(example, frame_seconds, num_tokens):
     """One clip at several resolutions, on axes and colours that agree.
 
     Args:
         example: dict, resolution to log-mel `(frames, mel_bins)`.
-        clip_seconds: float, length of the clip.
+        frame_seconds: float, frame shift at full resolution.
         num_tokens: dict, resolution to tokens; may lack some.
 
     Returns:
@@ -315,7 +315,8 @@ def spectrogram_figures(example, clip_seconds, num_tokens):
     low, high = np.percentile(values, (1, 99.7))
     finest = max(example.values(), key=len)
     loudest = np.argmax(np.nan_to_num(finest).mean(axis=1)) / len(finest)
-    start = clip_seconds * min(max(loudest - 1 / 16, 0), 7 / 8)
+    seconds = frame_seconds * longest
+    start = seconds * min(max(loudest - 1 / 16, 0), 7 / 8)
     figures = {}
     for text, log_mel in example.items():
         title = f"{text}: {len(log_mel)} frames"
@@ -323,9 +324,9 @@ def spectrogram_figures(example, clip_seconds, num_tokens):
             title += f", {num_tokens[text]} tokens"
         figures[text] = _spectrogram(
             log_mel,
-            clip_seconds * steps[text] / longest,
-            (0, clip_seconds),
-            (start, start + clip_seconds / 8),
+            frame_seconds * steps[text],
+            (0, seconds),
+            (start, start + seconds / 8),
             title,
             (low, max(high, low + 1e-6)),
         )
@@ -335,7 +336,7 @@ def spectrogram_figures(example, clip_seconds, num_tokens):
 @_as_svg
 def _spectrogram(log_mel, frame_seconds, whole, close, title, limits):
     width = 3.7  # inches; three fit beside each other
-    figure = _import_matplotlib().figure.Figure((width, 3.9))
+    figure = import_matplotlib().figure.Figure((width, 3.9))
     size = (0.58 / width, 1 - 0.7 / width)
     top = figure.add_axes((size[0], 0.62, size[1], 0.31))
     bottom = figure.add_axes((size[0], 0.12, size[1], 0.36))

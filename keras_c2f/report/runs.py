@@ -6,20 +6,20 @@ counted in multiply-accumulates (MACs): an epoch costs three forward passes
 (one forward, two backward) over the training clips.
 """
 
-import csv
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from keras_c2f.run_folder import read_history, read_json
+
 BASELINE = "baseline"
 
 
 @dataclass(frozen=True)
-class Run:
-    """One trained (or still training) model.
+class RunRecord:
+    """What one trained (or still training) model left.
 
     Attributes:
         config: dict, as in `config.json`.
@@ -117,7 +117,7 @@ def read_runs(folder):
         folder: path; each run has a sub-folder of it.
 
     Returns:
-        List of `Run`.
+        List of `RunRecord`.
 
     Raises:
         FileNotFoundError: if no sub-folder holds a `config.json`.
@@ -183,7 +183,7 @@ def _finite(values):
 
 
 def _read_run(folder):
-    config = _read_json(folder / "config.json")
+    config = read_json(folder / "config.json")
     config.setdefault("name", folder.name)
     example, label = {}, ""
     if (folder / "example.npz").exists():
@@ -194,36 +194,17 @@ def _read_run(folder):
         keys = [*(k for k in order if k in example), *example]
         example = {key: example[key] for key in keys}
     path = folder / "evaluation.json"
-    evaluation = _read_json(path) if path.exists() else {}
-    return Run(
+    evaluation = read_json(path) if path.exists() else {}
+    return RunRecord(
         config,
-        _read_history(folder / "history.csv"),
+        [
+            {name: _number(text) for name, text in row.items()}
+            for row in read_history(folder / "history.csv")
+        ],
         evaluation,
         example,
         label,
     )
-
-
-def _read_json(path):
-    try:
-        return json.loads(path.read_text("utf-8"))
-    except json.JSONDecodeError as error:
-        raise ValueError(
-            f"{path} is not complete JSON. If training is writing it right "
-            "now, try again in a moment; if not, train this run again."
-        ) from error
-
-
-def _read_history(path):
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return [
-            {name: _number(text) for name, text in row.items()}
-            for row in csv.DictReader(file)
-            # A row that is still being written has fewer values than names.
-            if None not in row and None not in row.values()
-        ]
 
 
 def _number(text):

@@ -12,7 +12,7 @@ def headline(runs):
     """What came out, a sentence per run, as a list of str.
 
     Args:
-        runs: list of `keras_c2f.report.runs.Run`.
+        runs: list of `keras_c2f.report.runs.RunRecord`.
     """
     metric = main_metric(runs)
     baseline = find_baseline(runs)

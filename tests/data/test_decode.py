@@ -76,6 +76,13 @@ def test_bad_files_are_named_with_the_reason(tmp_path, content, reason, rate):
     assert "\n" not in str(caught.value)
 
 
+def test_headerless_file_is_refused(tmp_path):
+    path = tmp_path / "bad.raw"
+    path.write_bytes(bytes(100))
+    with pytest.raises(SoundError, match="bad.raw: cannot be decoded"):
+        load_sound(path, RATE)
+
+
 def test_arrays_are_checked():
     samples = load_sound(tone(RATE), RATE)
     assert samples.dtype == "float32"

@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from keras_c2f.compression import Resolution
 from keras_c2f.data import AudioPipeline, Augment, Clips
 from keras_c2f.frontend import Frontend, LogMel
+from keras_c2f.resolution import Resolution
 
 tf = pytest.importorskip("tensorflow")
 SMALL = Frontend(sample_rate=4000, num_mel_bins=16)

@@ -143,6 +143,14 @@ def test_csv_of_several_labels_by_split(tmp_path):
     assert named(read_csv(path, validate_on="test")[1]) == {"d.wav": [0, 0, 1]}
 
 
+def test_csv_of_clips_without_a_label_can_be_divided(tmp_path):
+    lines = [f"{name}.wav," for name in "abc"]
+    lines += [f"{name}.wav,x" for name in "def"]
+    path = make_csv(tmp_path, "path,labels", *lines)
+    train, validation = read_csv(path)
+    assert (len(train), len(validation)) == (4, 2)
+
+
 def test_csv_without_fold_or_split_keeps_class_shares(tmp_path):
     lines = [
         f"{file},{label}"

@@ -5,7 +5,7 @@ import pytest
 from contract import Case, numpy
 
 from keras_c2f import layers
-from keras_c2f.compression import Resolution
+from keras_c2f.resolution import Resolution
 
 CASES = [
     Case(

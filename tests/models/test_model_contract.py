@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from contract import Case, numpy
 
-from keras_c2f.compression import FrameShift, Patch, Pool, Resolution
 from keras_c2f.frontend import Frontend, LogMel
 from keras_c2f.models import AST, AudioClassifier
+from keras_c2f.resolution import FrameShift, Patch, Pool, Resolution
 
 FRONTEND = Frontend(
     sample_rate=8000, num_mel_bins=12, frame_length_ms=20, mean=-5.0, std=3.0

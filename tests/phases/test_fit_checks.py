@@ -7,7 +7,7 @@ import pytest
 from test_scheduler import Untouched
 from tiny import CompressingData, classifier, clips, phased
 
-from keras_c2f.phases import Phase, PhasedModel, PhaseScheduler
+from keras_c2f.phases import Phase, PhasedModel, PhaseSchedule, PhaseScheduler
 from keras_c2f.phases.fit_checks import check_fit
 
 TENSORFLOW = keras.backend.backend() == "tensorflow"
@@ -96,8 +96,19 @@ def test_sources_other_than_tf_data(data):
         generator = (clips() for _ in range(2))
         refuse("fixes the shape of what generator", generator, data=data)
     else:
-        match = "Batches with 2 workers prepares batches ahead"
+        match = "Batches with several workers prepares batches ahead"
         refuse(match, Batches(workers=2), data=data)
+        refuse(match, Batches(use_multiprocessing=True), data=data)
+
+
+def test_network_of_any_length_does_not_hide_stale_batches(data):
+    """All phases then have one input shape."""
+    shapes, schedule = [(None, None, 8)] * 2, PhaseSchedule("pool:2@1, full@1")
+    fit = {"callbacks": [], "x": Batches(), "steps_per_epoch": 2}
+    model = phased()
+    with pytest.raises(ValueError, match="Leave `steps_per_epoch` out"):
+        check_fit(model, schedule, shapes, data, fit)
+    check_fit(model, schedule, shapes, data, {**fit, "x": clips()[0]})
 
 
 def test_same_shape_needs_no_data_object():

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from tiny import Recorder, classifier, clips, phased, to_numpy
 
-from keras_c2f.compression import Resolution
 from keras_c2f.phases import Phase, PhasedModel, PhaseScheduler
+from keras_c2f.resolution import Resolution
 
 
 def conv_net(resolution):

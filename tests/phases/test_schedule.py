@@ -1,9 +1,9 @@
 import keras
 import pytest
 
-from keras_c2f.compression import Pool, Resolution
 from keras_c2f.phases import Phase, PhaseSchedule
 from keras_c2f.phases.schedule import FromStep
+from keras_c2f.resolution import Pool, Resolution
 
 COSINE = keras.optimizers.schedules.CosineDecay(1e-3, 10)
 

@@ -3,9 +3,9 @@
 import keras
 import numpy as np
 
-from keras_c2f.compression import Resolution
 from keras_c2f.models import AST, AudioClassifier
 from keras_c2f.phases import PhasedModel
+from keras_c2f.resolution import Resolution
 
 NUM_FRAMES, NUM_MEL_BINS, NUM_CLASSES = 32, 8, 3
 # Compiling takes seconds a phase; most tests are about something else.

@@ -137,7 +137,7 @@ def random_mask(labels, validation_share, seed):
         members = np.flatnonzero(labels == label)
         count = int(len(members) * validation_share + 0.5)
         count = min(max(count, 1), len(members) - 1)
-        rng = np.random.default_rng((seed, int(label)))
+        rng = np.random.default_rng((seed, int(label) % 2**32))
         mask[rng.permutation(members)[:count]] = True
     if not mask.any():
         raise ValueError(

@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from keras_c2f.compression import (
+from keras_c2f.resolution import (
     FrameShift,
     Patch,
     Pool,
