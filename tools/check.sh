@@ -4,6 +4,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 ruff check .
 ruff format --check .
+cache=$(mktemp -d)
+trap 'rm -rf "$cache"' EXIT
+# Many tests compile the same small networks.
+export JAX_COMPILATION_CACHE_DIR="$cache"
+export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0
+export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1
 for backend in "${@:-tensorflow jax torch}"; do
   for name in $backend; do
     echo "== $name"

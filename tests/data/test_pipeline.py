@@ -106,6 +106,12 @@ def test_each_epoch_has_every_clip_in_another_order():
     assert orders[0] != orders[1] != orders[2] != orders[0]
 
 
+def test_iterator_has_no_tuner_to_wait_for():
+    """Ending one took up to seconds in each epoch."""
+    dataset = make_pipeline().dataset(make_clips())
+    assert dataset.options().autotune.enabled is False
+
+
 def test_order_follows_from_seed_and_epoch():
     clips = make_clips(seconds=1)
     augment = Augment(mixup=0.5, gain_db=6, noise=0.1, time_mask=9)
