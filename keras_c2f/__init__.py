@@ -1,7 +1,7 @@
 """Coarse-to-fine training of audio spectrogram transformers in Keras 3."""
 
 from keras_c2f.frontend import Frontend, LogMel
-from keras_c2f.models import AST, AudioClassifier
+from keras_c2f.models import AST, HTSAT, AudioClassifier
 from keras_c2f.phases import (
     Phase,
     PhasedModel,
@@ -14,6 +14,7 @@ from keras_c2f.version import __version__
 
 __all__ = [
     "AST",
+    "HTSAT",
     "AudioClassifier",
     "FrameShift",
     "Frontend",

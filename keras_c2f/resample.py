@@ -31,6 +31,36 @@ def interpolation_matrix(old, new):
     return matrix
 
 
+def cubic_matrix(old, new):
+    """Cubic interpolation from `old` to `new` points, as a matrix.
+
+    First and last points stay where they are, edges are held, no
+    antialiasing: what PyTorch calls `interpolate(mode="bicubic",
+    align_corners=True)` along one axis.
+
+    Args:
+        old, new: int, number of points before and after; `new` at least 2.
+
+    Returns:
+        float64 `(new, old)`; rows sum to 1. `old == new` is the identity.
+
+    Reference:
+        Keys, "Cubic convolution interpolation", 1981, equation 4, with
+        a = -3/4 rather than his -1/2.
+    """
+    a = -0.75
+    places = np.arange(new) * (old - 1) / (new - 1)
+    left = np.floor(places).astype(int)
+    matrix = np.zeros((new, old))
+    for offset in (-1, 0, 1, 2):
+        x = np.abs(places - left - offset)
+        near = (a + 2) * x**3 - (a + 3) * x**2 + 1
+        far = a * (x**3 - 5 * x**2 + 8 * x - 4)
+        column = np.clip(left + offset, 0, old - 1)
+        np.add.at(matrix, (np.arange(new), column), np.where(x <= 1, near, far))
+    return matrix
+
+
 def kernel_matrix(old, new, method):
     """One axis of a patch kernel from `old` to `new` points, as a matrix.
 

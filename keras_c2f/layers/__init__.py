@@ -4,16 +4,24 @@ from keras_c2f.layers.attention import SelfAttention
 from keras_c2f.layers.drop_path import DropPath
 from keras_c2f.layers.encoder_block import EncoderBlock
 from keras_c2f.layers.patch_embedding import PatchEmbedding
+from keras_c2f.layers.patch_merging import PatchMerging
 from keras_c2f.layers.position_grid import PositionGrid
 from keras_c2f.layers.prefix_tokens import PrefixTokens
 from keras_c2f.layers.time_compression import TimeCompression
+from keras_c2f.layers.time_stretch import TimeStretch
+from keras_c2f.layers.window_attention import WindowAttention
+from keras_c2f.layers.window_block import WindowBlock
 
 __all__ = [
     "DropPath",
     "EncoderBlock",
     "PatchEmbedding",
+    "PatchMerging",
     "PositionGrid",
     "PrefixTokens",
     "SelfAttention",
     "TimeCompression",
+    "TimeStretch",
+    "WindowAttention",
+    "WindowBlock",
 ]

@@ -15,6 +15,8 @@ class SelfAttention(keras.layers.Layer):
 
     Call arguments:
         tokens: `(batch, num_tokens, width)`.
+        bias: optional `(count, num_heads, num_tokens, num_tokens)`, added to
+            the scores of each `count` neighbours in the batch.
 
     Returns:
         `(batch, num_tokens, width)`.
@@ -49,23 +51,24 @@ class SelfAttention(keras.layers.Layer):
         self.qkv.build(input_shape)
         self.output_projection.build(input_shape)
 
-    def call(self, tokens, training=None):
+    def call(self, tokens, bias=None, training=None):
         num_tokens, width = ops.shape(tokens)[1], tokens.shape[-1]
         head_size = width // self.num_heads
         # (b, n, d) -> (b*n, 3*d) -> (b, n, 3, heads, head_size)
         qkv = self.qkv(ops.reshape(tokens, (-1, width)))
         qkv = ops.reshape(qkv, (-1, num_tokens, 3, self.num_heads, head_size))
-        if keras.backend.backend() == "torch" and not self.dropout:
+        fused = keras.backend.backend() == "torch" and not self.dropout
+        if fused and bias is None:
             # one fused kernel; Keras has none on the others
             mixed = ops.dot_product_attention(*ops.unstack(qkv, axis=2))
         else:
-            mixed = self._attend(qkv, head_size, training)
+            mixed = self._attend(qkv, bias, head_size, training)
         # (b, n, heads, head_size) -> (b*n, d)
         mixed = self.output_projection(ops.reshape(mixed, (-1, width)))
         mixed = ops.reshape(mixed, (-1, num_tokens, width))
         return self.output_dropout(mixed, training=training)
 
-    def _attend(self, qkv, head_size, training):
+    def _attend(self, qkv, bias, head_size, training):
         # 3 x (b, heads, n, head_size)
         query, key, value = ops.unstack(
             ops.transpose(qkv, (2, 0, 3, 1, 4)), axis=0
@@ -73,6 +76,10 @@ class SelfAttention(keras.layers.Layer):
         scores = ops.matmul(
             query * head_size**-0.5, ops.transpose(key, (0, 1, 3, 2))
         )
+        if bias is not None:
+            shape = ops.shape(scores)
+            scores = ops.reshape(scores, (-1, *bias.shape)) + bias
+            scores = ops.reshape(scores, shape)
         weights = self.weight_dropout(
             ops.softmax(scores, axis=-1), training=training
         )

@@ -56,9 +56,7 @@ class EncoderBlock(keras.layers.Layer):
         self.attention_norm = keras.layers.LayerNormalization(
             epsilon=self.epsilon, name="attention_norm", **options
         )
-        self.attention = SelfAttention(
-            self.num_heads, self.dropout, name="attention", **options
-        )
+        self.attention = self._make_attention(name="attention", **options)
         self.mlp_norm = keras.layers.LayerNormalization(
             epsilon=self.epsilon, name="mlp_norm", **options
         )
@@ -74,6 +72,9 @@ class EncoderBlock(keras.layers.Layer):
         ):
             layer.build(input_shape)
         self.mlp_out.build((*input_shape[:-1], hidden))
+
+    def _make_attention(self, **options):
+        return SelfAttention(self.num_heads, self.dropout, **options)
 
     def call(self, tokens, training=None):
         branch = self.attention(self.attention_norm(tokens), training=training)

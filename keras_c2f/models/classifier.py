@@ -7,7 +7,7 @@ from keras_c2f.frontend import Frontend, LogMel
 from keras_c2f.layers import TimeCompression
 
 INPUT_KINDS = ("compressed", "log_mel", "waveform")
-POOLINGS = ("prefix", "mean")
+POOLINGS = ("prefix", "mean", "token_semantic")
 
 
 @keras.saving.register_keras_serializable("keras_c2f")
@@ -15,7 +15,8 @@ class AudioClassifier(keras.Model):
     """A backbone with a classification head; optionally the front end too.
 
     Args:
-        backbone: a backbone such as `AST`; its `resolution` is the model's.
+        backbone: a backbone such as `AST` or `HTSAT`; its `resolution` is the
+            model's.
         num_classes: int.
         input_kind: what the model is fed. `"compressed"`: log-mel at the
             backbone's resolution, as `AudioPipeline` makes it; cheapest.
@@ -25,7 +26,9 @@ class AudioClassifier(keras.Model):
             inside.
         frontend: `Frontend`, needed with `input_kind="waveform"`.
         pooling: `"prefix"`, the mean of the prefix tokens as AST does, or
-            `"mean"`, the mean of the patch tokens.
+            `"mean"`, the mean of the patch tokens; `"token_semantic"`, as
+            HTS-AT: no norm, a convolution gives each step in time logits of
+            its own, and their mean is the clip's. See `framewise`.
         dropout: float, before the last layer.
         head_epsilon: float, of the head's layer norm: 1e-5 as AST's code
             has, 1e-12 for the same numbers as Hugging Face's port.
@@ -48,7 +51,7 @@ class AudioClassifier(keras.Model):
         (None, 10)
 
     Reference:
-        Gong et al., "AST", section 2.1.
+        Gong et al., "AST", section 2.1; Chen et al., "HTS-AT", section 2.2.
     """
 
     def __init__(
@@ -74,7 +77,8 @@ class AudioClassifier(keras.Model):
         if pooling == "prefix" and not backbone.num_prefix_tokens:
             raise ValueError(
                 "`pooling='prefix'` needs a backbone with prefix tokens, and "
-                "this one has none. Use `pooling='mean'`."
+                "this one has none. Use `pooling='mean'` or "
+                "'token_semantic'."
             )
         if input_kind == "waveform" and frontend is None:
             raise ValueError(
@@ -103,19 +107,25 @@ class AudioClassifier(keras.Model):
             )(features)
         tokens = backbone(features)
         num_prefix = backbone.num_prefix_tokens
-        if pooling == "prefix":
-            pooled = ops.mean(tokens[:, :num_prefix], axis=1)
+        if pooling == "token_semantic":
+            framewise = _token_semantic(
+                tokens[:, num_prefix:], backbone, num_classes, dropout, dtype
+            )
+            logits = ops.mean(framewise, axis=1)
         else:
-            pooled = ops.mean(tokens[:, num_prefix:], axis=1)
-        pooled = keras.layers.LayerNormalization(
-            epsilon=head_epsilon, name="head_norm", dtype=dtype
-        )(pooled)
-        pooled = keras.layers.Dropout(
-            dropout, name="head_dropout", dtype=dtype
-        )(pooled)
-        logits = keras.layers.Dense(num_classes, name="head", dtype="float32")(
-            pooled
-        )
+            if pooling == "prefix":
+                pooled = ops.mean(tokens[:, :num_prefix], axis=1)
+            else:
+                pooled = ops.mean(tokens[:, num_prefix:], axis=1)
+            pooled = keras.layers.LayerNormalization(
+                epsilon=head_epsilon, name="head_norm", dtype=dtype
+            )(pooled)
+            pooled = keras.layers.Dropout(
+                dropout, name="head_dropout", dtype=dtype
+            )(pooled)
+            logits = keras.layers.Dense(
+                num_classes, name="head", dtype="float32"
+            )(pooled)
         super().__init__(inputs=source, outputs=logits, **kwargs)
         if dtype is not None:  # Keras drops it where a model has a graph
             self.dtype_policy = dtype
@@ -137,6 +147,23 @@ class AudioClassifier(keras.Model):
     def num_tokens(self):
         """int, patches of one clip; prefix tokens not counted."""
         return self.backbone.num_tokens
+
+    def framewise(self):
+        """A `keras.Model` with these weights that says what sounds when.
+
+        Returns:
+            Model with this one's input and `(batch, time, num_classes)`
+            logits, one row for each step of `backbone.grid_size[0]`.
+
+        Raises:
+            ValueError: if `pooling` is not `"token_semantic"`.
+        """
+        if self.pooling != "token_semantic":
+            raise ValueError(
+                "Only a model with `pooling='token_semantic'` has logits for "
+                f"each step in time. This one has pooling={self.pooling!r}."
+            )
+        return keras.Model(self.input, self.get_layer("head").output)
 
     def at_resolution(self, resolution):
         """A new, randomly initialised copy at another resolution.
@@ -183,3 +210,21 @@ class AudioClassifier(keras.Model):
         if config["frontend"] is not None:
             config["frontend"] = Frontend.from_config(config["frontend"])
         return cls(**config)
+
+
+def _token_semantic(tokens, backbone, num_classes, dropout, dtype):
+    """`(batch, time * freq, width)` -> logits `(batch, time, num_classes)`.
+
+    A kernel of 3 steps in time, over all of the frequency side: with its
+    rows side by side, a convolution of one dimension.
+    """
+    time, freq = backbone.grid_size
+    columns = keras.layers.Reshape(
+        (time, freq * tokens.shape[-1]), name="columns", dtype=dtype
+    )(tokens)
+    columns = keras.layers.Dropout(dropout, name="head_dropout", dtype=dtype)(
+        columns
+    )
+    return keras.layers.Conv1D(
+        num_classes, 3, padding="same", name="head", dtype="float32"
+    )(columns)

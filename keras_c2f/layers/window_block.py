@@ -1,0 +1,65 @@
+import keras
+
+from keras_c2f.layers.encoder_block import EncoderBlock
+from keras_c2f.layers.window_attention import WindowAttention
+
+
+@keras.saving.register_keras_serializable("keras_c2f")
+class WindowBlock(EncoderBlock):
+    """`EncoderBlock` whose tokens attend within windows of their grid.
+
+    Args:
+        num_heads: int, attention heads.
+        grid_size, window_size, shift: pairs `(time, freq)`: see
+            `WindowAttention`.
+        mlp_ratio: float, hidden width of the perceptron over the token width.
+        dropout: float, dropout on attention weights and both branches.
+        drop_path: float, share of clips whose branches are dropped.
+        epsilon: float, added to the variance in both layer norms.
+
+    Call arguments:
+        tokens: `(batch, time * freq, width)`, time-major.
+
+    Returns:
+        The shape of `tokens`.
+
+    Reference:
+        Liu et al., "Swin Transformer", section 3.2, equation 3.
+    """
+
+    def __init__(
+        self,
+        num_heads,
+        grid_size,
+        window_size,
+        shift=(0, 0),
+        mlp_ratio=4.0,
+        dropout=0.0,
+        drop_path=0.0,
+        epsilon=1e-5,
+        **kwargs,
+    ):
+        super().__init__(
+            num_heads, mlp_ratio, dropout, drop_path, epsilon, **kwargs
+        )
+        self.grid_size = tuple(grid_size)
+        self.window_size = tuple(window_size)
+        self.shift = tuple(shift)
+
+    def _make_attention(self, **options):
+        return WindowAttention(
+            self.num_heads,
+            self.grid_size,
+            self.window_size,
+            self.shift,
+            self.dropout,
+            **options,
+        )
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "grid_size": self.grid_size,
+            "window_size": self.window_size,
+            "shift": self.shift,
+        }
