@@ -6,6 +6,7 @@ from keras_c2f.layers.encoder_block import EncoderBlock
 from keras_c2f.layers.patch_embedding import PatchEmbedding
 from keras_c2f.layers.patch_merging import PatchMerging
 from keras_c2f.layers.position_grid import PositionGrid
+from keras_c2f.layers.post_norm_block import PostNormBlock
 from keras_c2f.layers.prefix_tokens import PrefixTokens
 from keras_c2f.layers.time_compression import TimeCompression
 from keras_c2f.layers.time_stretch import TimeStretch
@@ -18,6 +19,7 @@ __all__ = [
     "PatchEmbedding",
     "PatchMerging",
     "PositionGrid",
+    "PostNormBlock",
     "PrefixTokens",
     "SelfAttention",
     "TimeCompression",

@@ -12,6 +12,7 @@ class SelfAttention(keras.layers.Layer):
     Args:
         num_heads: int; must divide the width of the tokens.
         dropout: float, dropout on the attention weights and on the output.
+        qkv_bias: bool, whether queries, keys and values have a bias.
 
     Call arguments:
         tokens: `(batch, num_tokens, width)`.
@@ -29,10 +30,11 @@ class SelfAttention(keras.layers.Layer):
         holds query, key and value side by side, as in timm.
     """
 
-    def __init__(self, num_heads, dropout=0.0, **kwargs):
+    def __init__(self, num_heads, dropout=0.0, qkv_bias=True, **kwargs):
         super().__init__(**kwargs)
         self.num_heads = num_heads
         self.dropout = dropout
+        self.qkv_bias = qkv_bias
 
     def build(self, input_shape):
         width = input_shape[-1]
@@ -42,7 +44,9 @@ class SelfAttention(keras.layers.Layer):
                 "Choose a width that is a multiple of `num_heads`."
             )
         options = {"dtype": self.dtype_policy}
-        self.qkv = keras.layers.Dense(3 * width, name="qkv", **options)
+        self.qkv = keras.layers.Dense(
+            3 * width, use_bias=self.qkv_bias, name="qkv", **options
+        )
         self.output_projection = keras.layers.Dense(
             width, name="output_projection", **options
         )
@@ -98,4 +102,5 @@ class SelfAttention(keras.layers.Layer):
             **super().get_config(),
             "num_heads": self.num_heads,
             "dropout": self.dropout,
+            "qkv_bias": self.qkv_bias,
         }

@@ -32,6 +32,7 @@ class EncoderBlock(keras.layers.Layer):
     # `call` reads tokens and weights alone, so that one trace serves all
     # blocks of a network: see `phases/tensorflow_graph.py`.
     traced_once = True
+    approximate_gelu = False  # `PostNormBlock` has the approximation
 
     def __init__(
         self,
@@ -79,14 +80,18 @@ class EncoderBlock(keras.layers.Layer):
     def call(self, tokens, training=None):
         branch = self.attention(self.attention_norm(tokens), training=training)
         tokens = tokens + self.branch_drop(branch, training=training)
+        branch = self.perceptron(self.mlp_norm(tokens), training=training)
+        return tokens + self.branch_drop(branch, training=training)
+
+    def perceptron(self, tokens, training=None):
+        """The two dense layers; `(batch, num_tokens, width)` as it came."""
         num_tokens, width = ops.shape(tokens)[1], tokens.shape[-1]
         # (b, n, d) -> (b*n, d): one plain matrix product on every backend
-        branch = ops.reshape(self.mlp_norm(tokens), (-1, width))
-        branch = ops.gelu(self.mlp_in(branch), approximate=False)
-        branch = self.mlp_out(self.mlp_dropout(branch, training=training))
-        branch = self.mlp_dropout(branch, training=training)
-        branch = ops.reshape(branch, (-1, num_tokens, width))
-        return tokens + self.branch_drop(branch, training=training)
+        hidden = self.mlp_in(ops.reshape(tokens, (-1, width)))
+        hidden = ops.gelu(hidden, approximate=self.approximate_gelu)
+        hidden = self.mlp_dropout(hidden, training=training)
+        branch = self.mlp_dropout(self.mlp_out(hidden), training=training)
+        return ops.reshape(branch, (-1, num_tokens, width))
 
     def count_macs(self, input_shape):
         _, num_tokens, width = input_shape

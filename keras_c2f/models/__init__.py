@@ -3,5 +3,6 @@
 from keras_c2f.models.ast_model import AST
 from keras_c2f.models.classifier import AudioClassifier
 from keras_c2f.models.hts_at import HTSAT
+from keras_c2f.models.kwt_model import KWT
 
-__all__ = ["AST", "HTSAT", "AudioClassifier"]
+__all__ = ["AST", "HTSAT", "KWT", "AudioClassifier"]

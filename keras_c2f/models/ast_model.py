@@ -61,6 +61,10 @@ class AST(keras.Model):
         than timm's normal(0.02).
     """
 
+    # What `KWT` has otherwise.
+    block = EncoderBlock
+    final_norm = True
+
     def __init__(
         self,
         num_frames=1024,
@@ -108,7 +112,7 @@ class AST(keras.Model):
             tokens
         )
         for index, rate in enumerate(np.linspace(0, drop_path, depth)):
-            tokens = EncoderBlock(
+            tokens = self.block(
                 num_heads,
                 mlp_ratio,
                 dropout,
@@ -117,10 +121,11 @@ class AST(keras.Model):
                 name=f"block_{index}",
                 dtype=dtype,
             )(tokens)
-        outputs = keras.layers.LayerNormalization(
-            epsilon=epsilon, name="norm", dtype=dtype
-        )(tokens)
-        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+        if self.final_norm:
+            tokens = keras.layers.LayerNormalization(
+                epsilon=epsilon, name="norm", dtype=dtype
+            )(tokens)
+        super().__init__(inputs=inputs, outputs=tokens, **kwargs)
         if dtype is not None:  # Keras drops it where a model has a graph
             self.dtype_policy = dtype
 

@@ -31,7 +31,8 @@ class AudioClassifier(keras.Model):
             its own, and their mean is the clip's. See `framewise`.
         dropout: float, before the last layer.
         head_epsilon: float, of the head's layer norm: 1e-5 as AST's code
-            has, 1e-12 for the same numbers as Hugging Face's port.
+            has, 1e-12 for the same numbers as Hugging Face's port; `None`
+            leaves the norm out.
 
     Input shape:
         `(batch, frames, mel_bins)`, or `(batch, samples)` of any length.
@@ -117,9 +118,10 @@ class AudioClassifier(keras.Model):
                 pooled = ops.mean(tokens[:, :num_prefix], axis=1)
             else:
                 pooled = ops.mean(tokens[:, num_prefix:], axis=1)
-            pooled = keras.layers.LayerNormalization(
-                epsilon=head_epsilon, name="head_norm", dtype=dtype
-            )(pooled)
+            if head_epsilon is not None:
+                pooled = keras.layers.LayerNormalization(
+                    epsilon=head_epsilon, name="head_norm", dtype=dtype
+                )(pooled)
             pooled = keras.layers.Dropout(
                 dropout, name="head_dropout", dtype=dtype
             )(pooled)

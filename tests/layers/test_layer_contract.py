@@ -10,7 +10,7 @@ from keras_c2f.resolution import Resolution
 CASES = [
     Case(
         layers.SelfAttention,
-        {"num_heads": 3, "dropout": 0.2},
+        {"num_heads": 3, "dropout": 0.2, "qkv_bias": False},
         shapes=((7, 12),),
         seed_generators=2,
         bfloat16_error=0.03,
@@ -21,18 +21,21 @@ CASES = [
         shapes=((5, 4), (3,), (2, 3, 4)),
         seed_generators=1,
     ),
-    Case(
-        layers.EncoderBlock,
-        {
-            "num_heads": 3,
-            "mlp_ratio": 2.5,
-            "dropout": 0.2,
-            "drop_path": 0.3,
-            "epsilon": 1e-3,
-        },
-        shapes=((7, 12),),
-        seed_generators=4,
-        bfloat16_error=0.03,
+    *(
+        Case(
+            block,
+            {
+                "num_heads": 3,
+                "mlp_ratio": 2.5,
+                "dropout": 0.2,
+                "drop_path": 0.3,
+                "epsilon": 1e-3,
+            },
+            shapes=((7, 12),),
+            seed_generators=4,
+            bfloat16_error=0.03,
+        )
+        for block in (layers.EncoderBlock, layers.PostNormBlock)
     ),
     Case(
         layers.PatchEmbedding,

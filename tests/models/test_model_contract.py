@@ -1,3 +1,5 @@
+import dataclasses
+
 import contract
 import keras
 import numpy as np
@@ -5,7 +7,7 @@ import pytest
 from contract import Case, numpy
 
 from keras_c2f.frontend import Frontend, LogMel
-from keras_c2f.models import AST, AudioClassifier
+from keras_c2f.models import AST, KWT, AudioClassifier
 from keras_c2f.resolution import FrameShift, Patch, Pool, Resolution
 
 FRONTEND = Frontend(
@@ -42,6 +44,7 @@ BACKBONE = Case(
     seed_generators=8,
     bfloat16_error=0.08,
 )
+POST_NORM = dataclasses.replace(BACKBONE, cls=KWT)
 CLASSIFIER = Case(
     AudioClassifier,
     {
@@ -57,7 +60,9 @@ CLASSIFIER = Case(
     seed_generators=1,
     bfloat16_error=0.08,
 )
-both = pytest.mark.parametrize("case", [BACKBONE, CLASSIFIER], ids=str)
+every_model = pytest.mark.parametrize(
+    "case", [BACKBONE, POST_NORM, CLASSIFIER], ids=str
+)
 
 
 @pytest.mark.parametrize("num_frames", [31, 32, 33])
@@ -72,7 +77,7 @@ def test_claimed_shape_is_the_real_shape(num_frames):
     assert tuple(out.shape) == (3, *backbone.output_shape[1:])
 
 
-@both
+@every_model
 def test_every_argument_is_kept(case):
     contract.check_arguments(case)
     contract.check_config(case)
@@ -87,28 +92,29 @@ def test_parts_of_a_classifier_are_kept():
     assert copy.frontend == FRONTEND
 
 
-@both
+@every_model
 def test_survives_saving(case, tmp_path):
     contract.check_saving(case, tmp_path)
 
 
-@both
+@every_model
 def test_graph_equals_eager(case):
     contract.check_graph_equals_eager(case)
 
 
-@both
+@every_model
 def test_clip_does_not_see_its_batch(case):
     contract.check_clip_alone(case)
 
 
-@both
+@every_model
 def test_trains(case):
     contract.check_fit(case)
 
 
-def test_mixed_precision_of_a_backbone():
-    contract.check_mixed_precision(BACKBONE)
+@pytest.mark.parametrize("case", [BACKBONE, POST_NORM], ids=str)
+def test_mixed_precision_of_a_backbone(case):
+    contract.check_mixed_precision(case)
 
 
 def test_front_end_and_head_stay_float32():
@@ -144,7 +150,7 @@ def test_precision_stays_when_the_resolution_changes(dtype):
         assert layer.dtype_policy.name == dtype
 
 
-@both
+@every_model
 def test_random_streams(case):
     contract.check_random_streams(case)
 
@@ -217,6 +223,15 @@ def test_prefix_pooling_is_the_mean_of_the_prefix_tokens():
         np.testing.assert_allclose(
             numpy(model(clips)), norm @ kernel + bias, atol=1e-5
         )
+
+
+def test_head_without_a_norm():
+    backbone = contract.randomize(AST(**SMALL))
+    model = AudioClassifier(backbone, 5, head_epsilon=None)
+    clips = np.random.default_rng(0).normal(size=(2, 24, 12))
+    kernel, bias = model.get_layer("head").get_weights()
+    expected = numpy(backbone(clips))[:, :2].mean(axis=1) @ kernel + bias
+    np.testing.assert_allclose(numpy(model(clips)), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,15 @@
+"""Checkpoints of other projects as Keras models."""
+
+from keras_c2f.convert.conversion import SOURCES, load_checkpoint
+from keras_c2f.convert.preset import from_preset
+from keras_c2f.convert.pretrained import Pretrained, load_folder
+from keras_c2f.convert.published import PUBLISHED
+
+__all__ = [
+    "PUBLISHED",
+    "SOURCES",
+    "Pretrained",
+    "from_preset",
+    "load_checkpoint",
+    "load_folder",
+]

@@ -1,0 +1,131 @@
+"""AST, from its authors or Hugging Face, and SSAST, as files of weights."""
+
+from keras_c2f.convert.rules import Plan
+from keras_c2f.convert.vit import (
+    HUGGING_FACE,
+    dense_rules,
+    norm_rules,
+    table_rules,
+    vit_of,
+    vit_rules,
+)
+from keras_c2f.models import AST, AudioClassifier
+from keras_c2f.resolution import patch_grid
+
+GEOMETRY = ("num_frames", "num_mel_bins", "patch_stride", "num_heads")
+IMAGENET_HEADS = r"head(_dist)?\.(weight|bias)"  # in AST and SSAST: unused
+
+
+def ast_plan(checkpoint, trained):
+    """`Plan` of an AST: backbone, and its head where the file has one.
+
+    Args:
+        checkpoint: `Checkpoint`.
+        trained: dict, the geometry it was trained at: `num_frames`,
+            `num_mel_bins`, `patch_stride`, and `num_heads` if a head is not
+            64 wide. A Hugging Face config tells all of them.
+
+    Raises:
+        ValueError: if the geometry does not fit the table of positions.
+    """
+    vit = vit_of(checkpoint)
+    config = checkpoint.config
+    norms = {"epsilon": 1e-6, "head_epsilon": 1e-5}
+    if config:
+        norms = dict.fromkeys(norms, config["layer_norm_eps"])
+        trained = {**_hub_geometry(config), **trained}
+    backbone = audio_backbone(checkpoint, vit, trained, norms["epsilon"])
+    rules = vit_rules(vit) + table_rules(vit, backbone.grid_size)
+    root = vit.prefix.removesuffix("v.")
+    norm, head = f"{root}mlp_head.0", f"{root}mlp_head.1"
+    if vit.names is HUGGING_FACE:
+        norm, head = "classifier.layernorm", "classifier.dense"
+    dropped = (vit.prefix.replace(".", r"\.") + IMAGENET_HEADS,)
+    network = backbone
+    if f"{head}.weight" in vit.tensors:
+        rules += norm_rules("head_norm", norm) + dense_rules("head", head)
+        network = AudioClassifier(
+            backbone,
+            vit.tensors[f"{head}.weight"].shape[0],
+            head_epsilon=norms["head_epsilon"],
+        )
+    return Plan(network, rules, dropped)
+
+
+def ssast_plan(checkpoint, trained):
+    """`Plan` of a self-supervised AST: its backbone.
+
+    The file tells frames and mel bins; patches do not overlap in
+    pre-training. Heads of pre-training are dropped.
+    """
+    vit = vit_of(checkpoint)
+    root = vit.prefix.removesuffix("v.")
+    told = {
+        "num_frames": f"{root}p_input_tdim",
+        "num_mel_bins": f"{root}p_input_fdim",
+    }
+    told = {n: key for n, key in told.items() if key in vit.tensors}
+    trained = {
+        "patch_stride": vit.sizes["patch_size"],
+        **{name: int(vit.tensors[key]) for name, key in told.items()},
+        **trained,
+    }
+    backbone = audio_backbone(checkpoint, vit, trained, 1e-6)
+    root = root.replace(".", r"\.")
+    dropped = (
+        root + r"v\." + IMAGENET_HEADS,
+        root + r"mask_embed",
+        root + r"[cg]predlayer\.[02]\.(weight|bias)",
+    )
+    rules = vit_rules(vit) + table_rules(vit, backbone.grid_size)
+    return Plan(backbone, rules, dropped, tuple(told.values()))
+
+
+def audio_backbone(checkpoint, vit, trained, epsilon, num_positions=None):
+    """`AST` at the geometry a file was trained at.
+
+    Args:
+        checkpoint: `Checkpoint`.
+        vit: `Vit` in it.
+        trained: dict, see `ast_plan`.
+        epsilon: float, of the layer norms.
+        num_positions: int; that of the one table if `None`.
+
+    Raises:
+        ValueError: if the geometry is not given, or gives another number of
+            patches than the file has positions.
+    """
+    missing = [name for name in GEOMETRY[:3] if name not in trained]
+    positions = vit.key("positions")
+    if num_positions is None:
+        if positions not in vit.tensors:
+            raise ValueError(f"{checkpoint.path} lacks the key {positions!r}.")
+        num_positions = vit.tensors[positions].shape[1] - vit.num_prefix_tokens
+    if missing:
+        raise ValueError(
+            f"{checkpoint.path} does not tell {', '.join(missing)} of the "
+            f"spectrograms it was trained on, only that they gave "
+            f"{num_positions} patches. Name the published `preset` it is, or "
+            "give `trained={...}` with these."
+        )
+    config = {**vit.sizes, "epsilon": epsilon, **trained}
+    size = (config["num_frames"], config["num_mel_bins"])
+    stride = tuple(config["patch_stride"])
+    time, freq = patch_grid(*size, config["patch_size"], stride)
+    if time * freq != num_positions:
+        raise ValueError(
+            f"{checkpoint.path} has positions for {num_positions} patches; "
+            f"{size[0]} frames x {size[1]} mel bins in patches of "
+            f"{config['patch_size']} every {stride} (time, freq) give {time} "
+            f"x {freq} = {time * freq}. Give the geometry it was trained at."
+        )
+    return AST(**config)
+
+
+def _hub_geometry(config):
+    return {
+        "num_frames": config["max_length"],
+        "num_mel_bins": config["num_mel_bins"],
+        "patch_stride": (config["time_stride"], config["frequency_stride"]),
+        "num_heads": config["num_attention_heads"],
+    }

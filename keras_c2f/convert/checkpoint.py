@@ -1,0 +1,169 @@
+"""Files of weights into NumPy arrays, whoever wrote them."""
+
+import json
+import pickle
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from keras_c2f.data.lazy import LazyModule
+
+torch = LazyModule("torch", "torch")
+safetensors = LazyModule("safetensors", "convert")
+safetensors_numpy = LazyModule("safetensors.numpy", "convert")
+
+PICKLES = (".pth", ".pt", ".bin", ".ckpt")
+HUB_FILES = ("model.safetensors", "pytorch_model.bin")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Arrays of one file, and what was written beside it.
+
+    Attributes:
+        path: `Path` of the file.
+        tensors: dict of key -> array, float32 where it holds fractions.
+        config: dict, `config.json` of a Hugging Face folder, or empty.
+        features: dict, its `preprocessor_config.json`, or empty.
+    """
+
+    path: Path
+    tensors: dict
+    config: dict = field(default_factory=dict)
+    features: dict = field(default_factory=dict)
+
+
+def read_checkpoint(path):
+    """Reads a file of weights, or the one in a Hugging Face folder.
+
+    Safetensors and NumPy files are read without PyTorch; pickles with it, and
+    only what is a tensor: no code of the file is run.
+
+    Args:
+        path: file (`.safetensors`, `.npz`, `.pth`, `.pt`, `.bin`, `.ckpt`),
+            or a folder with `model.safetensors` or `pytorch_model.bin`.
+
+    Returns:
+        `Checkpoint`.
+
+    Raises:
+        ImportError: if the package that reads this kind is not installed.
+        ValueError: if there is no such file, or it is of another kind, cut
+            short, or holds more than tensors.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = _file_in(path)
+    if not path.is_file():
+        raise ValueError(f"There is no file {path}.")
+    if path.suffix == ".safetensors":
+        tensors = _read_safetensors(path)
+    elif path.suffix == ".npz":
+        tensors = _read_npz(path)
+    elif path.suffix in PICKLES:
+        tensors = _read_pickle(path)
+    else:
+        raise ValueError(
+            f"{path} ends in none of .safetensors, .npz, "
+            f"{', '.join(PICKLES)}: what wrote it? Save its state dict as one "
+            "of these."
+        )
+    tensors = {key: _single(value) for key, value in tensors.items()}
+    beside = path.name in HUB_FILES
+    config = _json(path.with_name("config.json")) if beside else {}
+    if "model_type" not in config:  # timm's, of another form
+        return Checkpoint(path, tensors)
+    features = _json(path.with_name("preprocessor_config.json"))
+    return Checkpoint(path, tensors, config, features)
+
+
+def _file_in(folder):
+    for name in HUB_FILES:
+        if (folder / name).is_file():
+            return folder / name
+    raise ValueError(
+        f"The folder {folder} has neither {' nor '.join(HUB_FILES)}. Give the "
+        "file itself."
+    )
+
+
+def _read_safetensors(path):
+    try:
+        return safetensors_numpy.load_file(path)
+    except safetensors.SafetensorError as error:
+        raise _damaged(path, error) from error
+
+
+def _read_npz(path):
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise _damaged(path, error) from error
+
+
+def _read_pickle(path):
+    """Tensors of a pickle, also where they lie one level down."""
+    load = torch.load  # says so if PyTorch is missing
+    try:
+        content = load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if "weights_only" not in str(error).lower():
+            raise _damaged(path, error) from error
+        raise ValueError(
+            f"{path} holds more than tensors, which could run code, so it was "
+            "not read. If you trust its authors, save its tensors alone: "
+            "torch.save(torch.load(FILE, weights_only=False)['state_dict'], "
+            f"NEW_FILE). PyTorch says: {_first_line(error)}"
+        ) from error
+    except (RuntimeError, EOFError, OSError) as error:
+        raise _damaged(path, error) from error
+    for name in ("state_dict", "model"):
+        if isinstance(content, dict) and isinstance(content.get(name), dict):
+            content = content[name]
+    if isinstance(content, dict):
+        tensors = {
+            key: value
+            for key, value in content.items()
+            if isinstance(value, torch.Tensor)
+        }
+        if tensors:
+            return {
+                key: (value.float() if value.is_floating_point() else value)
+                .detach()
+                .numpy()
+                for key, value in tensors.items()
+            }
+    raise ValueError(
+        f"{path} holds no dict of tensors but {type(content).__name__}. Save "
+        "the model's `state_dict()`."
+    )
+
+
+def _single(array):
+    """float32 for float16, bfloat16, float64; whole numbers as they are."""
+    array = np.asarray(array)
+    whole = array.dtype.kind in "biu"
+    return array if whole else array.astype("float32")
+
+
+def _json(path):
+    if not path.is_file():
+        return {}
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path, error):
+    return ValueError(
+        f"{path} cannot be read: it is cut short or not what its name says. "
+        f"Get it again. ({_first_line(error)})"
+    )
+
+
+def _first_line(error):
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

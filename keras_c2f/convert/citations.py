@@ -1,0 +1,41 @@
+"""What to cite for the weights of others, as BibTeX."""
+
+CITATIONS = {
+    "ast": """\
+@inproceedings{gong21b_interspeech,
+  author={Yuan Gong and Yu-An Chung and James Glass},
+  title={{AST: Audio Spectrogram Transformer}},
+  booktitle={Proc. Interspeech 2021}, pages={571--575}, year=2021,
+  doi={10.21437/Interspeech.2021-698}}""",
+    "ssast": """\
+@inproceedings{gong2022ssast,
+  author={Gong, Yuan and Lai, Cheng-I and Chung, Yu-An and Glass, James},
+  title={{SSAST: Self-Supervised Audio Spectrogram Transformer}},
+  booktitle={Proc. AAAI}, volume={36}, number={10}, pages={10699--10709},
+  year={2022}}""",
+    "passt": """\
+@inproceedings{koutini22passt,
+  author={Khaled Koutini and Jan Schl{\\"u}ter and Hamid Eghbal{-}zadeh and
+          Gerhard Widmer},
+  title={Efficient Training of Audio Transformers with Patchout},
+  booktitle={Proc. Interspeech 2022}, pages={2753--2757}, year={2022},
+  doi={10.21437/Interspeech.2022-227}}""",
+    "deit": """\
+@inproceedings{touvron2021training,
+  author={Hugo Touvron and Matthieu Cord and Matthijs Douze and
+          Francisco Massa and Alexandre Sablayrolles and Herv{\\'e} J{\\'e}gou},
+  title={Training data-efficient image transformers and distillation through
+         attention},
+  booktitle={Proc. ICML}, year={2021}}""",
+    "vit": """\
+@inproceedings{dosovitskiy2021image,
+  author={Alexey Dosovitskiy and others},
+  title={An Image is Worth 16x16 Words: Transformers for Image Recognition at
+         Scale},
+  booktitle={Proc. ICLR}, year={2021}}""",
+    "kwt": """\
+@inproceedings{berg21_interspeech,
+  author={Axel Berg and Mark O'Connor and Miguel Tairum Cruz},
+  title={Keyword Transformer: A Self-Attention Model for Keyword Spotting},
+  booktitle={Proc. Interspeech 2021}, year={2021}}""",
+}

@@ -1,0 +1,104 @@
+"""A converted model with all that belongs to it, and its folder."""
+
+import json
+import tempfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_c2f.convert.kwt import Mfcc
+from keras_c2f.frontend import Frontend
+
+CONFIG, WEIGHTS, CARD = "config.json", "model.weights.h5", "preset.json"
+MATRICES = "frontend.npz"
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A model with trained weights.
+
+    Attributes:
+        model: `AudioClassifier`, or a backbone where there was no head.
+        frontend: `Frontend`, `Mfcc`, or `None` where it is not known here.
+        class_names: list of str, or `None`.
+        about: dict of str: source, licence, citation, where it is published.
+        report: `TransplantReport` of the conversion; `None` from a folder.
+    """
+
+    model: Any
+    frontend: Any = None
+    class_names: list | None = None
+    about: dict = field(default_factory=dict)
+    report: Any = None
+
+    def save(self, path):
+        """Writes a `.keras` file, or a folder with all that belongs to it.
+
+        Args:
+            path: a name that ends in `.keras` gives the model alone; any
+                other a folder with `config.json`, `model.weights.h5`,
+                `preset.json` (class names, front end, licence, citation).
+
+        Raises:
+            ValueError: if the folder exists and is not empty.
+        """
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".keras":
+            self.model.save(path)
+            return
+        if path.exists() and any(path.iterdir()):
+            raise ValueError(f"The folder {path} is not empty. Name a new one.")
+        # Written elsewhere, then moved: nobody sees half a folder.
+        with tempfile.TemporaryDirectory(dir=path.parent) as unfinished:
+            part = Path(unfinished) / "preset"
+            part.mkdir()
+            self._write(part)
+            part.replace(path)
+
+    def _write(self, folder):
+        config = keras.saving.serialize_keras_object(self.model)
+        _write_json(folder / CONFIG, config)
+        self.model.save_weights(folder / WEIGHTS)
+        card = {
+            "class_names": self.class_names,
+            "about": self.about,
+            "report": str(self.report) if self.report else None,
+            "frontend": None,
+        }
+        if isinstance(self.frontend, Frontend):
+            card["frontend"] = self.frontend.get_config()
+        elif self.frontend is not None:
+            np.savez(folder / MATRICES, **asdict(self.frontend))
+        _write_json(folder / CARD, card)
+
+
+def load_folder(folder):
+    """`Pretrained` of a folder that `Pretrained.save` wrote.
+
+    Raises:
+        ValueError: if a file of it is missing.
+    """
+    folder = Path(folder)
+    for name in (CONFIG, WEIGHTS, CARD):
+        if not (folder / name).is_file():
+            raise ValueError(
+                f"{folder} is no preset folder: it has no {name}. Make one "
+                "with `keras-c2f convert`."
+            )
+    config = json.loads((folder / CONFIG).read_text())
+    model = keras.saving.deserialize_keras_object(config)
+    model.load_weights(folder / WEIGHTS)
+    card = json.loads((folder / CARD).read_text())
+    frontend = card["frontend"] and Frontend.from_config(card["frontend"])
+    if (folder / MATRICES).is_file():
+        with np.load(folder / MATRICES) as file:
+            frontend = Mfcc(**file)
+    return Pretrained(model, frontend, card["class_names"], card["about"])
+
+
+def _write_json(path, value):
+    path.write_text(json.dumps(value, indent=1))

@@ -1,0 +1,99 @@
+"""Which keys of a file fill which weight, as data, and what applies them."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from keras_c2f.phases import TransplantReport
+from keras_c2f.phases.transplant import weights_by_path
+
+
+class Rule(NamedTuple):
+    """One weight of ours, and the keys it is made of.
+
+    Attributes:
+        path: str, `variable.path`; `{i}` stands for the number of a block.
+        keys: tuple of str, keys of the file, with the same `{i}`.
+        transform: function of one array per key -> the weight's value.
+    """
+
+    path: str
+    keys: tuple
+    transform: Callable
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How one file becomes one network.
+
+    Attributes:
+        network: built `keras.Model` at the file's own geometry.
+        rules: list of `Rule`, one for every weight of `network`.
+        dropped: tuple of regular expressions; keys they match are left out.
+        told: tuple of keys that fill no weight, but told something.
+    """
+
+    network: Any
+    rules: list
+    dropped: tuple = ()
+    told: tuple = ()
+
+
+def fill(plan, checkpoint):
+    """Fills every weight of `plan.network` from the arrays of a file.
+
+    Returns:
+        `TransplantReport`: weights copied, and keys of the file dropped.
+
+    Raises:
+        ValueError: if a key is missing, of another shape, or of no use.
+    """
+    file, left = checkpoint.path, dict(checkpoint.tensors)
+    values, used = {}, set(plan.told)
+    for path, (variable, _) in weights_by_path(plan.network).items():
+        if "seed_generator" in path:
+            continue
+        keys, transform = _rule_for(path, plan.rules)
+        for key in keys:
+            if key not in left:
+                raise ValueError(
+                    f"{file} lacks the key {key!r}, which fills {path!r}. It "
+                    "is not whole, or not of the kind it was taken for."
+                )
+        value = transform(*(left[key] for key in keys))
+        if value.shape != tuple(variable.shape):
+            raise ValueError(
+                f"{', '.join(map(repr, keys))} in {file} give {path!r} the "
+                f"shape {value.shape}; the model wants {variable.shape}."
+            )
+        values[path] = (variable, value)
+        used.update(keys)
+    surplus = [key for key in left if key not in used]
+    dropped = [
+        key
+        for key in surplus
+        if any(re.fullmatch(pattern, key) for pattern in plan.dropped)
+    ]
+    unknown = [key for key in surplus if key not in dropped]
+    if unknown:
+        raise ValueError(
+            f"{file} has {len(unknown)} keys that the model has no place for, "
+            f"the first {unknown[0]!r}. It is of another kind than "
+            f"{type(plan.network).__name__}, or has parts that are unknown "
+            "here."
+        )
+    for variable, value in values.values():  # nothing before all is checked
+        variable.assign(value)
+    return TransplantReport(tuple(values), (), (), tuple(dropped))
+
+
+def _rule_for(path, rules):
+    for rule in rules:
+        pattern = re.escape(rule.path).replace(r"\{i\}", r"(?P<i>\d+)")
+        match = re.fullmatch(pattern, path)
+        if match:
+            number = match.groupdict().get("i", "")
+            keys = tuple(key.replace("{i}", number) for key in rule.keys)
+            return keys, rule.transform
+    raise ValueError(f"No rule fills the weight {path!r}.")

@@ -1,0 +1,234 @@
+"""Vision transformers over spectrograms: names of their parts, and rules.
+
+timm's layout is that of AST, SSAST, PaSST, ViT and DeiT; Hugging Face splits
+queries, keys and values. Both lay frequency before time.
+"""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from keras_c2f.convert.rules import Rule
+
+
+@dataclass(frozen=True)
+class Names:
+    """What a family of files calls each part; `{i}` is the block's number."""
+
+    class_token: str
+    distillation_token: str
+    positions: str
+    patch: str
+    attention_norm: str
+    qkv: tuple
+    attention_output: str
+    mlp_norm: str
+    mlp_in: str
+    mlp_out: str
+    norm: str
+
+
+TIMM = Names(
+    class_token="cls_token",
+    distillation_token="dist_token",
+    positions="pos_embed",
+    patch="patch_embed.proj",
+    attention_norm="blocks.{i}.norm1",
+    qkv=("blocks.{i}.attn.qkv",),
+    attention_output="blocks.{i}.attn.proj",
+    mlp_norm="blocks.{i}.norm2",
+    mlp_in="blocks.{i}.mlp.fc1",
+    mlp_out="blocks.{i}.mlp.fc2",
+    norm="norm",
+)
+HUGGING_FACE = Names(
+    class_token="embeddings.cls_token",
+    distillation_token="embeddings.distillation_token",
+    positions="embeddings.position_embeddings",
+    patch="embeddings.patch_embeddings.projection",
+    attention_norm="encoder.layer.{i}.layernorm_before",
+    qkv=tuple(
+        f"encoder.layer.{{i}}.attention.attention.{part}"
+        for part in ("query", "key", "value")
+    ),
+    attention_output="encoder.layer.{i}.attention.output.dense",
+    mlp_norm="encoder.layer.{i}.layernorm_after",
+    mlp_in="encoder.layer.{i}.intermediate.dense",
+    mlp_out="encoder.layer.{i}.output.dense",
+    norm="layernorm",
+)
+
+
+@dataclass(frozen=True)
+class Vit:
+    """A vision transformer found in a file.
+
+    Attributes:
+        names: `Names`.
+        prefix: str before each name, such as `"module.v."`.
+        tensors: dict of the file's arrays.
+    """
+
+    names: Names
+    prefix: str
+    tensors: dict
+
+    def key(self, part, ending=""):
+        """Key of the file that holds a part of `Names`."""
+        return f"{self.prefix}{getattr(self.names, part)}{ending}"
+
+    @property
+    def kernel(self):
+        """Patch kernel as in the file: `(width, channels, freq, time)`."""
+        return self.tensors[self.key("patch", ".weight")]
+
+    @property
+    def num_prefix_tokens(self):
+        """int, 2 with a distillation token, else 1."""
+        return 2 if self.key("distillation_token") in self.tensors else 1
+
+    @property
+    def sizes(self):
+        """Arguments of `AST` that the shapes tell, less the geometry."""
+        width, _, freq, time = self.kernel.shape
+        pattern = re.escape(self.key("mlp_in", ".weight"))
+        pattern = pattern.replace(r"\{i\}", r"(\d+)")
+        matches = [re.fullmatch(pattern, key) for key in self.tensors]
+        blocks = {int(m[1]): self.tensors[m[0]] for m in matches if m}
+        if not blocks:
+            raise ValueError(
+                "There is no encoder block in the file: no key is like "
+                f"{self.key('mlp_in', '.weight')!r}."
+            )
+        hidden = next(iter(blocks.values())).shape[0]
+        return {
+            "patch_size": (time, freq),
+            "width": width,
+            "depth": 1 + max(blocks),
+            "num_heads": max(width // 64, 1),
+            "mlp_ratio": hidden / width,
+            "num_prefix_tokens": self.num_prefix_tokens,
+        }
+
+
+def find_vit(tensors):
+    """`Vit` of a dict of arrays, by the key of its patch kernel, or `None`."""
+    for names in (HUGGING_FACE, TIMM):
+        ending = f"{names.patch}.weight"
+        for key, value in tensors.items():
+            if key.endswith(ending) and value.ndim == 4:
+                return Vit(names, key.removesuffix(ending), tensors)
+    return None
+
+
+def vit_of(checkpoint):
+    """`Vit` in a `Checkpoint`.
+
+    Raises:
+        ValueError: if no key is a patch kernel.
+    """
+    vit = find_vit(checkpoint.tensors)
+    if vit is None:
+        raise ValueError(
+            f"{checkpoint.path} holds no vision transformer: none of its "
+            f"{len(checkpoint.tensors)} keys is a patch kernel such as "
+            f"'v.{TIMM.patch}.weight'. It begins with "
+            f"{next(iter(checkpoint.tensors), None)!r}."
+        )
+    return vit
+
+
+def vit_rules(vit):
+    """`Rule`s of all but positions and prefix tokens."""
+    rules = [
+        Rule(
+            "patch_embedding/kernel",
+            (vit.key("patch", ".weight"),),
+            patch_kernel,
+        ),
+        Rule("patch_embedding/bias", (vit.key("patch", ".bias"),), unchanged),
+    ]
+    for path, part in (
+        ("block_{i}/attention_norm", "attention_norm"),
+        ("block_{i}/mlp_norm", "mlp_norm"),
+        ("norm", "norm"),
+    ):
+        rules += norm_rules(path, vit.key(part))
+    for path, part in (
+        ("block_{i}/attention/output_projection", "attention_output"),
+        ("block_{i}/mlp_in", "mlp_in"),
+        ("block_{i}/mlp_out", "mlp_out"),
+    ):
+        rules += dense_rules(path, vit.key(part))
+    return rules + dense_rules(
+        "block_{i}/attention/qkv",
+        *(vit.prefix + name for name in vit.names.qkv),
+    )
+
+
+def table_rules(vit, grid_size):
+    """`Rule`s of a file with one table of positions, prefix first.
+
+    Args:
+        vit: `Vit`.
+        grid_size: pair `(time, freq)`.
+    """
+    count = vit.num_prefix_tokens
+    tokens = [vit.key("class_token"), vit.key("distillation_token")][:count]
+    positions = vit.key("positions")
+
+    def prefix(positions, *tokens):
+        return (
+            np.concatenate([token[0] for token in tokens])
+            + (positions[0, :count])
+        )
+
+    def grid(positions):
+        # (f*t, d) -> (t, f, d)
+        table = positions[0, count:].reshape(*grid_size[::-1], -1)
+        return table.transpose(1, 0, 2)
+
+    return [
+        Rule("prefix/tokens", (positions, *tokens), prefix),
+        Rule("positions/grid", (positions,), grid),
+    ]
+
+
+def norm_rules(path, key):
+    """`Rule`s of a layer norm."""
+    return [
+        Rule(f"{path}/gamma", (f"{key}.weight",), unchanged),
+        Rule(f"{path}/beta", (f"{key}.bias",), unchanged),
+    ]
+
+
+def dense_rules(path, *keys):
+    """`Rule`s of a dense layer; several keys lie side by side in ours."""
+    return [
+        Rule(f"{path}/kernel", tuple(f"{key}.weight" for key in keys), dense),
+        Rule(f"{path}/bias", tuple(f"{key}.bias" for key in keys), joined),
+    ]
+
+
+def unchanged(array):
+    """The array as it is."""
+    return array
+
+
+def joined(*arrays):
+    """Vectors one after the other."""
+    return np.concatenate(arrays)
+
+
+def dense(*arrays):
+    """`(out, in)` of each -> `(in, sum of out)`."""
+    return np.concatenate(arrays).T
+
+
+def patch_kernel(array):
+    """`(width, channels, freq, time)` -> `(time, freq, 1, width)`.
+
+    The channels of an image are summed, as AST does.
+    """
+    return array.sum(axis=1, keepdims=True).transpose(3, 2, 1, 0)
