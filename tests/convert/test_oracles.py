@@ -1,0 +1,193 @@
+"""Each source against its original: tiny, random, saved as its authors do."""
+
+import numpy as np
+import pytest
+import torch
+import torch_vit
+from contract import numpy
+from oracle import check_logits, check_states
+from torch.nn import functional
+from transformers import (
+    DeiTConfig,
+    DeiTForImageClassificationWithTeacher,
+    DeiTModel,
+    ViTConfig,
+    ViTModel,
+)
+
+from keras_c2f.convert import load_checkpoint
+from keras_c2f.models import AST, AudioClassifier
+
+RNG = np.random.default_rng(0)
+CLIPS = RNG.normal(size=(2, 53, 38)).astype("float32")
+TRAINED = {"num_frames": 53, "num_mel_bins": 38, "num_heads": 3}
+
+
+@pytest.fixture(autouse=True)
+def no_grad():
+    with torch.no_grad():
+        yield
+
+
+@pytest.mark.parametrize(
+    "stride, grid", [((10, 10), (3, 4)), ((16, 16), (2, 3)), ((12, 5), (2, 8))]
+)
+def test_ast_of_its_authors(stride, grid, tmp_path):
+    original = torch_vit.randomize(torch_vit.Ast(stride=stride, grid=grid))
+    path = torch_vit.save_pth(original, tmp_path / "ast.pth", "module.")
+    trained = {**TRAINED, "patch_stride": stride[::-1]}
+    converted = load_checkpoint(path, trained=trained)
+    states, logits = original(torch.tensor(CLIPS))
+    check_states(converted.model.backbone, CLIPS, states, grid)
+    check_logits(converted.model, CLIPS, logits)
+    assert set(converted.report.dropped) == {
+        f"module.v.{head}.{part}"
+        for head in ("head", "head_dist")
+        for part in ("weight", "bias")
+    }
+    assert not converted.report.fresh and not converted.report.resized
+
+
+@pytest.mark.parametrize(
+    "patch, grid, num_tokens",
+    [((16, 16), (2, 3), 2), ((38, 2), (1, 26), 2), ((16, 16), (2, 3), 1)],
+    ids=["patch", "frame", "without distillation"],
+)
+def test_ssast(patch, grid, num_tokens, tmp_path):
+    original = torch_vit.randomize(
+        torch_vit.Ssast(
+            38, 53, patch=patch, stride=patch, grid=grid, num_tokens=num_tokens
+        )
+    )
+    path = torch_vit.save_pth(original, tmp_path / "SSAST.pth", "module.")
+    converted = load_checkpoint(path, trained={"num_heads": 3})
+    assert isinstance(converted.model, AST)
+    assert converted.model.patch_size == patch[::-1]
+    states = original(torch.tensor(CLIPS))
+    check_states(converted.model, CLIPS, states, grid, num_tokens)
+    assert {"module.mask_embed", "module.cpredlayer.2.bias"} < set(
+        converted.report.dropped
+    )
+
+
+@pytest.mark.parametrize("num_tokens", [1, 2])
+def test_passt(num_tokens, tmp_path):
+    sizes = {"stride": (10, 12), "grid": (3, 4), "num_tokens": num_tokens}
+    original = torch_vit.randomize(torch_vit.Passt(**sizes))
+    path = torch_vit.save_pth(original, tmp_path / "passt.pt")
+    trained = {**TRAINED, "patch_stride": (12, 10)}
+    converted = load_checkpoint(path, trained=trained)
+    states, logits = original(torch.tensor(CLIPS))
+    check_states(
+        converted.model.backbone, CLIPS, states, sizes["grid"], num_tokens
+    )
+    check_logits(converted.model, CLIPS, logits)
+
+
+def test_sum_of_tables_resizes_as_each_table_would(tmp_path):
+    original = torch_vit.randomize(torch_vit.Passt(grid=(2, 3)))
+    path = torch_vit.save_pth(original, tmp_path / "passt.pt")
+    trained = {**TRAINED, "patch_stride": (16, 16)}
+    longer = load_checkpoint(path, trained=trained, num_frames=106)
+    grid = numpy(longer.model.backbone.get_layer("positions").grid)
+    time = functional.interpolate(
+        original.time_new_pos_embed, size=(1, 6), mode="bilinear"
+    )
+    expected = (original.freq_new_pos_embed + time)[0].permute(2, 1, 0)
+    np.testing.assert_allclose(grid, expected.numpy(), atol=1e-5)
+
+
+def ast_from_imagenet(image_model, side, grid):
+    """AST's way from an image model to audio, for a grid `(freq, time)`."""
+    audio = torch_vit.Vit(
+        stride=(10, 10), grid=grid, num_tokens=image_model.prefix().shape[1]
+    )
+    state = image_model.state_dict()
+    kernel = state["patch_embed.proj.weight"]
+    state["patch_embed.proj.weight"] = kernel.sum(1, keepdim=True)
+    count = image_model.prefix().shape[1]
+    table = state["pos_embed"]
+    image = table[:, count:].mT.unflatten(-1, (side, side))
+    for axis, new in ((3, grid[1]), (2, grid[0])):
+        if new <= side:
+            image = image.narrow(axis, side // 2 - new // 2, new)
+        else:
+            size = list(image.shape[2:])
+            size[axis - 2] = new
+            image = functional.interpolate(image, size, mode="bilinear")
+    state["pos_embed"] = torch.cat([table[:, :count], image.flatten(2).mT], 1)
+    audio.load_state_dict(state)
+    return audio.eval()
+
+
+@pytest.mark.parametrize("num_tokens", [1, 2], ids=["plain", "distilled"])
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_ast_starts_from_imagenet(num_tokens, wrapped, tmp_path):
+    side, grid = 5, (3, 9)  # cut in frequency, grown in time
+    image_model = torch_vit.randomize(
+        torch_vit.Vit(grid=(side, side), channels=3, num_tokens=num_tokens)
+    )
+    path = tmp_path / "deit.pth"
+    state = image_model.state_dict()
+    torch.save({"model": state} if wrapped else state, path)
+    clips = RNG.normal(size=(2, 96, 38)).astype("float32")
+    converted = load_checkpoint(
+        path, trained={"num_heads": 3}, num_frames=96, num_mel_bins=38
+    )
+    audio = ast_from_imagenet(image_model, side, grid)
+    states = audio.depths(audio.embed(torch.tensor(clips).mT[:, None]))
+    check_states(converted.model, clips, states, grid, num_tokens)
+    heads = {"head.weight", "head.bias"}
+    if num_tokens == 2:
+        heads |= {"head_dist.weight", "head_dist.bias"}
+    assert set(converted.report.dropped) == heads
+    resized = [path for path, _, _ in converted.report.resized]
+    assert resized == ["positions/grid"]
+
+
+SIZES = {
+    "hidden_size": 24,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 3,
+    "intermediate_size": 60,
+    "image_size": 48,
+}
+
+
+@pytest.mark.parametrize(
+    "model, num_tokens",
+    [
+        (ViTModel(ViTConfig(**SIZES)), 1),
+        (DeiTModel(DeiTConfig(**SIZES)), 2),
+        (DeiTForImageClassificationWithTeacher(DeiTConfig(**SIZES)), 2),
+    ],
+    ids=["ViT", "DeiT", "DeiT with heads"],
+)
+def test_image_transformers_of_hugging_face(model, num_tokens, tmp_path):
+    """A grey image is a clip: its kernel summed over colours is all it has."""
+    torch_vit.randomize(model).save_pretrained(tmp_path)
+    converted = load_checkpoint(
+        tmp_path, num_frames=48, num_mel_bins=48, patch_stride=(16, 16)
+    )
+    assert "positions/grid" in converted.report.copied
+    clips = RNG.normal(size=(2, 48, 48)).astype("float32")
+    image = torch.tensor(clips).mT[:, None].expand(-1, 3, -1, -1)
+    body = getattr(model, "deit", model)
+    output = body(image, output_hidden_states=True)
+    states = [*output.hidden_states, output.last_hidden_state]
+    check_states(converted.model, clips, states, (3, 3), num_tokens)
+
+
+def test_keyword_transformer(shared_data):
+    """A trained network: logits of the original TFLite file."""
+    folder = shared_data / "pretrained" / "kwt1"
+    converted = load_checkpoint(folder / "kwt1.npz", preset="kwt1")
+    reference = np.load(folder / "reference.npz")
+    mfcc = reference["fsdd_mfcc"]
+    logits = converted.model.predict(mfcc, verbose=0)
+    np.testing.assert_allclose(logits, reference["fsdd_logits"], atol=1e-4)
+    noise = converted.frontend(reference["noise"])
+    logits = converted.model.predict(noise, verbose=0)
+    np.testing.assert_allclose(logits, reference["noise_logits"], atol=1e-4)
+    assert converted.class_names[2:4] == ["yes", "no"]
+    assert isinstance(converted.model, AudioClassifier)
