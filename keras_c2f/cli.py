@@ -20,6 +20,19 @@ DEMO = {
     "learning_rate": 2e-3,
     "roll_frames": 8,
 }
+# What `convert` can be asked for, and told of a checkpoint's training.
+GEOMETRY = {
+    "num_frames": int,
+    "num_mel_bins": int,
+    "patch_size": str,
+    "patch_stride": str,
+    "num_heads": int,
+    "resolution": str,
+    "num_classes": int,
+    "pooling": str,
+    "input_kind": str,
+}
+TRAINED = ("num_frames", "num_mel_bins", "patch_stride", "num_heads")
 
 
 def main():
@@ -118,6 +131,41 @@ def predict(arguments):
         for index in row.argsort()[::-1][: arguments.top]:
             bar = "#" * round(30 * row[index])
             print(f"  {class_names[index]:<20} {row[index]:6.1%} {bar}")
+
+
+def convert(arguments):
+    """Converts a checkpoint of another project into a Keras model."""
+    from keras_c2f.convert import PUBLISHED, from_preset, load_checkpoint
+    from keras_c2f.recipes import parse_pair
+
+    given = {
+        name: parse_pair(value) if "patch" in name else value
+        for name, value in vars(arguments).items()
+        if value is not None and name.removeprefix("trained_") in GEOMETRY
+    }
+    trained = {
+        name.removeprefix("trained_"): value
+        for name, value in given.items()
+        if name.startswith("trained_")
+    }
+    wanted = {n: v for n, v in given.items() if not n.startswith("trained_")}
+    wanted["positions"] = arguments.positions
+    if arguments.checkpoint in PUBLISHED:
+        converted = from_preset(arguments.checkpoint, **wanted)
+    else:
+        converted = load_checkpoint(
+            arguments.checkpoint,
+            preset=arguments.preset,
+            source=arguments.source,
+            trained=trained,
+            class_names=arguments.class_names,
+            **wanted,
+        )
+    converted.save(arguments.out)
+    print(converted.report)
+    if converted.class_names is None:
+        print("Its classes have no names: no list of them was found.")
+    print(f"Written: {arguments.out}")
 
 
 def describe(arguments):
@@ -241,6 +289,24 @@ def parse(argv):
     command.add_argument("--run", required=True, help="folder of a trained run")
     command.add_argument("--top", type=int, default=3, help="classes to print")
     command.add_argument("files", nargs="+", help="sound files")
+    command = add(convert)
+    command.add_argument(
+        "checkpoint", help="file, Hugging Face folder, or published name"
+    )
+    command.add_argument("out", help="folder, or a name that ends in .keras")
+    command.add_argument("--preset", help="the published name of a file")
+    command.add_argument("--source", help="kind of file; found by its keys")
+    command.add_argument("--class_names", help="CSV or text file")
+    command.add_argument(
+        "--positions", choices=("interpolate", "cut"), help="way to resize"
+    )
+    group = command.add_argument_group("wanted, else as it was trained")
+    for name, kind in GEOMETRY.items():
+        if name != "num_heads":
+            group.add_argument(f"--{name}", type=kind)
+    group = command.add_argument_group("trained at, where the file is silent")
+    for name in TRAINED:
+        group.add_argument(f"--trained_{name}", type=GEOMETRY[name])
     command = add(describe)
     command.add_argument(
         "--num_classes", type=int, default=527, help="(default: AudioSet's 527)"

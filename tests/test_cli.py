@@ -1,9 +1,11 @@
 """The command line as a newcomer meets it: output, and errors as sentences."""
 
 import pytest
+import torch_vit
 from test_training import write_sounds
 
 from keras_c2f import cli
+from keras_c2f.convert import from_preset
 
 SMALL = ("--clip_seconds=0.32", "--schedule=pool:2@1, full@1", "--batch_size=4")
 
@@ -62,6 +64,29 @@ def test_describe_shows_the_published_cost(capsys):
     )
     assert code == 0
     assert "512" in out and "48.6" in out  # tokens, GMACs: AST, stride 16
+
+
+def test_convert(tmp_path, capsys):
+    original = torch_vit.randomize(torch_vit.Ast())
+    path = torch_vit.save_pth(original, tmp_path / "ast.pth", "module.")
+    arguments = [
+        *("convert", path, tmp_path / "preset", "--trained_num_frames=53"),
+        *("--trained_num_mel_bins=38", "--trained_patch_stride=16x16"),
+        *("--trained_num_heads=3", "--num_frames=106", "--pooling=mean"),
+    ]
+    code, out, err = run(capsys, *arguments)
+    assert code == 0, err
+    assert "resized positions/grid (3, 2, 24) -> (6, 2, 24)" in out
+    assert "dropped module.v.head.weight" in out and "no names" in out
+    model = from_preset(str(tmp_path / "preset")).model
+    assert model.pooling == "mean" and model.backbone.patch_stride == (16, 16)
+    for wrong, sentence in (
+        ("--preset=ast_audio", "Did you mean ast_audioset"),
+        ("--trained_num_heads=5", "do not divide"),
+        ("--patch_stride=0", "A patch is written"),
+    ):
+        code, _, err = run(capsys, *arguments, wrong)
+        assert code == 2 and sentence in err and "Traceback" not in err
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,16 @@ ROOMS = {
         "keras_c2f.frontend",
         "keras_c2f.layers",
     },
+    "convert": {
+        "keras",
+        "numpy",
+        "keras_c2f.resolution",
+        "keras_c2f.data.lazy",
+        "keras_c2f.frontend",
+        "keras_c2f.models",
+        "keras_c2f.phases",
+        "keras_c2f.resample",
+    },
 }
 # Beside `data`, with the reason.
 MAY_IMPORT_TENSORFLOW = {
@@ -83,6 +93,15 @@ def test_nobody_imports_the_command_line():
         if room_of(path) not in ("cli", "__main__"):
             assert not any(
                 within(module, {"keras_c2f.cli"}) for module in imports(path)
+            ), name_of(path)
+
+
+def test_only_the_command_line_imports_convert():
+    for path in FILES:
+        if room_of(path) not in ("cli", "convert"):
+            assert not any(
+                within(module, {"keras_c2f.convert"})
+                for module in imports(path)
             ), name_of(path)
 
 

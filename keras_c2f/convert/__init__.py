@@ -1,9 +1,10 @@
 """Checkpoints of other projects as Keras models."""
 
-from keras_c2f.convert.conversion import SOURCES, load_checkpoint
+from keras_c2f.convert.conversion import load_checkpoint
 from keras_c2f.convert.preset import from_preset
 from keras_c2f.convert.pretrained import Pretrained, load_folder
 from keras_c2f.convert.published import PUBLISHED
+from keras_c2f.convert.sources import SOURCES
 
 __all__ = [
     "PUBLISHED",

@@ -20,6 +20,20 @@ CITATIONS = {
   title={Efficient Training of Audio Transformers with Patchout},
   booktitle={Proc. Interspeech 2022}, pages={2753--2757}, year={2022},
   doi={10.21437/Interspeech.2022-227}}""",
+    "hts_at": """\
+@inproceedings{htsat-ke2022,
+  author={Ke Chen and Xingjian Du and Bilei Zhu and Zejun Ma and
+          Taylor Berg-Kirkpatrick and Shlomo Dubnov},
+  title={HTS-AT: A Hierarchical Token-Semantic Audio Transformer for Sound
+         Classification and Detection},
+  booktitle={Proc. ICASSP}, year={2022}}""",
+    "clap": """\
+@inproceedings{laionclap2023,
+  author={Yusong Wu and Ke Chen and Tianyu Zhang and Yuchen Hui and
+          Taylor Berg-Kirkpatrick and Shlomo Dubnov},
+  title={Large-scale Contrastive Language-Audio Pretraining with Feature
+         Fusion and Keyword-to-Caption Augmentation},
+  booktitle={Proc. ICASSP}, year={2023}}""",
     "deit": """\
 @inproceedings{touvron2021training,
   author={Hugo Touvron and Matthieu Cord and Matthijs Douze and

@@ -1,52 +1,16 @@
 """A file of weights into a model of this package, at any geometry."""
 
-from dataclasses import asdict
-from typing import NamedTuple
-
-from keras_c2f.convert.audio import ast_plan, ssast_plan
 from keras_c2f.convert.checkpoint import read_checkpoint
 from keras_c2f.convert.class_names import find_class_names, read_class_names
-from keras_c2f.convert.imagenet import imagenet_plan
-from keras_c2f.convert.kwt import Mfcc, kwt_plan
-from keras_c2f.convert.passt import passt_plan
-from keras_c2f.convert.positions import cut_positions
+from keras_c2f.convert.geometry import at_geometry, with_mel_bins
+from keras_c2f.convert.kwt import Mfcc
 from keras_c2f.convert.pretrained import Pretrained
 from keras_c2f.convert.published import published
 from keras_c2f.convert.rules import fill
-from keras_c2f.convert.vit import vit_of
+from keras_c2f.convert.sources import SOURCES, source_of
 from keras_c2f.frontend import Frontend
-from keras_c2f.models import AudioClassifier
-from keras_c2f.phases import TransplantReport, transplant
 
-HEAD_OPTIONS = ("num_classes", "pooling", "input_kind")
 POSITIONS = ("interpolate", "cut")
-
-
-class Source(NamedTuple):
-    """A kind of checkpoint: its `Plan`, and what is wanted of it if unsaid."""
-
-    plan: object
-    positions: str = "interpolate"
-    wanted: dict = {}  # noqa: RUF012  never changed
-
-
-SOURCES = {
-    "ast": Source(ast_plan),
-    "ssast": Source(ssast_plan),
-    "passt": Source(passt_plan),
-    "imagenet": Source(
-        imagenet_plan,
-        "cut",  # as AST starts from ImageNet
-        {"num_frames": 1024, "num_mel_bins": 128, "patch_stride": (10, 10)},
-    ),
-    "kwt": Source(kwt_plan),
-}
-# A key that ends so tells the source; of the others, the kernel does.
-MARKS = {
-    "freq_new_pos_embed": "passt",
-    "p_input_fdim": "ssast",
-    "patch_embed/kernel": "kwt",
-}
 
 
 def load_checkpoint(
@@ -76,7 +40,7 @@ def load_checkpoint(
         positions: str, how the grid follows a change of geometry.
             `"interpolate"`: bilinearly. `"cut"`: an axis that shrinks keeps
             its centre, as AST's code does. `None`: `"cut"` from ImageNet.
-        class_names: list of str, or a CSV or text file of them.
+        class_names: list of str, or the name of a CSV or text file.
         wanted: arguments of the backbone to have otherwise, such as
             `num_frames=512`, `patch_stride`, `num_mel_bins`, `resolution`,
             and of the classifier: `num_classes` (a fresh head), `pooling`,
@@ -97,7 +61,7 @@ def load_checkpoint(
     """
     checkpoint = read_checkpoint(path)
     entry = published(preset) if preset else None
-    name = source or (entry.source if entry else _source_of(checkpoint))
+    name = source or (entry.source if entry else source_of(checkpoint))
     if name not in SOURCES:
         raise ValueError(
             f"`source` is one of {', '.join(SOURCES)}. "
@@ -112,80 +76,19 @@ def load_checkpoint(
     plan = kind.plan(checkpoint, trained)
     filled = fill(plan, checkpoint)
     frontend = _frontend(checkpoint, entry, name)
-    model, report = _at_geometry(
+    model, report = at_geometry(
         plan.network,
         filled,
         {**kind.wanted, **wanted},
         positions or kind.positions,
         frontend,
     )
-    if isinstance(class_names, (str, bytes)) or hasattr(
-        class_names, "__fspath__"
-    ):
-        class_names = read_class_names(class_names)
-    if class_names is None and "num_classes" not in wanted:
-        class_names = find_class_names(checkpoint, entry)
     return Pretrained(
         model,
-        frontend=_with_mel_bins(frontend, model),
-        class_names=class_names,
+        frontend=with_mel_bins(frontend, model),
+        class_names=_class_names(class_names, model, checkpoint, entry),
         about={"source": name, **(entry.about() if entry else {})},
         report=report,
-    )
-
-
-def _source_of(checkpoint):
-    tensors = checkpoint.tensors
-    for ending, source in MARKS.items():
-        if any(key.endswith(ending) for key in tensors):
-            return source
-    return "imagenet" if vit_of(checkpoint).kernel.shape[1] > 1 else "ast"
-
-
-def _at_geometry(network, filled, wanted, positions, frontend):
-    """`(model, TransplantReport)`: the network as wanted."""
-    is_classifier = isinstance(network, AudioClassifier)
-    backbone = network.backbone if is_classifier else network
-    head = {n: wanted.pop(n) for n in HEAD_OPTIONS if n in wanted}
-    config = backbone.get_config()
-    for name in wanted:
-        if name not in config:
-            raise ValueError(
-                f"{type(backbone).__name__} has no argument {name!r}. It has "
-                f"{', '.join([*config, *HEAD_OPTIONS])}."
-            )
-    other = type(backbone).from_config({**config, **wanted})
-    if other.get_config() == config and not head:
-        return network, filled
-    if head.get("input_kind") == "waveform":
-        if not isinstance(frontend, Frontend):
-            raise ValueError(
-                "The front end of this checkpoint is not known here, so "
-                "`input_kind='waveform'` cannot be had. Name its `preset`, or "
-                "feed log-mel."
-            )
-        head["frontend"] = _with_mel_bins(frontend, other)
-    if is_classifier:
-        keep = ("num_classes", "pooling", "dropout", "head_epsilon")
-        head = {**{name: getattr(network, name) for name in keep}, **head}
-        target = AudioClassifier(other, name=network.name, **head)
-    elif "num_classes" in head:
-        target = AudioClassifier(other, **head)
-    elif head:
-        raise ValueError(
-            f"The file has no classifier, so {', '.join(head)} needs "
-            "`num_classes` beside it."
-        )
-    else:
-        target = other
-    moved = transplant(network, target)
-    if positions == "cut":
-        cut_positions(network, target)
-    return target, TransplantReport(
-        moved.copied,
-        moved.resized,
-        moved.fresh,
-        filled.dropped + moved.dropped,
     )
 
 
@@ -204,10 +107,20 @@ def _frontend(checkpoint, entry, source):
     return Frontend(**entry.frontend) if entry and entry.frontend else None
 
 
-def _with_mel_bins(frontend, model):
-    if not isinstance(frontend, Frontend):
-        return frontend
-    backbone = getattr(model, "backbone", model)
-    return Frontend(
-        **{**asdict(frontend), "num_mel_bins": backbone.num_mel_bins}
-    )
+def _class_names(given, model, checkpoint, entry):
+    """list of as many names as the model has classes, or `None`.
+
+    Raises:
+        ValueError: if `given` names another number.
+    """
+    num_classes = getattr(model, "num_classes", None)
+    if given is None:
+        found = find_class_names(checkpoint, entry) or ()
+        return found if len(found) == num_classes else None
+    names = read_class_names(given) if isinstance(given, str) else list(given)
+    if len(names) != num_classes:
+        raise ValueError(
+            f"{len(names)} class names are given, and the model has "
+            f"{num_classes} classes."
+        )
+    return names

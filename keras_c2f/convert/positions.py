@@ -13,8 +13,17 @@ def cut_positions(source, target):
 
     Args:
         source, target: networks with a `PositionGrid` named `positions`.
+
+    Raises:
+        ValueError: if they have none.
     """
-    old = ops.convert_to_numpy(weights_by_path(source)[GRID][0])
+    weights = weights_by_path(source)
+    if GRID not in weights:
+        raise ValueError(
+            "`positions='cut'` is for models with a table of positions, and "
+            f"this {type(source).__name__} has none. Leave it out."
+        )
+    old = ops.convert_to_numpy(weights[GRID][0])
     variable, _ = weights_by_path(target)[GRID]
     size = variable.shape[:2]
     variable.assign(resize_axes(centre_cut(old, size), size))

@@ -12,6 +12,7 @@ from keras_c2f.convert.citations import CITATIONS
 DROPBOX = "https://www.dropbox.com/s"
 HUB = "https://huggingface.co"
 HUB_FILES = ("model.safetensors", "config.json", "preprocessor_config.json")
+OLD_HUB_FILES = ("pytorch_model.bin", *HUB_FILES[1:])
 STRIDES = {10: (10, 10), 12: (12, 12), 14: (14, 14), 16: (16, 16)}
 AUDIOSET = {"mean": -4.2677393, "std": 4.5689974}
 SPEECH_COMMANDS = {"mean": -6.845978, "std": 5.5654526}
@@ -169,17 +170,24 @@ PUBLISHED = {
 }
 PUBLISHED |= {
     f"MIT/ast-finetuned-{name}": _hub(
-        f"MIT/ast-finetuned-{name}", "ast", "BSD-3-Clause", "ast", score=score
+        f"MIT/ast-finetuned-{name}",
+        "ast",
+        "BSD-3-Clause",
+        "ast",
+        files,
+        score=score,
+        # a config may tell 1024
+        trained={"num_frames": 128} if "speech" in name else {},
     )
-    for name, score in (
-        ("audioset-10-10-0.4593", "0.459 mAP"),
-        ("audioset-10-10-0.450", "0.450 mAP"),
-        ("audioset-10-10-0.448", "0.448 mAP"),
-        ("audioset-10-10-0.448-v2", "0.448 mAP"),
-        ("audioset-12-12-0.447", "0.447 mAP"),
-        ("audioset-14-14-0.443", "0.443 mAP"),
-        ("audioset-16-16-0.442", "0.442 mAP"),
-        ("speech-commands-v2", "98.12 %"),
+    for name, score, files in (
+        ("audioset-10-10-0.4593", "0.459 mAP", HUB_FILES),
+        ("audioset-10-10-0.450", "0.450 mAP", HUB_FILES),
+        ("audioset-10-10-0.448", "0.448 mAP", OLD_HUB_FILES),
+        ("audioset-10-10-0.448-v2", "0.448 mAP", OLD_HUB_FILES),
+        ("audioset-12-12-0.447", "0.447 mAP", OLD_HUB_FILES),
+        ("audioset-14-14-0.443", "0.443 mAP", OLD_HUB_FILES),
+        ("audioset-16-16-0.442", "0.442 mAP", HUB_FILES),
+        ("speech-commands-v2", "98.12 %", HUB_FILES),
     )
 }
 PUBLISHED |= {
@@ -304,6 +312,29 @@ PUBLISHED |= {
         ("facebook/deit-base-distilled-patch16-384", "deit"),
     )
 }
+PUBLISHED |= {
+    f"hts_at_audioset_{number}": Published(
+        "hts_at",
+        (f"HTSAT_AudioSet_Saved_{number}.ckpt",),
+        "",
+        "https://github.com/RetroCirce/HTS-Audio-Transformer",
+        "MIT",
+        "hts_at",
+        trained={"num_frames": 1001},
+        class_names="audioset",
+        score="one of six whose ensemble has 0.487 mAP",
+    )
+    for number in range(1, 7)
+}
+PUBLISHED["laion/clap-htsat-unfused"] = _hub(
+    "laion/clap-htsat-unfused",
+    "hts_at",
+    "Apache-2.0",
+    "clap",
+    OLD_HUB_FILES,
+    trained={"num_frames": 1001},
+    score="the audio tower of CLAP",
+)
 PUBLISHED["kwt1"] = Published(
     "kwt",
     ("kwt1.npz", "labels.txt"),

@@ -13,8 +13,9 @@ class Rule(NamedTuple):
     """One weight of ours, and the keys it is made of.
 
     Attributes:
-        path: str, `variable.path`; `{i}` stands for the number of a block.
-        keys: tuple of str, keys of the file, with the same `{i}`.
+        path: str, `variable.path`; `{i}` and `{j}` stand for numbers, of a
+            block or of a stage and its block.
+        keys: tuple of str, keys of the file, with the same `{i}` and `{j}`.
         transform: function of one array per key -> the weight's value.
     """
 
@@ -90,10 +91,30 @@ def fill(plan, checkpoint):
 
 def _rule_for(path, rules):
     for rule in rules:
-        pattern = re.escape(rule.path).replace(r"\{i\}", r"(?P<i>\d+)")
+        pattern = re.escape(rule.path)
+        for number in "ij":
+            pattern = pattern.replace(rf"\{{{number}\}}", rf"(?P<{number}>\d+)")
         match = re.fullmatch(pattern, path)
         if match:
-            number = match.groupdict().get("i", "")
-            keys = tuple(key.replace("{i}", number) for key in rule.keys)
-            return keys, rule.transform
+            return tuple(
+                put_numbers(key, **match.groupdict()) for key in rule.keys
+            ), rule.transform
     raise ValueError(f"No rule fills the weight {path!r}.")
+
+
+def put_numbers(name, **numbers):
+    """`name` with `{i}` and `{j}` replaced: `("a.{i}", i=2)` -> `"a.2"`."""
+    for mark, number in numbers.items():
+        name = name.replace(f"{{{mark}}}", str(number))
+    return name
+
+
+def numbers_in(tensors, name):
+    """Numbers that stand for `{i}` and `{j}` of a name among the keys.
+
+    Returns:
+        list of tuples of int, one for each key that is like `name`.
+    """
+    pattern = re.sub(r"\\\{[ij]\\\}", r"(\\d+)", re.escape(name))
+    matches = (re.fullmatch(pattern, key) for key in tensors)
+    return [tuple(map(int, match.groups())) for match in matches if match]

@@ -4,12 +4,11 @@ timm's layout is that of AST, SSAST, PaSST, ViT and DeiT; Hugging Face splits
 queries, keys and values. Both lay frequency before time.
 """
 
-import re
 from dataclasses import dataclass
 
 import numpy as np
 
-from keras_c2f.convert.rules import Rule
+from keras_c2f.convert.rules import Rule, numbers_in, put_numbers
 
 
 @dataclass(frozen=True)
@@ -92,20 +91,19 @@ class Vit:
     def sizes(self):
         """Arguments of `AST` that the shapes tell, less the geometry."""
         width, _, freq, time = self.kernel.shape
-        pattern = re.escape(self.key("mlp_in", ".weight"))
-        pattern = pattern.replace(r"\{i\}", r"(\d+)")
-        matches = [re.fullmatch(pattern, key) for key in self.tensors]
-        blocks = {int(m[1]): self.tensors[m[0]] for m in matches if m}
+        blocks = numbers_in(self.tensors, self.key("mlp_in", ".weight"))
         if not blocks:
             raise ValueError(
                 "There is no encoder block in the file: no key is like "
                 f"{self.key('mlp_in', '.weight')!r}."
             )
-        hidden = next(iter(blocks.values())).shape[0]
+        (last,) = max(blocks)
+        key = put_numbers(self.key("mlp_in", ".weight"), i=last)
+        hidden = self.tensors[key].shape[0]
         return {
             "patch_size": (time, freq),
             "width": width,
-            "depth": 1 + max(blocks),
+            "depth": 1 + last,
             "num_heads": max(width // 64, 1),
             "mlp_ratio": hidden / width,
             "num_prefix_tokens": self.num_prefix_tokens,

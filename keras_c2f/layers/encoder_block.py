@@ -80,10 +80,10 @@ class EncoderBlock(keras.layers.Layer):
     def call(self, tokens, training=None):
         branch = self.attention(self.attention_norm(tokens), training=training)
         tokens = tokens + self.branch_drop(branch, training=training)
-        branch = self.perceptron(self.mlp_norm(tokens), training=training)
+        branch = self._perceptron(self.mlp_norm(tokens), training=training)
         return tokens + self.branch_drop(branch, training=training)
 
-    def perceptron(self, tokens, training=None):
+    def _perceptron(self, tokens, training=None):
         """The two dense layers; `(batch, num_tokens, width)` as it came."""
         num_tokens, width = ops.shape(tokens)[1], tokens.shape[-1]
         # (b, n, d) -> (b*n, d): one plain matrix product on every backend

@@ -34,6 +34,6 @@ class PostNormBlock(EncoderBlock):
         branch = self.attention(tokens, training=training)
         branch = self.branch_drop(branch, training=training)
         tokens = self.attention_norm(tokens + branch)
-        branch = self.perceptron(tokens, training=training)
+        branch = self._perceptron(tokens, training=training)
         branch = self.branch_drop(branch, training=training)
         return self.mlp_norm(tokens + branch)

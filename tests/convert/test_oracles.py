@@ -1,8 +1,10 @@
 """Each source against its original: tiny, random, saved as its authors do."""
 
+import keras
 import numpy as np
 import pytest
 import torch
+import torch_hts_at
 import torch_vit
 from contract import numpy
 from oracle import check_logits, check_states
@@ -170,12 +172,63 @@ def test_image_transformers_of_hugging_face(model, num_tokens, tmp_path):
         tmp_path, num_frames=48, num_mel_bins=48, patch_stride=(16, 16)
     )
     assert "positions/grid" in converted.report.copied
+    assert converted.class_names is None  # those of the images
     clips = RNG.normal(size=(2, 48, 48)).astype("float32")
     image = torch.tensor(clips).mT[:, None].expand(-1, 3, -1, -1)
     body = getattr(model, "deit", model)
     output = body(image, output_hidden_states=True)
     states = [*output.hidden_states, output.last_hidden_state]
     check_states(converted.model, clips, states, (3, 3), num_tokens)
+
+
+def test_audio_tower_of_clap(tmp_path):
+    tower, _ = torch_hts_at.original()
+    tower.save_pretrained(tmp_path)
+    converted = load_checkpoint(tmp_path)
+    backbone = converted.model
+    assert (backbone.num_folds, backbone.stretch_to) == (4, 256)
+    clips = RNG.normal(size=(2, 256, 16)).astype("float32")
+    output = tower(torch.tensor(clips)[:, None], output_hidden_states=True)
+    layers = ("patch_norm", "merging_1", "merging_2")
+    inside = keras.Model(
+        backbone.input, [backbone.get_layer(name).output for name in layers]
+    )
+    states = [*output.hidden_states[:3], output.last_hidden_state]
+    for mine, theirs in zip(
+        [*inside(clips), backbone(clips)], states, strict=True
+    ):
+        # (b, d, f, t) -> (b, t*f, d)
+        theirs = theirs.permute(0, 3, 2, 1).flatten(1, 2).numpy()
+        assert np.ptp(theirs) > 1
+        np.testing.assert_allclose(numpy(mine), theirs, atol=1e-4)
+    assert all(
+        "relative_position_index" in key or "num_batches" in key
+        for key in converted.report.dropped
+    )
+
+
+def test_masks_of_the_original_tell_its_folds(tmp_path):
+    """Named as dropped too: buffers of the front end, and the unused head."""
+    tower, head = torch_hts_at.original()
+    state = torch_hts_at.official_state(tower, head)
+    # an image of 64 in patches of 4 and windows of 4: 16 windows of 16
+    mask = "sed_model.layers.0.blocks.1.attn_mask"
+    path = tmp_path / "HTSAT.ckpt"
+    torch.save({"state_dict": state}, path)
+    with pytest.raises(ValueError, match="how often its spectrograms are"):
+        load_checkpoint(path)
+    torch.save({"state_dict": {**state, mask: torch.zeros(16, 16, 16)}}, path)
+    converted = load_checkpoint(path)
+    assert converted.model.backbone.num_folds == 4
+    assert {
+        mask,
+        "sed_model.head.bias",
+        "sed_model.logmel_extractor.melW",
+        "sed_model.spectrogram_extractor.stft.conv_real.weight",
+        "sed_model.layers.0.blocks.0.attn.relative_position_index",
+        "sed_model.bn0.num_batches_tracked",
+    } < set(converted.report.dropped)
+    assert not any("weight" in key for key in converted.report.fresh)
 
 
 def test_keyword_transformer(shared_data):

@@ -1,0 +1,79 @@
+"""A network with trained weights, built again at another geometry."""
+
+from dataclasses import replace
+
+from keras_c2f.convert.positions import cut_positions
+from keras_c2f.frontend import Frontend
+from keras_c2f.models import AudioClassifier
+from keras_c2f.phases import TransplantReport, transplant
+
+HEAD_OPTIONS = ("num_classes", "pooling", "input_kind")
+
+
+def at_geometry(network, filled, wanted, positions, frontend):
+    """The network as wanted, its weights transplanted into it.
+
+    Args:
+        network: `AudioClassifier` or backbone, filled from a file.
+        filled: `TransplantReport` of that.
+        wanted: dict, arguments of backbone and classifier to have otherwise.
+        positions: `"interpolate"` or `"cut"`: see `load_checkpoint`.
+        frontend: `Frontend`, or another or `None` if it is not known.
+
+    Returns:
+        `(model, TransplantReport)`; those given if nothing is otherwise.
+
+    Raises:
+        ValueError: if an argument is unknown, or needs what is not there.
+    """
+    is_classifier = isinstance(network, AudioClassifier)
+    backbone = network.backbone if is_classifier else network
+    head = {n: wanted.pop(n) for n in HEAD_OPTIONS if n in wanted}
+    config = backbone.get_config()
+    for name in wanted:
+        if name not in config:
+            raise ValueError(
+                f"{type(backbone).__name__} has no argument {name!r}. It has "
+                f"{', '.join([*config, *HEAD_OPTIONS])}."
+            )
+    other = type(backbone).from_config({**config, **wanted})
+    if other.get_config() == config and not head:
+        return network, filled
+    if head.get("input_kind") == "waveform":
+        if not isinstance(frontend, Frontend):
+            raise ValueError(
+                "The front end of this checkpoint is not known here, so "
+                "`input_kind='waveform'` cannot be had. Name its `preset`, or "
+                "feed log-mel."
+            )
+        head["frontend"] = with_mel_bins(frontend, other)
+    if is_classifier:
+        keep = ("num_classes", "pooling", "dropout", "head_epsilon")
+        head = {**{name: getattr(network, name) for name in keep}, **head}
+        target = AudioClassifier(other, name=network.name, **head)
+    elif "num_classes" in head:
+        target = AudioClassifier(other, **head)
+    elif head:
+        raise ValueError(
+            f"The file has no classifier, so {', '.join(head)} needs "
+            "`num_classes` beside it."
+        )
+    else:
+        target = other
+    moved = transplant(network, target)
+    if positions == "cut":
+        cut_positions(network, target)
+    return target, TransplantReport(
+        moved.copied,
+        moved.resized,
+        moved.fresh,
+        filled.dropped + moved.dropped,
+    )
+
+
+def with_mel_bins(frontend, model):
+    """`frontend` with as many mel bins as the model takes, if it is ours."""
+    if not isinstance(frontend, Frontend):
+        return frontend
+    backbone = getattr(model, "backbone", model)
+    return replace(frontend, num_mel_bins=backbone.num_mel_bins)

@@ -1,0 +1,210 @@
+"""HTS-AT from its authors (Lightning), and as the audio tower of CLAP."""
+
+import math
+import re
+from dataclasses import dataclass
+
+from keras_c2f.convert.rules import Plan, Rule, numbers_in, put_numbers
+from keras_c2f.convert.vit import (
+    dense,
+    dense_rules,
+    norm_rules,
+    patch_kernel,
+    unchanged,
+)
+from keras_c2f.models import HTSAT, AudioClassifier
+
+
+@dataclass(frozen=True)
+class Names:
+    """What a family of files calls parts; `{i}` is a stage, `{j}` a block."""
+
+    mel_norm: str
+    attention_norm: str
+    qkv: tuple
+    attention_output: str
+    bias: str
+    mlp_norm: str
+    mlp_in: str
+    mlp_out: str
+
+
+BLOCK = "layers.{i}.blocks.{j}"
+OFFICIAL = Names(
+    mel_norm="bn0",
+    attention_norm=f"{BLOCK}.norm1",
+    qkv=(f"{BLOCK}.attn.qkv",),
+    attention_output=f"{BLOCK}.attn.proj",
+    bias=f"{BLOCK}.attn.relative_position_bias_table",
+    mlp_norm=f"{BLOCK}.norm2",
+    mlp_in=f"{BLOCK}.mlp.fc1",
+    mlp_out=f"{BLOCK}.mlp.fc2",
+)
+CLAP = Names(
+    mel_norm="batch_norm",
+    attention_norm=f"{BLOCK}.layernorm_before",
+    qkv=tuple(f"{BLOCK}.attention.self.{p}" for p in ("query", "key", "value")),
+    attention_output=f"{BLOCK}.attention.output.dense",
+    bias=f"{BLOCK}.attention.self.relative_position_bias_table",
+    mlp_norm=f"{BLOCK}.layernorm_after",
+    mlp_in=f"{BLOCK}.intermediate.dense",
+    mlp_out=f"{BLOCK}.output.dense",
+)
+# Behind the prefix: what is computed rather than learned, and unused heads.
+COMPUTED = (
+    r"(spectrogram|logmel)_extractor\..*",
+    r"layers\.\d+\.blocks\.\d+\.(attn_mask|attn\.relative_position_index)",
+    r"layers\.\d+\.blocks\.\d+\.attention\.self\.relative_position_index",
+    r"(bn0|batch_norm)\.num_batches_tracked",
+    r"head\.(weight|bias)",
+)
+CLAP_OTHERS = (
+    r"(text_model|text_projection|audio_projection)\..*",
+    r"logit_scale_[at]",
+)
+
+
+def hts_at_plan(checkpoint, trained):
+    """`Plan` of an HTS-AT: backbone, and its head where the file has one.
+
+    Shapes tell all but how often the spectrogram is folded, which the masks
+    of shifted windows tell, or CLAP's config.
+
+    Args:
+        checkpoint: `Checkpoint`.
+        trained: dict; `num_frames` of its clips (1001 for 10 s; as many as
+            they are stretched to, if not given), `num_folds` if the file
+            does not tell.
+
+    Raises:
+        ValueError: if a key that tells a size is missing.
+    """
+    tensors = checkpoint.tensors
+    ending = ".relative_position_bias_table"
+    table = next(key for key in tensors if key.endswith(ending))
+    names = OFFICIAL if f".attn{ending}" in table else CLAP
+    prefix = table[: table.index("layers.")]
+
+    def shape(key):
+        if prefix + key not in tensors:
+            raise ValueError(
+                f"{checkpoint.path} lacks the key {prefix + key!r}."
+            )
+        return tensors[prefix + key].shape
+
+    depths = _depths(tensors, prefix, names)
+    width, _, freq, time = shape("patch_embed.proj.weight")
+    heads = [
+        shape(put_numbers(names.bias, i=i, j=0))[1] for i in range(len(depths))
+    ]
+    window = (math.isqrt(shape(put_numbers(names.bias, i=0, j=0))[0]) + 1) // 2
+    mel_bins = shape(f"{names.mel_norm}.weight")[0]
+    hidden = shape(put_numbers(names.mlp_in, i=0, j=0) + ".weight")[0]
+    folds = trained.get("num_folds") or _folds(
+        checkpoint, prefix, window * freq, mel_bins
+    )
+    stretch_to = folds * mel_bins // freq * time * folds
+    backbone = HTSAT(
+        **{
+            "num_frames": stretch_to,
+            "num_mel_bins": mel_bins,
+            "num_folds": folds,
+            "stretch_to": stretch_to,
+            "patch_size": (time, freq),
+            "window_size": (window, window),
+            "width": width,
+            "depths": depths,
+            "num_heads": heads,
+            "mlp_ratio": hidden / width,
+            **trained,
+        }
+    )
+    rules = _rules(prefix, names, len(depths))
+    network = backbone
+    if f"{prefix}tscam_conv.weight" in tensors:
+        rules += [
+            Rule("head/kernel", (f"{prefix}tscam_conv.weight",), _head),
+            Rule("head/bias", (f"{prefix}tscam_conv.bias",), unchanged),
+        ]
+        network = AudioClassifier(
+            backbone, shape("tscam_conv.weight")[0], pooling="token_semantic"
+        )
+    dropped = tuple(re.escape(prefix) + pattern for pattern in COMPUTED)
+    return Plan(network, rules, dropped + CLAP_OTHERS)
+
+
+def _rules(prefix, names, num_stages):
+    """`Rule`s of the backbone."""
+    block = "stage_{i}_block_{j}"
+    mel = f"{prefix}{names.mel_norm}"
+    patch = f"{prefix}patch_embed"
+    rules = [
+        Rule("patch_embedding/kernel", (f"{patch}.proj.weight",), patch_kernel),
+        Rule("patch_embedding/bias", (f"{patch}.proj.bias",), unchanged),
+        Rule("mel_norm/moving_mean", (f"{mel}.running_mean",), unchanged),
+        Rule("mel_norm/moving_variance", (f"{mel}.running_var",), unchanged),
+        Rule(f"{block}/attention/position_bias", (prefix + names.bias,), _bias),
+        *dense_rules(
+            f"{block}/attention/qkv", *(prefix + name for name in names.qkv)
+        ),
+    ]
+    for path, key in (
+        ("mel_norm", names.mel_norm),
+        ("patch_norm", "patch_embed.norm"),
+        ("norm", "norm"),
+        (f"{block}/attention_norm", names.attention_norm),
+        (f"{block}/mlp_norm", names.mlp_norm),
+    ):
+        rules += norm_rules(path, prefix + key)
+    for path, key in (
+        (f"{block}/attention/output_projection", names.attention_output),
+        (f"{block}/mlp_in", names.mlp_in),
+        (f"{block}/mlp_out", names.mlp_out),
+    ):
+        rules += dense_rules(path, prefix + key)
+    for stage in range(1, num_stages):
+        path = f"merging_{stage}"
+        key = f"{prefix}layers.{stage - 1}.downsample"
+        rules += norm_rules(f"{path}/norm", f"{key}.norm")
+        rules.append(
+            Rule(
+                f"{path}/reduction/kernel", (f"{key}.reduction.weight",), dense
+            )
+        )
+    return rules
+
+
+def _depths(tensors, prefix, names):
+    """Blocks of each stage, by the highest number of each."""
+    depths = {}
+    for stage, block in numbers_in(tensors, prefix + names.bias):
+        depths[stage] = max(depths.get(stage, 0), block + 1)
+    return tuple(depths.get(stage, 0) for stage in range(max(depths) + 1))
+
+
+def _folds(checkpoint, prefix, window_bins, mel_bins):
+    """int: the side of the image over the mel bins."""
+    config = checkpoint.config.get("audio_config", checkpoint.config)
+    mask = checkpoint.tensors.get(f"{prefix}layers.0.blocks.1.attn_mask")
+    if "spec_size" in config:
+        side = config["spec_size"]
+    elif mask is not None:
+        side = math.isqrt(len(mask)) * window_bins
+    else:
+        raise ValueError(
+            f"{checkpoint.path} does not tell how often its spectrograms are "
+            "folded. Give trained={'num_folds': 4}, or what it is."
+        )
+    return side // mel_bins
+
+
+def _bias(table):
+    """`(f*t, heads)` -> `(t, f, heads)`."""
+    side = math.isqrt(len(table))
+    return table.reshape(side, side, -1).transpose(1, 0, 2)
+
+
+def _head(kernel):
+    """`(classes, d, f, t)` -> `(t, f*d, classes)`."""
+    classes, _, _, time = kernel.shape
+    return kernel.transpose(3, 2, 1, 0).reshape(time, -1, classes)

@@ -1,0 +1,52 @@
+"""The kinds of checkpoint that can be read, and how they are told apart."""
+
+from typing import NamedTuple
+
+from keras_c2f.convert.audio import ast_plan, ssast_plan
+from keras_c2f.convert.hts_at import hts_at_plan
+from keras_c2f.convert.imagenet import imagenet_plan
+from keras_c2f.convert.kwt import kwt_plan
+from keras_c2f.convert.passt import passt_plan
+from keras_c2f.convert.vit import vit_of
+
+
+class Source(NamedTuple):
+    """A kind of checkpoint: its `Plan`, and what is wanted of it if unsaid."""
+
+    plan: object
+    positions: str = "interpolate"
+    wanted: dict = {}  # noqa: RUF012  never changed
+
+
+SOURCES = {
+    "ast": Source(ast_plan),
+    "ssast": Source(ssast_plan),
+    "passt": Source(passt_plan),
+    "imagenet": Source(
+        imagenet_plan,
+        "cut",  # as AST starts from ImageNet
+        {"num_frames": 1024, "num_mel_bins": 128, "patch_stride": (10, 10)},
+    ),
+    "hts_at": Source(hts_at_plan),
+    "kwt": Source(kwt_plan),
+}
+# A key that ends so tells the source; of the others, the kernel does.
+MARKS = {
+    "freq_new_pos_embed": "passt",
+    "p_input_fdim": "ssast",
+    "patch_embed/kernel": "kwt",
+    "relative_position_bias_table": "hts_at",
+}
+
+
+def source_of(checkpoint):
+    """Key of `SOURCES` that a `Checkpoint` is of, by its keys.
+
+    Raises:
+        ValueError: if it is none of them.
+    """
+    tensors = checkpoint.tensors
+    for ending, source in MARKS.items():
+        if any(key.endswith(ending) for key in tensors):
+            return source
+    return "imagenet" if vit_of(checkpoint).kernel.shape[1] > 1 else "ast"

@@ -1,0 +1,274 @@
+"""Preset folders, published checkpoints, and getting their files."""
+
+import hashlib
+import http.server
+import json
+import threading
+
+import keras
+import numpy as np
+import pytest
+import torch
+import torch_ast
+import torch_vit
+from contract import numpy
+
+from keras_c2f.convert import (
+    PUBLISHED,
+    SOURCES,
+    from_preset,
+    load_checkpoint,
+    load_folder,
+)
+from keras_c2f.convert import preset as preset_module
+from keras_c2f.convert.citations import CITATIONS
+from keras_c2f.convert.class_names import CLASS_LISTS, read_class_names
+from keras_c2f.convert.download import download
+from keras_c2f.frontend import Frontend
+
+TRAINED = {
+    "num_frames": 53,
+    "num_mel_bins": 38,
+    "patch_stride": (16, 16),
+    "num_heads": 3,
+}
+CLIPS = np.random.default_rng(0).normal(size=(2, 53, 38)).astype("float32")
+
+
+@pytest.fixture
+def pth(tmp_path):
+    original = torch_vit.randomize(torch_vit.Ast())
+    return torch_vit.save_pth(original, tmp_path / "ast.pth", "module.")
+
+
+@pytest.fixture
+def hub(tmp_path):
+    """A folder as Hugging Face has them."""
+    folder = tmp_path / "hub"
+    torch_ast.original(10, 10).save_pretrained(folder)
+    features = {
+        "mean": -4.0,
+        "std": 3.5,
+        "num_mel_bins": 38,
+        "sampling_rate": 16000,
+        "max_length": 53,
+    }
+    (folder / "preprocessor_config.json").write_text(json.dumps(features))
+    return folder
+
+
+def test_hugging_face_tells_front_end_and_classes(hub):
+    converted = load_checkpoint(hub)
+    assert converted.frontend == Frontend(num_mel_bins=38, mean=-4.0, std=3.5)
+    assert converted.class_names == [f"LABEL_{i}" for i in range(5)]
+    assert converted.report.dropped == ()
+    model = load_checkpoint(hub, input_kind="waveform").model
+    assert model.input_shape == (None, None)
+    assert model.frontend == converted.frontend
+
+
+def test_folder_keeps_all_that_belongs_to_a_model(hub, tmp_path):
+    converted = load_checkpoint(hub, num_frames=69)
+    folder = tmp_path / "out" / "preset"
+    converted.save(folder)
+    loaded = from_preset(str(folder))
+    clips = np.pad(CLIPS, [(0, 0), (0, 16), (0, 0)])
+    np.testing.assert_array_equal(
+        numpy(loaded.model(clips)), numpy(converted.model(clips))
+    )
+    for name in ("frontend", "class_names", "about"):
+        assert getattr(loaded, name) == getattr(converted, name)
+    card = json.loads((folder / "preset.json").read_text())
+    assert "resized positions/grid" in card["report"]
+    with pytest.raises(ValueError, match="is not empty"):
+        converted.save(folder)
+    with pytest.raises(ValueError, match="already converted.*num_frames"):
+        from_preset(str(folder), num_frames=53)
+    (folder / "model.weights.h5").unlink()
+    with pytest.raises(ValueError, match="it has no model.weights.h5"):
+        load_folder(folder)
+
+
+def test_keras_file_is_the_model_alone(pth, tmp_path):
+    converted = load_checkpoint(pth, trained=TRAINED)
+    converted.save(tmp_path / "model.keras")
+    model = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(
+        numpy(model(CLIPS)), numpy(converted.model(CLIPS))
+    )
+
+
+def test_matrices_of_a_front_end_are_kept(shared_data, tmp_path):
+    path = shared_data / "pretrained" / "kwt1" / "kwt1.npz"
+    converted = load_checkpoint(path, preset="kwt1")
+    converted.save(tmp_path / "kwt1")
+    loaded = load_folder(tmp_path / "kwt1")
+    sound = np.random.default_rng(0).normal(size=(1, 16000)) / 10
+    mfcc = converted.frontend(sound)
+    assert mfcc.dtype == "float32"
+    np.testing.assert_array_equal(loaded.frontend(sound), mfcc)
+    assert loaded.about["licence"] == "Apache-2.0"
+    assert loaded.class_names[-1] == "go"
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_every_preset_is_complete(name):
+    entry = PUBLISHED[name]
+    assert entry.source in SOURCES
+    assert entry.page.startswith("https://")
+    assert entry.licence in ("BSD-3-Clause", "Apache-2.0", "MIT")
+    assert entry.citation in CITATIONS
+    assert entry.class_names in (None, *CLASS_LISTS)
+    assert entry.sha256 is None or entry.sha256 in entry.files[0]
+    if entry.frontend is not None:
+        Frontend(**entry.frontend)
+
+
+@pytest.mark.parametrize(
+    "name", [n for n, entry in PUBLISHED.items() if entry.source == "ast"]
+)
+def test_geometries_have_the_published_number_of_positions(name):
+    """1212, 850, 657, 512 at stride 10, 12, 14, 16; speech commands 144."""
+    trained = PUBLISHED[name].trained
+    if "patch_stride" not in trained:  # Hugging Face's config tells
+        return
+    stride = trained["patch_stride"][0]
+    count = {10: 1212, 12: 850, 14: 657, 16: 512}[stride]
+    if trained["num_frames"] == 128:
+        count = 144
+    sides = [
+        (trained[size] - 16) // stride + 1
+        for size in ("num_frames", "num_mel_bins")
+    ]
+    assert sides[0] * sides[1] == count
+
+
+def test_class_lists(shared_data):
+    for name, file in (
+        ("audioset", "audioset/class_labels_indices.csv"),
+        ("speech_commands", "labels/speechcommands_class_labels_indices.csv"),
+        ("esc50", "labels/esc_class_labels_indices.csv"),
+        ("kwt1", "pretrained/kwt1/labels.txt"),
+    ):
+        if (shared_data / file).is_file():
+            names = read_class_names(shared_data / file)
+            assert len(set(names)) == CLASS_LISTS[name].num_classes
+
+
+def test_class_names_of_another_form_are_refused(tmp_path):
+    path = tmp_path / "names.csv"
+    path.write_text("number,name\n0,dog\n")
+    with pytest.raises(ValueError, match="no columns `index` and"):
+        read_class_names(path)
+    path.write_text("index,display_name\n1,dog\n")
+    with pytest.raises(ValueError, match="do not count from 0"):
+        read_class_names(path)
+    path.write_text("index,display_name\n0,dog\n1,cat\n")
+    assert read_class_names(path) == ["dog", "cat"]
+
+
+# Getting files
+
+
+class Server(http.server.BaseHTTPRequestHandler):
+    """Serves one file, behind a redirect as Hugging Face has it, or cut."""
+
+    content = b"weights" * 1000
+
+    def do_GET(self):  # noqa: N802  the standard library's name
+        if self.path == "/linked":
+            self.send_response(302)
+            digest = hashlib.sha256(self.content).hexdigest()
+            self.send_header("X-Linked-Etag", f'"{digest}"')
+            self.send_header("Location", "/file")
+            self.end_headers()
+        elif self.path == "/linked-to-another":
+            self.send_response(302)
+            self.send_header("X-Linked-Etag", f'"{"0" * 64}"')
+            self.send_header("Location", "/file")
+            self.end_headers()
+        else:
+            self.send_response(200 if self.path != "/none" else 404)
+            self.send_header("Content-Length", str(len(self.content)))
+            self.end_headers()
+            cut = self.path == "/cut"
+            self.wfile.write(self.content[: 100 if cut else None])
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def address():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_downloads_whole_files_alone(address, tmp_path):
+    path = tmp_path / "new" / "file.bin"
+    assert download(f"{address}/file", path) is None
+    assert path.read_bytes() == Server.content
+    digest = hashlib.sha256(Server.content).hexdigest()
+    assert download(f"{address}/file", path, digest[:8]) == digest[:8]
+    assert download(f"{address}/linked", path) == digest
+    path.unlink()
+    with pytest.raises(ValueError, match="not the file that its authors"):
+        download(f"{address}/file", path, "00000000")
+    with pytest.raises(ValueError, match="theirs begins 00000000"):
+        download(f"{address}/linked-to-another", path)
+    with pytest.raises(ValueError, match="broke off after 100 of 7000"):
+        download(f"{address}/cut", path)
+    with pytest.raises(OSError, match="404"):
+        download(f"{address}/none", path)
+    assert list(path.parent.iterdir()) == []
+
+
+def test_a_preset_takes_the_file_that_is_there(tmp_path, monkeypatch):
+    """AST-base in its layout is large; a published name with a small file."""
+    name = "ast_speechcommands_10_10_0.9812"
+    entry = PUBLISHED[name]
+    original = torch_vit.randomize(
+        torch_vit.Ast(
+            num_classes=35,
+            stride=(10, 10),
+            grid=(12, 12),
+            width=64,
+            num_heads=1,
+        )
+    )
+    torch_vit.save_pth(original, tmp_path / entry.files[0], "module.")
+    monkeypatch.setattr(preset_module, "download", refuse)
+    converted = from_preset(name, tmp_path, num_frames=64)
+    assert converted.frontend.mean == -6.845978
+    assert converted.class_names is None
+    assert converted.about["licence"] == "BSD-3-Clause"
+    clips = np.random.default_rng(0).normal(size=(2, 128, 128))
+    clips = clips.astype("float32")
+    whole = from_preset(name, tmp_path).model
+    with torch.no_grad():
+        _, logits = original(torch.tensor(clips))
+    np.testing.assert_allclose(numpy(whole(clips)), logits.numpy(), atol=1e-4)
+
+
+def refuse(*arguments):
+    raise OSError("no network")
+
+
+def test_a_missing_file_says_what_to_place_where(tmp_path, monkeypatch):
+    monkeypatch.setattr(preset_module, "download", refuse)
+    monkeypatch.setenv("KERAS_C2F_CACHE", str(tmp_path))
+    with pytest.raises(
+        OSError,
+        match=r"could not be had \(no network\). Put audioset_16_16_0.4422.pth "
+        r"in .*/ast_audioset_16_16_0.4422; https://github.com/YuanGongND/ast",
+    ):
+        from_preset("ast_audioset_16_16_0.4422")
+    with pytest.raises(OSError, match="no address to download kwt1.npz from"):
+        from_preset("kwt1")
+    with pytest.raises(ValueError, match="no published checkpoint 'kwt9'"):
+        from_preset("kwt9")
