@@ -81,7 +81,7 @@ def test_convert(tmp_path, capsys):
     model = from_preset(str(tmp_path / "preset")).model
     assert model.pooling == "mean" and model.backbone.patch_stride == (16, 16)
     for wrong, sentence in (
-        ("--preset=ast_audio", "Did you mean ast_audioset"),
+        ("--preset=kwt2", "Did you mean kwt1"),
         ("--trained_num_heads=5", "do not divide"),
         ("--patch_stride=0", "A patch is written"),
     ):

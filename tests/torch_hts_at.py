@@ -49,7 +49,7 @@ def original(**sizes):
     # a token of the last map is merged twice
     bins = config.num_mel_bins // 4 // 2 ** (len(config.depths) - 1)
     head = torch.nn.Conv2d(width, NUM_CLASSES, (bins, 3), padding=(0, 1))
-    return tower, randomize(head, scale=0.2, seed=1)
+    return tower, randomize(head, scale=0.1, seed=1)
 
 
 def ours(tower, head, num_frames=NUM_FRAMES, **options):

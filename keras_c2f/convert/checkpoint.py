@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import re
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,8 +99,9 @@ def _read_safetensors(path):
 
 def _read_npz(path):
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return dict(file)
+        # opened here: NumPy leaves a file open that is no archive
+        with open(path, "rb") as file, np.load(file) as arrays:
+            return dict(arrays)
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
         raise _damaged(path, error) from error
 
@@ -110,13 +112,14 @@ def _read_pickle(path):
     try:
         content = load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if "weights_only" not in str(error).lower():
+        refused = re.search(r"GLOBAL (\S+)", str(error))
+        if not refused:
             raise _damaged(path, error) from error
         raise ValueError(
-            f"{path} holds more than tensors, which could run code, so it was "
-            "not read. If you trust its authors, save its tensors alone: "
-            "torch.save(torch.load(FILE, weights_only=False)['state_dict'], "
-            f"NEW_FILE). PyTorch says: {_first_line(error)}"
+            f"{path} holds more than tensors ({refused[1]}), which could run "
+            "code, so it was not read. If you trust its authors, save its "
+            "tensors alone: torch.save(torch.load(FILE, weights_only=False)"
+            "['state_dict'], NEW_FILE)."
         ) from error
     except (RuntimeError, EOFError, OSError) as error:
         raise _damaged(path, error) from error
