@@ -9,7 +9,7 @@ three ways each. Prints a Markdown table and writes `kwt1.png` to the folder.
 Kernel, one frame -> C frames. `pi`: pseudo-inverse, each frame a C-th of it.
 `bilinear`: each frame the whole of it. `naive`: the first frame has it, zeros
 follow. Positions, 98 -> 98 / C. `bilinear`; `pi`: pseudo-inverse of the
-interpolation's transpose; `naive`: the first ones. About a minute on two cores.
+interpolation's transpose; `naive`: the first ones. Minutes on two cores.
 """
 
 import argparse

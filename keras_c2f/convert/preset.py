@@ -57,12 +57,13 @@ def cache_folder():
 
 
 def _fetch(entry, file, folder):
-    place = f"Put {file} in {folder}; {entry.page} has it."
+    place = f"Put {file} in {folder}; its weights are those of {entry.page}."
     if not entry.url:
         raise FileNotFoundError(
             f"Its authors offer no address to download {file} from. {place}"
         )
+    url = entry.url + (file if entry.is_hub else "")
     try:
-        download(entry.url + (file if entry.is_hub else ""), folder / file)
+        download(url, folder / file, entry.sha256)
     except OSError as error:
         raise OSError(f"{file} could not be had ({error}). {place}") from error

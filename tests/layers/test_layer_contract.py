@@ -2,6 +2,7 @@ import contract
 import keras
 import numpy as np
 import pytest
+import torch
 from contract import Case, numpy
 
 from keras_c2f import layers
@@ -128,6 +129,46 @@ def test_attention_equals_the_formula():
 def test_heads_that_do_not_divide_the_width_are_refused():
     with pytest.raises(ValueError, match="5 heads do not divide a width of 12"):
         layers.SelfAttention(5).build((None, 7, 12))
+
+
+# Post-norm block
+
+
+def test_post_norm_block_equals_torch():
+    """Norms behind the sums, tanh GELU, no bias before attention."""
+    original = torch.nn.TransformerEncoderLayer(
+        d_model=12,
+        nhead=3,
+        dim_feedforward=30,
+        dropout=0.0,
+        activation=lambda x: torch.nn.functional.gelu(x, approximate="tanh"),
+        layer_norm_eps=1e-3,
+        batch_first=True,
+    ).eval()
+    tokens = np.random.default_rng(0).normal(size=(3, 7, 12))
+    block = layers.PostNormBlock(3, 2.5, epsilon=1e-3)
+    contract.randomize(built(block, tokens))
+    parts = {
+        "self_attn.in_proj_weight": block.attention.qkv.kernel,
+        "self_attn.out_proj.weight": block.attention.output_projection.kernel,
+        "self_attn.out_proj.bias": block.attention.output_projection.bias,
+        "linear1.weight": block.mlp_in.kernel,
+        "linear1.bias": block.mlp_in.bias,
+        "linear2.weight": block.mlp_out.kernel,
+        "linear2.bias": block.mlp_out.bias,
+        "norm1.weight": block.attention_norm.gamma,
+        "norm1.bias": block.attention_norm.beta,
+        "norm2.weight": block.mlp_norm.gamma,
+        "norm2.bias": block.mlp_norm.beta,
+    }
+    state = {name: torch.tensor(numpy(w).T) for name, w in parts.items()}
+    state["self_attn.in_proj_bias"] = torch.zeros(36)
+    original.load_state_dict(state)
+    with torch.no_grad():
+        expected = original(torch.tensor(tokens, dtype=torch.float32))
+    np.testing.assert_allclose(
+        numpy(block(tokens)), expected.numpy(), atol=1e-5
+    )
 
 
 # Drop path

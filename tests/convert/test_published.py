@@ -259,13 +259,39 @@ def refuse(*arguments):
     raise OSError("no network")
 
 
+def test_addresses_and_sums_that_are_asked_for(tmp_path, monkeypatch):
+    asked = []
+
+    def note(url, path, sha256=None):
+        asked.append((url, path.name, sha256))
+        raise OSError("no network")
+
+    monkeypatch.setattr(preset_module, "download", note)
+    for name in (
+        "deit_tiny_patch16_224",
+        "MIT/ast-finetuned-speech-commands-v2",
+    ):
+        with pytest.raises(OSError, match="no network"):
+            from_preset(name, tmp_path)
+    file = "deit_tiny_patch16_224-a1311bcf.pth"
+    hub = "https://huggingface.co/MIT/ast-finetuned-speech-commands-v2"
+    assert asked == [
+        (f"https://dl.fbaipublicfiles.com/deit/{file}", file, "a1311bcf"),
+        (
+            f"{hub}/resolve/main/model.safetensors",
+            "model.safetensors",
+            None,
+        ),
+    ]
+
+
 def test_a_missing_file_says_what_to_place_where(tmp_path, monkeypatch):
     monkeypatch.setattr(preset_module, "download", refuse)
     monkeypatch.setenv("KERAS_C2F_CACHE", str(tmp_path))
     with pytest.raises(
         OSError,
         match=r"could not be had \(no network\). Put audioset_16_16_0.4422.pth "
-        r"in .*/ast_audioset_16_16_0.4422; https://github.com/YuanGongND/ast",
+        r"in .*/ast_audioset_16_16_0.4422; its .* https://github.com/YuanGongND",
     ):
         from_preset("ast_audioset_16_16_0.4422")
     with pytest.raises(OSError, match="no address to download kwt1.npz from"):
