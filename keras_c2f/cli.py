@@ -14,7 +14,7 @@ compressed in time, at the end at full resolution.
 """
 # Words: patches of 20 ms over all mel bins, as in the Keyword Transformer.
 DEMO = {
-    "schedule": "pool:4@7, pool:2@2 lr=1e-3, full@1 lr=1e-3",
+    "schedule": "pool:4@7, pool:2@2 lr=1e-3, full@1 lr=5e-4",
     "num_frames": 96,
     "patch_size": "2x128",
     "learning_rate": 2e-3,
