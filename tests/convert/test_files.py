@@ -179,8 +179,14 @@ def test_needs_no_torch_for_safetensors(state, tmp_path):
     program = f"""
 import sys
 
-for name in {{"torch", "tensorflow"}} - {{{backend!r}}}:
-    sys.modules[name] = None  # as if it were not installed
+
+class NotInstalled:
+    def find_spec(self, name, path=None, target=None):
+        if name in {{"torch", "tensorflow"}} - {{{backend!r}}}:
+            raise ModuleNotFoundError(name)
+
+
+sys.meta_path.insert(0, NotInstalled())
 from keras_c2f.convert import load_checkpoint
 
 load_checkpoint("a.safetensors", trained={TRAINED})
