@@ -1,18 +1,28 @@
-"""Waveform to log-mel spectrogram, exactly as AST's checkpoints expect it.
+"""Waveform to log-mel spectrogram, exactly as checkpoints expect it.
 
 `Frontend` is the one description of the maths: sizes, window, mel matrix,
 floor, statistics. `LogMel` runs it inside a model with `keras.ops`;
-`keras_c2f.data.features` runs it inside `tf.data`.
+`keras_c2f.data.features` runs it inside `tf.data`. There are two styles:
 
-The features are those of `torchaudio.compliance.kaldi.fbank` as AST calls it
-(htk_compat, no energy, Hann, no dither). Per clip: remove the mean; cut frames
-without edge padding. Per frame: remove the mean, pre-emphasise (the first
-sample by itself), window, power spectrum, mel, natural log with a floor. Then
-pad with zeros or cut to a fixed number of frames, and only then normalise, so
-that padding has the value `-mean / (2 std)`.
+| style                  | `"kaldi"`: AST, SSAST     | `"librosa"`: HTS-AT    |
+|------------------------|---------------------------|------------------------|
+| frames                 | within the clip           | centred on every hop,  |
+|                        |                           | ends of clip reflected |
+| mean of clip and frame | removed                   | stays                  |
+| Hann window            | symmetric                 | periodic               |
+| mel bank               | Kaldi's (HTK scale)       | Slaney's, equal areas  |
+| logarithm              | natural, floor 1.19e-7    | 10 log10, floor 1e-10  |
+| padded frame           | 0                         | the floor, silence     |
+
+Per frame: pre-emphasise (the first sample by itself), window, power spectrum,
+mel, logarithm. Then pad or cut to a fixed number of frames, and only then
+normalise, so that padding in AST has the value `-mean / (2 std)`.
 
 Reference: Gong, Chung, Glass, "AST: Audio Spectrogram Transformer", 2021, and
-its repository YuanGongND/ast, `src/dataloader.py`.
+its repository YuanGongND/ast, `src/dataloader.py`, which calls
+`torchaudio.compliance.kaldi.fbank` (htk_compat, no energy, Hann, no dither).
+Chen et al., "HTS-AT", 2022, section 3.1, and its repository
+RetroCirce/HTS-Audio-Transformer, which calls torchlibrosa.
 """
 
 import dataclasses
@@ -21,14 +31,10 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_c2f.mel_bank import kaldi_mel_bank, slaney_mel_bank
 from keras_c2f.resolution import Resolution
 
-LOG_FLOOR = 1.1920929e-07  # float32 epsilon, as in Kaldi
-
-
-def hz_to_mel(hz):
-    """Kaldi's mel scale, `1127 ln(1 + f / 700)`: HTK's, natural log."""
-    return 1127.0 * np.log1p(np.asarray(hz) / 700.0)
+STYLES = ("kaldi", "librosa")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +50,9 @@ class Frontend:
             the sample rate.
         preemphasis: float, 0 switches it off.
         mean, std: float, statistics of the data set; the output is
-            `(x - mean) / (2 std)`. Defaults: AudioSet's, from AST.
+            `(x - mean) / (2 std)`. Defaults: AudioSet's, from AST; 0 and 0.5
+            change nothing.
+        style: `"kaldi"` or `"librosa"`: see the table of this module.
 
     Raises:
         ValueError: if no spectrogram could come of the settings.
@@ -69,8 +77,13 @@ class Frontend:
     preemphasis: float = 0.97
     mean: float = -4.2677393
     std: float = 4.5689974
+    style: str = "kaldi"
 
     def __post_init__(self):
+        if self.style not in STYLES:
+            raise ValueError(
+                f"`style` is one of {STYLES}. Received: style={self.style!r}."
+            )
         nyquist = self.sample_rate / 2
         if not 0 <= self.low_hz < (self.high_hz or nyquist) <= nyquist:
             raise ValueError(
@@ -113,63 +126,111 @@ class Frontend:
         return 1 << (self.frame_length - 1).bit_length()
 
     @property
+    def is_kaldi(self):
+        """bool, whether `style` is `"kaldi"`."""
+        return self.style == "kaldi"
+
+    @property
+    def log_floor(self):
+        """float, smallest mel power that a logarithm is taken of."""
+        return 1.1920929e-07 if self.is_kaldi else 1e-10  # Kaldi: float32's
+
+    @property
+    def log_scale(self):
+        """float, what the natural logarithm is multiplied by."""
+        return 1.0 if self.is_kaldi else 10 / np.log(10)
+
+    @property
+    def padding(self):
+        """float, log-mel of a padded frame before normalisation."""
+        silence = float(self.log_scale * np.log(self.log_floor))
+        return 0.0 if self.is_kaldi else silence
+
+    @property
     def pad_value(self):
         """float, what a padded frame holds after normalisation."""
-        return float(self.normalize(0.0))
+        return float(self.normalize(self.padding))
+
+    @property
+    def edge(self):
+        """int, samples that the first frame begins before the clip."""
+        return 0 if self.is_kaldi else self.frame_length // 2
 
     def num_frames(self, num_samples):
-        """Full-resolution frames that fit into `num_samples`; may be 0."""
+        """Full-resolution frames of `num_samples`; may be 0."""
+        if not self.is_kaldi:
+            return 1 + num_samples // self.frame_shift if num_samples else 0
         if num_samples < self.frame_length:
             return 0
         return 1 + (num_samples - self.frame_length) // self.frame_shift
 
     def num_samples(self, num_frames):
-        """Fewest samples that hold `num_frames` full-resolution frames."""
-        return (num_frames - 1) * self.frame_shift + self.frame_length
+        """Fewest samples that have `num_frames` full-resolution frames."""
+        if not self.is_kaldi:
+            return max((num_frames - 1) * self.frame_shift, 1)
+        return self.reach(num_frames)
+
+    def reach(self, num_frames):
+        """Samples that `num_frames` full-resolution frames look at.
+
+        Cutting off later ones changes none of these frames.
+        """
+        last = (num_frames - 1) * self.frame_shift
+        return last + self.frame_length - self.edge
+
+    def reflect(self, places, num_samples, ops):
+        """Where in a clip to look for samples beyond its ends.
+
+        Args:
+            places: int tensor, places in the clip, from `-edge`.
+            num_samples: int or int scalar tensor, samples of the clip.
+            ops: the module that `places` belongs to: `keras.ops`, `numpy` or
+                `tensorflow`.
+
+        Returns:
+            The shape of `places`; reflected about the first and the last
+            sample. A clip shorter than `edge` is held at its first.
+        """
+        last = num_samples - 1
+        places = last - ops.abs(last - ops.abs(places))
+        return ops.maximum(places, 0)
 
     def normalize(self, log_mel):
         """`(x - mean) / (2 std)`: AST halves the usual scale."""
         return (log_mel - self.mean) / (2 * self.std)
 
     def window(self):
-        """float64 `(frame_length,)`: symmetric Hann."""
-        return np.hanning(self.frame_length)
+        """float64 `(frame_length,)`: Hann, symmetric or periodic."""
+        if self.is_kaldi:
+            return np.hanning(self.frame_length)
+        return np.hanning(self.frame_length + 1)[:-1]
 
     def mel_matrix(self):
-        """float64 `(fft_length // 2 + 1, num_mel_bins)`.
-
-        Triangles on the mel axis, neither normalised nor rounded to bins. The
-        Nyquist row is zero, as Kaldi leaves that bin out. Narrow triangles
-        may miss every bin: with the defaults mel bin 3 is always at the floor.
-        """
+        """float64 `(fft_length // 2 + 1, num_mel_bins)`."""
         hz = np.arange(self.fft_length // 2 + 1)
         hz = hz * self.sample_rate / self.fft_length
+        bank = kaldi_mel_bank if self.is_kaldi else slaney_mel_bank
         high_hz = self.high_hz or self.sample_rate / 2
-        edges = np.linspace(
-            hz_to_mel(self.low_hz), hz_to_mel(high_hz), self.num_mel_bins + 2
-        )
-        left, centre, right = edges[:-2], edges[1:-1], edges[2:]
-        mel = hz_to_mel(hz)[:, None]
-        rising = (mel - left) / (centre - left)
-        falling = (right - mel) / (right - centre)
-        matrix = np.maximum(0.0, np.minimum(rising, falling))
-        matrix[-1] = 0.0
-        return matrix
+        return bank(hz, self.num_mel_bins, self.low_hz, high_hz)
 
     def folded_matrix(self):
-        """Mean removal, pre-emphasis, window and DFT of a frame as one matrix.
+        """All linear steps from frame to spectrum as one matrix.
+
+        Mean removal (Kaldi's style), pre-emphasis, window and DFT.
 
         Returns:
             float64 `(frame_length, fft_length + 2)`: real part, then
             imaginary part.
         """
         length = self.frame_length
-        remove_mean = np.eye(length) - 1 / length
+        centre = np.eye(length)
+        if self.is_kaldi:
+            centre -= 1 / length
         emphasise = np.eye(length) - self.preemphasis * np.eye(length, k=1)
         emphasise[0, 0] -= self.preemphasis  # formal: the window is 0 there
         dft = np.fft.rfft(np.eye(length), self.fft_length)
         dft = np.concatenate([dft.real, dft.imag], axis=1)
-        return remove_mean @ emphasise @ (self.window()[:, None] * dft)
+        return centre @ emphasise @ (self.window()[:, None] * dft)
 
     def get_config(self):
         """dict of the constructor's arguments."""
@@ -195,7 +256,8 @@ class LogMel(keras.layers.Layer):
         shift: int, factor on the frame shift. The frames are every
             `shift`-th of the full-resolution ones; the others are never
             computed. From 3 on (default sizes) frames do not overlap.
-        normalize: bool, `False` returns the plain logarithm, padded with 0.
+        normalize: bool, `False` returns the plain logarithm, padded with
+            `frontend.padding`.
 
     Call arguments:
         waveform: float `(batch, samples)` in [-1, 1], of any length. Padding
@@ -204,7 +266,7 @@ class LogMel(keras.layers.Layer):
 
     Returns:
         float32 `(batch, num_frames // shift, num_mel_bins)`. A clip shorter
-        than a window is padding throughout.
+        than a window of Kaldi's style is padding throughout.
 
     Raises:
         ValueError: if `shift` leaves no frame.
@@ -228,22 +290,33 @@ class LogMel(keras.layers.Layer):
         self._folded = frontend.folded_matrix().astype("float32")
 
     def call(self, waveform):
-        waveform = waveform - ops.mean(waveform, axis=1, keepdims=True)
-        waveform = waveform[:, : self.frontend.num_samples(self.num_frames)]
-        frames = self._frames(waveform)
+        frontend = self.frontend
+        if frontend.is_kaldi:
+            waveform = waveform - ops.mean(waveform, axis=1, keepdims=True)
+        frames = self._frames(waveform[:, : frontend.reach(self.num_frames)])
         if keras.backend.backend() == "tensorflow":
             real, imag = self._rfft(frames)
         else:  # the matrix is faster than their rfft on a CPU
             real, imag = ops.split(ops.matmul(frames, self._folded), 2, axis=-1)
-        power = ops.square(real) + ops.square(imag)
-        log_mel = ops.log(ops.maximum(ops.matmul(power, self._mel), LOG_FLOOR))
+        mel = ops.matmul(ops.square(real) + ops.square(imag), self._mel)
+        log_mel = ops.log(ops.maximum(mel, frontend.log_floor))
+        log_mel = frontend.log_scale * log_mel
         kept = self._kept_frames
-        log_mel = ops.pad(log_mel, [[0, 0], [0, kept], [0, 0]])[:, :kept]
-        return self.frontend.normalize(log_mel) if self.normalize else log_mel
+        log_mel = ops.pad(
+            log_mel,
+            [[0, 0], [0, kept], [0, 0]],
+            constant_values=frontend.padding,
+        )[:, :kept]
+        return frontend.normalize(log_mel) if self.normalize else log_mel
 
     def _frames(self, waveform):
         """`(batch, samples)` -> `(batch, frames, frame_length)`."""
-        length = self.frontend.frame_length
+        length, edge = self.frontend.frame_length, self.frontend.edge
+        if edge:
+            num_samples = ops.shape(waveform)[1]
+            places = ops.arange(-edge, num_samples + length - edge)
+            places = self.frontend.reflect(places, num_samples, ops)
+            waveform = ops.take(waveform, places, axis=1)
         if waveform.shape[1] is not None and waveform.shape[1] < length:
             # Only TensorFlow cuts a short clip into no frames by itself.
             return ops.zeros((ops.shape(waveform)[0], 0, length))
@@ -251,7 +324,8 @@ class LogMel(keras.layers.Layer):
         return ops.extract_sequences(waveform, length, stride)
 
     def _rfft(self, frames):
-        frames = frames - ops.mean(frames, axis=-1, keepdims=True)
+        if self.frontend.is_kaldi:
+            frames = frames - ops.mean(frames, axis=-1, keepdims=True)
         before = ops.concatenate([frames[..., :1], frames[..., :-1]], axis=-1)
         frames = (frames - self.frontend.preemphasis * before) * self._window
         missing = self.frontend.fft_length - self.frontend.frame_length

@@ -1,9 +1,15 @@
+import dataclasses
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
-from frontend_oracles import kaldi_log_mel, numpy_log_mel, sounds
+from frontend_oracles import (
+    kaldi_log_mel,
+    librosa_log_mel,
+    numpy_log_mel,
+    sounds,
+)
 
 from keras_c2f.frontend import Frontend, LogMel
 
@@ -18,6 +24,32 @@ OTHER = Frontend(  # no argument at its default
     preemphasis=0.9,
     mean=-5.0,
     std=3.0,
+)
+HTS_AT = Frontend(
+    sample_rate=32000,
+    num_mel_bins=64,
+    frame_length_ms=32.0,
+    low_hz=50.0,
+    high_hz=14000.0,
+    preemphasis=0.0,
+    mean=0.0,
+    std=0.5,
+    style="librosa",
+)
+OTHER_LIBROSA = Frontend(  # a frame is shorter than its spectrum
+    sample_rate=8000,
+    num_mel_bins=30,
+    frame_length_ms=20.25,
+    frame_shift_ms=12.5,
+    low_hz=60.0,
+    high_hz=3700.0,
+    preemphasis=0.0,
+    mean=0.0,
+    std=0.5,
+    style="librosa",
+)
+LIBROSA = pytest.mark.parametrize(
+    "frontend", [HTS_AT, OTHER_LIBROSA], ids=["HTS-AT", "other"]
 )
 SOUNDS = sounds()
 ESC50 = Path(__file__).parents[2] / "shared/data/esc50/audio"
@@ -46,6 +78,24 @@ def test_equals_kaldi(name, frontend):
     assert_close(mine, reference)
 
 
+@LIBROSA
+@pytest.mark.parametrize("name", SOUNDS)
+def test_equals_librosa(name, frontend):
+    waveform = SOUNDS[name]
+    reference = librosa_log_mel(waveform, frontend)
+    num_frames = frontend.num_frames(len(waveform))
+    assert len(reference) == num_frames
+    mine = log_mel(waveform, frontend, num_frames)[0]
+    difference = np.abs(mine - reference)
+    # dB; a clean tone leaves bins that hold rounding errors alone
+    most, average = (0.5, 1e-2) if name == "offset" else (5e-3, 1e-4)
+    assert difference.max() < most
+    assert difference.mean() < average
+    # a clip that is cut is seen whole by the frames that stay
+    cut = log_mel(waveform, frontend, num_frames // 2)[0]
+    np.testing.assert_allclose(cut, mine[: num_frames // 2], atol=1e-4)
+
+
 def test_equals_kaldi_on_a_recording():
     soundfile = pytest.importorskip("soundfile")
     soxr = pytest.importorskip("soxr")
@@ -66,23 +116,25 @@ def test_equals_the_formula(name, frontend, num_frames):
     assert_close(log_mel(SOUNDS[name], frontend, num_frames)[0], reference)
 
 
+@pytest.mark.parametrize("frontend", [AST, HTS_AT], ids=["AST", "HTS-AT"])
 @pytest.mark.parametrize("shift", [2, 3, 4])
-def test_longer_shift_is_every_nth_frame(shift):
+def test_longer_shift_is_every_nth_frame(shift, frontend):
     for num_frames in (64, 127, 350):
-        full = log_mel(SOUNDS["noise"], num_frames=num_frames)
-        coarse = log_mel(SOUNDS["noise"], num_frames=num_frames, shift=shift)
+        full = log_mel(SOUNDS["noise"], frontend, num_frames)
+        coarse = log_mel(SOUNDS["noise"], frontend, num_frames, shift=shift)
         kept = num_frames // shift
-        assert coarse.shape == (1, kept, 128)
+        assert coarse.shape == (1, kept, frontend.num_mel_bins)
         # float32 products in another order, through a logarithm
         np.testing.assert_allclose(
             coarse, full[:, ::shift][:, :kept], atol=1e-4
         )
 
 
-def test_clip_alone_equals_clip_in_a_batch():
+@pytest.mark.parametrize("frontend", [AST, HTS_AT], ids=["AST", "HTS-AT"])
+def test_clip_alone_equals_clip_in_a_batch(frontend):
     batch = np.stack([SOUNDS[name][:16000] for name in SOUNDS])
-    together = log_mel(batch, num_frames=100)
-    alone = [log_mel(clip, num_frames=100)[0] for clip in batch]
+    together = log_mel(batch, frontend, 100)
+    alone = [log_mel(clip, frontend, 100)[0] for clip in batch]
     np.testing.assert_allclose(together, alone, atol=1e-4)
 
 
@@ -92,6 +144,42 @@ def test_digital_zero_is_the_floor_and_padding_the_pad_value():
     np.testing.assert_allclose(frames[:98], floor, rtol=1e-6)
     np.testing.assert_allclose(frames[98:], AST.pad_value, rtol=1e-6)
     np.testing.assert_allclose(AST.pad_value, 0.46703, rtol=1e-5)
+
+
+def test_centred_frames_of_odd_length():
+    frontend = dataclasses.replace(OTHER_LIBROSA, frame_length_ms=20.2)
+    assert frontend.frame_length == 161
+    frames = log_mel(SOUNDS["noise"][:4000], frontend, 41)[0]
+    assert frontend.num_frames(4000) == 41
+    assert frames.min() > -60
+
+
+def test_padding_is_silence_in_the_style_of_librosa():
+    assert HTS_AT.pad_value == pytest.approx(-100)
+    frames = log_mel(np.zeros(32000), HTS_AT, 128)[0]
+    np.testing.assert_allclose(frames, -100, rtol=1e-6)
+    noise = np.pad(SOUNDS["noise"][:32000], (0, 9600))
+    padded = log_mel(noise[:32000], HTS_AT, 128)[0]
+    np.testing.assert_allclose(padded[101:], -100, rtol=1e-6)
+    assert padded[:101].min() > -60
+    # as far from the end of the clip as the window sees
+    np.testing.assert_allclose(
+        log_mel(noise, HTS_AT, 128)[0, :98], padded[:98], atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("num_samples", [64, 512, 513, 1000])
+def test_short_clip_in_the_style_of_librosa(num_samples):
+    waveform = SOUNDS["noise"][:num_samples]
+    frames = log_mel(waveform, HTS_AT, 8)[0]
+    claimed = HTS_AT.num_frames(num_samples)
+    assert frames[:claimed].min() > -60
+    np.testing.assert_allclose(frames[claimed:], -100, rtol=1e-6)
+    if num_samples > 512:  # librosa refuses shorter ones
+        reference = librosa_log_mel(waveform, HTS_AT)
+        np.testing.assert_allclose(frames[:claimed], reference, atol=5e-3)
+    assert HTS_AT.num_frames(HTS_AT.num_samples(claimed)) == claimed
+    assert HTS_AT.num_frames(HTS_AT.num_samples(claimed) - 1) == claimed - 1
 
 
 @pytest.mark.parametrize("num_samples", [1, 399])
@@ -131,6 +219,21 @@ def test_unknown_length_in_a_saved_model(tmp_path):
         assert_close(mine, reference)
 
 
+def test_unknown_length_in_the_style_of_librosa(tmp_path):
+    inputs = keras.Input((None,))
+    outputs = LogMel(HTS_AT, 128, shift=2)(inputs)
+    model = keras.Model(inputs, outputs)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert loaded.layers[-1].frontend == HTS_AT
+    for num_samples in (200, 8000, 48000):
+        waveform = SOUNDS["noise"][None, :num_samples]
+        mine = loaded.predict(waveform, verbose=0)
+        np.testing.assert_allclose(
+            mine, log_mel(waveform, HTS_AT, 128, shift=2), atol=5e-3
+        )
+
+
 def test_stays_float32_under_mixed_precision():
     previous = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
@@ -157,6 +260,7 @@ def test_stays_float32_under_mixed_precision():
         ({"num_mel_bins": 257}, "from 1 to 256"),
         ({"num_mel_bins": 0}, "from 1 to 256"),
         ({"std": 0}, "`std` above 0"),
+        ({"style": "htk"}, "`style` is one of .*'librosa'.*style='htk'"),
         ({"preemphasis": 2}, "from 0 to 1"),
     ],
 )

@@ -13,7 +13,7 @@ import keras
 import pytest
 
 import keras_c2f
-from keras_c2f import flops, resample, resolution
+from keras_c2f import flops, mel_bank, resample, resolution
 
 ROOT = Path(keras_c2f.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
@@ -23,7 +23,13 @@ BACKEND = keras.backend.backend()
 ROOMS = {
     "resolution": set(),  # the arithmetic is done without numpy
     "resample": {"numpy"},
-    "frontend": {"keras", "numpy", "keras_c2f.resolution"},
+    "mel_bank": {"numpy"},
+    "frontend": {
+        "keras",
+        "numpy",
+        "keras_c2f.resolution",
+        "keras_c2f.mel_bank",
+    },
     "layers": {
         "keras",
         "numpy",
@@ -178,7 +184,12 @@ def public_objects():
         for package in packages()
         for name in getattr(package, "__all__", [])
     }
-    for module in (flops, resample, resolution):  # no package, yet public
+    for module in (
+        flops,
+        mel_bank,
+        resample,
+        resolution,
+    ):  # no package, yet public
         exported |= {
             name: value
             for name, value in vars(module).items()

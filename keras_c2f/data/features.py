@@ -1,7 +1,6 @@
 """The maths of `Frontend` once more, as TensorFlow ops for `tf.data`."""
 
 from keras_c2f.data.lazy import tf
-from keras_c2f.frontend import LOG_FLOOR
 
 
 def log_mel(waveform, frontend, num_frames, shift=1, normalize=True):
@@ -19,13 +18,21 @@ def log_mel(waveform, frontend, num_frames, shift=1, normalize=True):
         float32 `(num_frames // shift, num_mel_bins)`.
     """
     kept = num_frames // shift
-    waveform = waveform - tf.reduce_mean(waveform)
-    waveform = waveform[: frontend.num_samples(num_frames)]
+    if frontend.is_kaldi:
+        waveform = waveform - tf.reduce_mean(waveform)
+    waveform = waveform[: frontend.reach(num_frames)]
+    if frontend.edge:
+        num_samples = tf.shape(waveform)[0]
+        end = num_samples + frontend.frame_length - frontend.edge
+        places = tf.range(-frontend.edge, end)
+        places = frontend.reflect(places, num_samples, tf)
+        waveform = tf.gather(waveform, places)
     # A constant step: with a tensor `tf.signal.frame` searches for a divisor.
     frames = tf.signal.frame(
         waveform, frontend.frame_length, frontend.frame_shift
     )[::shift][:kept]
-    frames -= tf.reduce_mean(frames, axis=1, keepdims=True)
+    if frontend.is_kaldi:
+        frames -= tf.reduce_mean(frames, axis=1, keepdims=True)
     before = tf.concat([frames[:, :1], frames[:, :-1]], axis=1)
     frames -= frontend.preemphasis * before
     frames *= tf.constant(frontend.window(), tf.float32)
@@ -33,8 +40,10 @@ def log_mel(waveform, frontend, num_frames, shift=1, normalize=True):
     power = tf.square(tf.math.real(spectrum))
     power += tf.square(tf.math.imag(spectrum))
     energy = tf.matmul(power, tf.constant(frontend.mel_matrix(), tf.float32))
-    mels = tf.math.log(tf.maximum(energy, LOG_FLOOR))
-    mels = tf.pad(mels, [[0, kept - tf.shape(mels)[0]], [0, 0]])
+    mels = tf.math.log(tf.maximum(energy, frontend.log_floor))
+    mels = frontend.log_scale * mels
+    missing = [[0, kept - tf.shape(mels)[0]], [0, 0]]
+    mels = tf.pad(mels, missing, constant_values=frontend.padding)
     mels = tf.ensure_shape(mels, [None, frontend.num_mel_bins])
     return frontend.normalize(mels) if normalize else mels
 

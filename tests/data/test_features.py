@@ -11,10 +11,15 @@ from keras_c2f.resolution import Resolution
 tf = pytest.importorskip("tensorflow")
 AST = Frontend()
 OTHER = Frontend(8000, 40, 32.0, 12.5, 60.0, 3700.0, 0.9, -5.0, 3.0)
+HTS_AT = Frontend(
+    32000, 64, 32.0, 10.0, 50.0, 14000.0, 0.0, 0.0, 0.5, "librosa"
+)
 NOISE = np.random.default_rng(0).normal(0, 0.2, 16000).astype("float32") + 0.3
 
 
-@pytest.mark.parametrize("frontend", [AST, OTHER], ids=["AST", "other"])
+@pytest.mark.parametrize(
+    "frontend", [AST, OTHER, HTS_AT], ids=["AST", "other", "HTS-AT"]
+)
 @pytest.mark.parametrize("shift", [1, 2, 3, 4])
 @pytest.mark.parametrize("normalize", [True, False])
 def test_equals_the_layer(frontend, shift, normalize):

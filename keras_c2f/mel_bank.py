@@ -1,0 +1,66 @@
+"""Mel filter banks of Kaldi and of librosa, as NumPy matrices.
+
+They differ in the mel scale, in what is a triangle on which axis, and in how
+high it is. Both read off triangles at the frequencies of the bins, so that
+narrow ones may miss every bin: with AST's settings mel bin 3 is always empty.
+"""
+
+import numpy as np
+
+
+def kaldi_mel_bank(hz, num_mel_bins, low_hz, high_hz):
+    """Triangles on the mel axis, 1 high, neither normalised nor rounded.
+
+    Args:
+        hz: `(bins,)`, frequencies of a spectrum, the last one Nyquist's.
+        num_mel_bins: int.
+        low_hz, high_hz: float, edges of the bank.
+
+    Returns:
+        float64 `(bins, num_mel_bins)`. The Nyquist row is zero, as Kaldi
+        leaves that bin out.
+    """
+
+    def hz_to_mel(hz):  # HTK's, natural logarithm
+        return 1127.0 * np.log1p(np.asarray(hz) / 700.0)
+
+    edges = np.linspace(hz_to_mel(low_hz), hz_to_mel(high_hz), num_mel_bins + 2)
+    matrix = _triangles(hz_to_mel(hz), edges)
+    matrix[-1] = 0.0
+    return matrix
+
+
+def slaney_mel_bank(hz, num_mel_bins, low_hz, high_hz):
+    """Triangles on the frequency axis, of equal area: librosa's default.
+
+    The scale is linear up to 1000 Hz = 15 mel, then logarithmic; 27 mel are a
+    factor of 6.4. Each triangle has the area 1 Hz.
+
+    Args:
+        hz, num_mel_bins, low_hz, high_hz: as for `kaldi_mel_bank`.
+
+    Returns:
+        float64 `(bins, num_mel_bins)`.
+
+    Reference:
+        Slaney, "Auditory Toolbox", 1998.
+    """
+    per_mel = np.log(6.4) / 27
+
+    def hz_to_mel(hz):
+        if hz < 1000:
+            return hz * 3 / 200
+        return 15 + np.log(hz / 1000) / per_mel
+
+    mel = np.linspace(hz_to_mel(low_hz), hz_to_mel(high_hz), num_mel_bins + 2)
+    linear, logarithmic = mel * 200 / 3, 1000 * np.exp((mel - 15) * per_mel)
+    edges = np.where(mel < 15, linear, logarithmic)
+    return _triangles(hz, edges) * 2 / (edges[2:] - edges[:-2])
+
+
+def _triangles(places, edges):
+    """`(bins, mel)`: between `edges[i]` and `edges[i + 2]`, 1 in between."""
+    left, centre, right = edges[:-2], edges[1:-1], edges[2:]
+    rising = (places[:, None] - left) / (centre - left)
+    falling = (right - places[:, None]) / (right - centre)
+    return np.maximum(0.0, np.minimum(rising, falling))
