@@ -190,10 +190,9 @@ def _print_data(clips):
 
 def _print_costs(recipe, num_classes):
     from keras_c2f.flops import cost_table, network_cost
-    from keras_c2f.frontend import Frontend
     from keras_c2f.training import build_classifier
 
-    classifier = build_classifier(recipe, num_classes, Frontend())
+    classifier = build_classifier(recipe, num_classes, recipe.frontend)
     costs = [
         network_cost(classifier.at_resolution(phase.resolution))
         for phase in recipe.phases

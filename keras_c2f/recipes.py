@@ -4,7 +4,7 @@ import math
 from dataclasses import asdict, dataclass, field, replace
 
 from keras_c2f.data.readers import open_dataset
-from keras_c2f.frontend import Frontend
+from keras_c2f.models import preset_frontend, preset_patch
 from keras_c2f.phases import PhaseSchedule
 
 
@@ -45,12 +45,18 @@ class Recipe:
         "rounded up to whole patches in each phase",
     )
     model: str = _option(
-        "ast_micro", "ast_micro, ast_mini, ast_tiny, ast_small or ast_base"
+        "ast_micro",
+        "ast_micro, ast_mini, ast_tiny, ast_small or ast_base; hts_at_micro, "
+        "hts_at_mini or hts_at_tiny",
     )
-    patch_size: str = _option("16x16", "patch, frames x mel bins")
+    patch_size: str = _option(
+        "", "patch, frames x mel bins; default: 16x16, in HTS-AT 4x4"
+    )
     patch_stride: str = _option("", "patch stride; default: the patch size")
     pooling: str = _option(
-        "mean", "what is classified: mean of all tokens, or prefix, as in AST"
+        "mean",
+        "what is classified: mean of all tokens; prefix, as in AST; or "
+        "token_semantic, as in HTS-AT",
     )
     kernel_resize: str = _option(
         "pi", "how patch:C resizes the patch kernel: pi, bilinear or base"
@@ -84,8 +90,6 @@ class Recipe:
                 f"Received: batch_size={self.batch_size}, "
                 f"clip_seconds={self.clip_seconds}."
             )
-        if not self.patch_size:
-            raise ValueError("Give `patch_size`, such as 16x16.")
 
     def open_data(self):
         """`(train, validation)`, two `Clips`.
@@ -110,8 +114,13 @@ class Recipe:
         return replace(
             self,
             schedule=f"full@{self.phases.epochs}",
-            num_frames=self.frames(Frontend()),
+            num_frames=self.frames(self.frontend),
         )
+
+    @property
+    def frontend(self):
+        """`Frontend` of the preset, with statistics of its authors."""
+        return preset_frontend(self.model)
 
     def frames(self, frontend):
         """T, frames of a clip at full resolution.
@@ -128,7 +137,8 @@ class Recipe:
             return self.num_frames
         samples = int(self.clip_seconds * frontend.sample_rate)
         factors = [phase.resolution.factor for phase in self.phases]
-        whole = parse_pair(self.patch_size)[0] * math.lcm(*factors)
+        patch = parse_pair(self.patch_size) or preset_patch(self.model)
+        whole = patch[0] * math.lcm(*factors)
         return -(-max(frontend.num_frames(samples), 1) // whole) * whole
 
     @property

@@ -21,7 +21,7 @@ from keras_c2f.data import AudioPipeline, Augment
 from keras_c2f.evaluation import evaluate, no_sound
 from keras_c2f.flops import network_cost
 from keras_c2f.frontend import Frontend
-from keras_c2f.models import AST, AudioClassifier
+from keras_c2f.models import AudioClassifier, backbone_from_preset
 from keras_c2f.phases import PhasedModel, PhaseSchedule, PhaseScheduler
 from keras_c2f.progress import Progress
 from keras_c2f.recipes import parse_pair
@@ -168,7 +168,7 @@ class Run:
         if os.path.exists(self.path("config.json")):  # measured before a kill
             kept = read_json(self.path("config.json"))["frontend"]
             return Frontend.from_config(kept)
-        pipeline = make_pipeline(self.recipe, Frontend())
+        pipeline = make_pipeline(self.recipe, self.recipe.frontend)
         return measured_frontend(pipeline, self.train_clips)
 
     def _schedule(self):
@@ -253,7 +253,7 @@ class Run:
             "model": {
                 "preset": self.recipe.model,
                 "num_frames": classifier.backbone.num_frames,
-                "patch_size": self.recipe.patch_size,
+                "patch_size": classifier.backbone.patch_size,
             },
             "phases": phases,
             "versions": versions(),
@@ -323,7 +323,7 @@ def build_classifier(recipe, num_classes, frontend):
             "`precision` is float32 or mixed_bfloat16. "
             f"Received: {recipe.precision!r}."
         )
-    backbone = AST.from_preset(
+    backbone = backbone_from_preset(
         recipe.model,
         num_frames=recipe.frames(frontend),
         num_mel_bins=frontend.num_mel_bins,

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from keras_c2f.resample import (
+    cubic_matrix,
     interpolation_matrix,
     kernel_matrix,
     resize_axes,
@@ -30,6 +31,19 @@ def test_interpolation_equals_torch(old):
         )
         mine = values.numpy() @ interpolation_matrix(old, new).T
         np.testing.assert_allclose(mine, theirs.numpy(), atol=1e-12)
+
+
+@pytest.mark.parametrize("old", SIZES)
+def test_cubic_interpolation_equals_torch(old):
+    for new in SIZES[1:]:
+        values = torch.tensor(RNG.normal(size=(2, 4, old)))
+        theirs = torch.nn.functional.interpolate(
+            values[:, :, None], (1, new), mode="bicubic", align_corners=True
+        )[:, :, 0]
+        mine = values.numpy() @ cubic_matrix(old, new).T
+        np.testing.assert_allclose(mine, theirs.numpy(), atol=1e-12)
+        if old == new:
+            np.testing.assert_array_equal(mine, values.numpy())
 
 
 @pytest.mark.parametrize("old, new", GRIDS)

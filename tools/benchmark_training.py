@@ -1,6 +1,6 @@
-"""Training step, stall at a phase change, and the original AST beside ours.
+"""Training step, stall at a phase change, and the originals beside ours.
 
-Run time: about five minutes on two free cores. Prints Markdown. Expected: a
+Run time: about seven minutes on two free cores. Prints Markdown. Expected: a
 coarse network saves at least 0.9 of the time its multiply-accumulates
 promise; a phase change stalls `fit` for less than 5 s on TensorFlow and 1.5 s
 on torch; TensorFlow is faster than the original (Hugging Face's AST, torch
@@ -24,9 +24,20 @@ import keras
 import numpy as np
 import torch
 from absl import app, flags
-from transformers import ASTConfig, ASTForAudioClassification
+from transformers import (
+    ASTConfig,
+    ASTForAudioClassification,
+    ClapAudioConfig,
+    ClapAudioModel,
+)
 
-from keras_c2f import AST, AudioClassifier, PhasedModel, PhaseScheduler
+from keras_c2f import (
+    AST,
+    HTSAT,
+    AudioClassifier,
+    PhasedModel,
+    PhaseScheduler,
+)
 from keras_c2f.flops import network_cost
 from keras_c2f.run_folder import hardware, versions
 
@@ -36,7 +47,7 @@ flags.DEFINE_integer("threads", os.cpu_count(), "Threads of every framework.")
 flags.DEFINE_integer("frames", 512, "Frames of a clip; 800 beside HF's AST.")
 flags.DEFINE_integer("batch_size", 16, "Clips a step; 8 beside HF's AST.")
 flags.DEFINE_string("preset", "ast_tiny", "Size; tiny beside HF's AST.")
-TABLES = ("saving", "stall", "original")
+TABLES = ("saving", "stall", "original", "hts_at")
 flags.DEFINE_multi_enum("table", TABLES, TABLES, "Tables to print.")
 
 NUM_CLASSES, NUM_MEL_BINS = 50, 128
@@ -62,10 +73,10 @@ def describe(backend):
     print(f"{hardware()}, {threads} thread(s), load {load:.1f}.")
 
 
-def noise(batch_size, num_frames):
+def noise(batch_size, num_frames, num_mel_bins=NUM_MEL_BINS):
     """A batch: `(log_mel, labels)`."""
     rng = np.random.default_rng(0)
-    log_mel = rng.normal(size=(batch_size, num_frames, NUM_MEL_BINS))
+    log_mel = rng.normal(size=(batch_size, num_frames, num_mel_bins))
     labels = rng.integers(0, NUM_CLASSES, batch_size)
     return log_mel.astype("float32"), labels
 
@@ -87,14 +98,14 @@ def compiled(network):
 def keras_step(network, batch_size):
     """A function that trains on one batch."""
     model = compiled(network)
-    batch = noise(batch_size, network.input_shape[1])
+    batch = noise(batch_size, *network.input_shape[1:])
     return lambda: float(model.train_on_batch(*batch))
 
 
-def original_step(batch_size, num_frames, half):
-    """The same for the original AST in torch, eager; bfloat16 if `half`."""
+def original_ast(num_frames):
+    """The original AST in torch, of the size of ours."""
     config = AST.from_preset("ast_tiny").get_config()
-    model = ASTForAudioClassification(
+    return ASTForAudioClassification(
         ASTConfig(
             hidden_size=config["width"],
             num_hidden_layers=config["depth"],
@@ -107,17 +118,37 @@ def original_step(batch_size, num_frames, half):
             num_mel_bins=NUM_MEL_BINS,
             num_labels=NUM_CLASSES,
         )
-    ).train()
+    )
+
+
+class OriginalHTSAT(torch.nn.Module):
+    """The audio tower of CLAP, which is HTS-AT, and HTS-AT's head."""
+
+    def __init__(self):
+        super().__init__()
+        config = ClapAudioConfig(hidden_dropout_prob=0.0)
+        self.tower = ClapAudioModel(config)
+        self.head = torch.nn.Conv2d(
+            config.hidden_size, NUM_CLASSES, (2, 3), padding=(0, 1)
+        )
+
+    def forward(self, log_mel):
+        maps = self.tower(log_mel[:, None]).last_hidden_state
+        return self.head(maps).mean(dim=(2, 3))
+
+
+def torch_step(model, batch, half):
+    """A function that trains on one batch, eager; bfloat16 if `half`."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model.to(device)
+    model.to(device).train()
     optimizer = torch.optim.AdamW(model.parameters(), 1e-4, weight_decay=1e-4)
-    batch = noise(batch_size, num_frames)
 
     def step():
         log_mel, labels = (torch.tensor(array).to(device) for array in batch)
         optimizer.zero_grad()
         with torch.autocast(device, torch.bfloat16, enabled=half):
-            logits = model(log_mel).logits
+            logits = model(log_mel)
+            logits = getattr(logits, "logits", logits)
         loss = torch.nn.functional.cross_entropy(logits.float(), labels)
         loss.backward()
         optimizer.step()
@@ -206,16 +237,38 @@ def stall():
 
 def original():
     """Prints ours beside the original AST of the same sizes."""
-    frames, batch_size = 800, 8
+    batch = noise(8, 800)
     steps = {}
     for name, dtype in (("", None), (", bfloat16", "mixed_bfloat16")):
-        network = classifier(frames, dtype=dtype)
-        steps["ours" + name] = keras_step(network, batch_size)
-        steps["original" + name] = original_step(
-            batch_size, frames, bool(dtype)
+        network = classifier(800, dtype=dtype)
+        steps["ours" + name] = keras_step(network, 8)
+        steps["original" + name] = torch_step(
+            original_ast(800), batch, bool(dtype)
         )
-    times = in_turns(steps)
     print("\n## Beside the original AST, tiny, 400 tokens, batch 8\n")
+    print_beside(steps)
+
+
+def hts_at():
+    """Prints ours beside the original HTS-AT: 10 s clips, batch 4."""
+    batch = noise(4, 1024, 64)
+    steps = {}
+    for name, dtype in (("", None), (", bfloat16", "mixed_bfloat16")):
+        backbone = HTSAT.from_preset("hts_at_tiny", drop_path=0.0, dtype=dtype)
+        network = AudioClassifier(
+            backbone, NUM_CLASSES, pooling="token_semantic", dtype=dtype
+        )
+        steps["ours" + name] = keras_step(network, 4)
+        steps["original" + name] = torch_step(
+            OriginalHTSAT(), batch, bool(dtype)
+        )
+    print("\n## Beside the original HTS-AT, 4096 tokens, batch 4\n")
+    print_beside(steps)
+
+
+def print_beside(steps):
+    """Times steps named `ours...` and `original...`, and prints a table."""
+    times = in_turns(steps)
     print("| network | wall ms | CPU ms | as fast, wall | as fast, CPU |")
     print("|---|---|---|---|---|")
     for name, (wall, cpu) in times.items():
@@ -228,7 +281,8 @@ def main(_):
     backend = keras.backend.backend()
     set_threads(backend)
     describe(backend)
-    tables = {"saving": saving, "stall": stall, "original": original}
+    functions = (saving, stall, original, hts_at)
+    tables = dict(zip(TABLES, functions, strict=True))
     for name in FLAGS.table:
         keras.utils.set_random_seed(0)
         tables[name]()

@@ -26,6 +26,10 @@ class PatchEmbedding(keras.layers.Layer):
             image. Both store a kernel of the current length. `"base"`: the
             kernel is stored at factor 1 and grown by pseudo-inverse in every
             call, so that a change of phase changes no weight.
+        bias_range: float, initial biases lie between plus and minus this.
+            Where no positions are added it must be above 0: a token of
+            zeros, such as padding has, makes each norm multiply gradients
+            by 300, and a deep network overflows.
 
     Call arguments:
         log_mel: `(batch, frames, mel_bins)`.
@@ -55,6 +59,7 @@ class PatchEmbedding(keras.layers.Layer):
         patch_stride=None,
         time_factor=1,
         kernel_resize="pi",
+        bias_range=0.0,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -68,6 +73,7 @@ class PatchEmbedding(keras.layers.Layer):
         self.patch_stride = tuple(patch_stride or patch_size)
         self.time_factor = time_factor
         self.kernel_resize = kernel_resize
+        self.bias_range = bias_range
 
     @property
     def current_size(self):
@@ -90,7 +96,13 @@ class PatchEmbedding(keras.layers.Layer):
             initializer="lecun_normal",
         )
         self.bias = self.add_weight(
-            name="bias", shape=(self.width,), initializer="zeros"
+            name="bias",
+            shape=(self.width,),
+            initializer=keras.initializers.RandomUniform(
+                -self.bias_range, self.bias_range
+            )
+            if self.bias_range
+            else "zeros",
         )
 
     def call(self, log_mel):
@@ -143,4 +155,5 @@ class PatchEmbedding(keras.layers.Layer):
             "patch_stride": self.patch_stride,
             "time_factor": self.time_factor,
             "kernel_resize": self.kernel_resize,
+            "bias_range": self.bias_range,
         }

@@ -1,3 +1,5 @@
+import math
+
 import keras
 import numpy as np
 from keras import ops
@@ -130,6 +132,7 @@ class HTSAT(keras.Model):
             None,
             resolution.patch,
             kernel_resize,
+            bias_range=math.prod(patch_size) ** -0.5,  # as PyTorch
             name="patch_embedding",
             dtype=dtype,
         )

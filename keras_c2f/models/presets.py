@@ -28,6 +28,18 @@ AST_PRESETS = {
     },
 }
 
+# Chen et al., HTS-AT, section 3.1; mean and deviation change nothing.
+HTS_AT_FRONTEND = {
+    "sample_rate": 32000,
+    "num_mel_bins": 64,
+    "frame_length_ms": 32.0,
+    "low_hz": 50.0,
+    "high_hz": 14000.0,
+    "preemphasis": 0.0,
+    "mean": 0.0,
+    "std": 0.5,
+    "style": "librosa",
+}
 HTS_AT_PRESETS = {
     "hts_at_micro": {
         "source": "ours: trains in minutes on two CPU cores",

@@ -39,6 +39,47 @@ CASES = [
         for block in (layers.EncoderBlock, layers.PostNormBlock)
     ),
     Case(
+        layers.WindowAttention,
+        {
+            "num_heads": 3,
+            "grid_size": (4, 6),
+            "window_size": (2, 3),
+            "shift": (1, 2),
+            "dropout": 0.2,
+        },
+        shapes=((24, 12),),
+        seed_generators=2,
+        bfloat16_error=0.03,
+    ),
+    Case(
+        layers.WindowBlock,
+        {
+            "num_heads": 3,
+            "grid_size": (4, 6),
+            "window_size": (2, 3),
+            "shift": (1, 2),
+            "mlp_ratio": 2.5,
+            "dropout": 0.2,
+            "drop_path": 0.3,
+            "epsilon": 1e-3,
+        },
+        shapes=((24, 12),),
+        seed_generators=4,
+        bfloat16_error=0.03,
+    ),
+    Case(
+        layers.PatchMerging,
+        {"grid_size": (4, 6), "epsilon": 1e-3},
+        shapes=((24, 5),),
+        bfloat16_error=0.02,
+    ),
+    Case(
+        layers.TimeStretch,
+        {"num_frames": 9},
+        shapes=((7, 4), (9, 4), (2, 4), (20, 4)),
+        bfloat16_error=0.02,
+    ),
+    Case(
         layers.PatchEmbedding,
         {
             "width": 6,
@@ -46,6 +87,7 @@ CASES = [
             "patch_stride": (3, 2),
             "time_factor": 2,
             "kernel_resize": "base",
+            "bias_range": 0.2,
         },
         # 8 frames long, 6 apart: 1, 1, 2, 2, then 3 patches
         shapes=((19, 9), (8, 5), (13, 6), (14, 7), (15, 8), (20, 11)),

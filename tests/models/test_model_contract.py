@@ -7,7 +7,7 @@ import pytest
 from contract import Case, numpy
 
 from keras_c2f.frontend import Frontend, LogMel
-from keras_c2f.models import AST, KWT, AudioClassifier
+from keras_c2f.models import AST, HTSAT, KWT, AudioClassifier
 from keras_c2f.resolution import FrameShift, Patch, Pool, Resolution
 
 FRONTEND = Frontend(
@@ -44,7 +44,30 @@ BACKBONE = Case(
     seed_generators=8,
     bfloat16_error=0.08,
 )
-POST_NORM = dataclasses.replace(BACKBONE, cls=KWT)
+HTS_AT = Case(
+    HTSAT,
+    {
+        "num_frames": 50,
+        "num_mel_bins": 16,
+        "num_folds": 2,
+        "stretch_to": 60,
+        "patch_size": (2, 4),
+        "window_size": (2, 4),
+        "width": 6,
+        "depths": (1, 2),
+        "num_heads": (2, 3),
+        "mlp_ratio": 2.5,
+        "dropout": 0.2,
+        "drop_path": 0.3,
+        "epsilon": 1e-3,
+        "kernel_resize": "base",
+        "resolution": Resolution.parse("shift:2+patch:2"),
+    },
+    shapes=((25, 16),),
+    # 1 after patches, 3 in the first block (drop path 0), 4 in the others
+    seed_generators=12,
+    bfloat16_error=0.08,
+)
 CLASSIFIER = Case(
     AudioClassifier,
     {
@@ -60,9 +83,9 @@ CLASSIFIER = Case(
     seed_generators=1,
     bfloat16_error=0.08,
 )
-every_model = pytest.mark.parametrize(
-    "case", [BACKBONE, POST_NORM, CLASSIFIER], ids=str
-)
+POST_NORM = dataclasses.replace(BACKBONE, cls=KWT)
+BACKBONES = [BACKBONE, POST_NORM, HTS_AT]
+each = pytest.mark.parametrize("case", [*BACKBONES, CLASSIFIER], ids=str)
 
 
 @pytest.mark.parametrize("num_frames", [31, 32, 33])
@@ -77,7 +100,7 @@ def test_claimed_shape_is_the_real_shape(num_frames):
     assert tuple(out.shape) == (3, *backbone.output_shape[1:])
 
 
-@every_model
+@each
 def test_every_argument_is_kept(case):
     contract.check_arguments(case)
     contract.check_config(case)
@@ -92,27 +115,27 @@ def test_parts_of_a_classifier_are_kept():
     assert copy.frontend == FRONTEND
 
 
-@every_model
+@each
 def test_survives_saving(case, tmp_path):
     contract.check_saving(case, tmp_path)
 
 
-@every_model
+@each
 def test_graph_equals_eager(case):
     contract.check_graph_equals_eager(case)
 
 
-@every_model
+@each
 def test_clip_does_not_see_its_batch(case):
     contract.check_clip_alone(case)
 
 
-@every_model
+@each
 def test_trains(case):
     contract.check_fit(case)
 
 
-@pytest.mark.parametrize("case", [BACKBONE, POST_NORM], ids=str)
+@pytest.mark.parametrize("case", BACKBONES, ids=str)
 def test_mixed_precision_of_a_backbone(case):
     contract.check_mixed_precision(case)
 
@@ -150,7 +173,7 @@ def test_precision_stays_when_the_resolution_changes(dtype):
         assert layer.dtype_policy.name == dtype
 
 
-@every_model
+@each
 def test_random_streams(case):
     contract.check_random_streams(case)
 
@@ -225,13 +248,35 @@ def test_prefix_pooling_is_the_mean_of_the_prefix_tokens():
         )
 
 
-def test_head_without_a_norm():
+def test_token_semantic_pooling_is_a_convolution_over_the_grid():
+    """On any backbone that knows its grid; here 6 x 3 and 2 prefix tokens."""
     backbone = contract.randomize(AST(**SMALL))
-    model = AudioClassifier(backbone, 5, head_epsilon=None)
+    model = AudioClassifier(backbone, 5, pooling="token_semantic")
+    contract.randomize(model)
     clips = np.random.default_rng(0).normal(size=(2, 24, 12))
+    tokens = numpy(backbone(clips))[:, 2:]
+    grid = np.pad(tokens.reshape(2, 6, 3, 12), ((0, 0), (1, 1), (0, 0), (0, 0)))
     kernel, bias = model.get_layer("head").get_weights()
-    expected = numpy(backbone(clips))[:, :2].mean(axis=1) @ kernel + bias
-    np.testing.assert_allclose(numpy(model(clips)), expected, atol=1e-5)
+    kernel = kernel.reshape(3, 3, 12, 5)  # (time, freq, width, classes)
+    expected = bias + np.stack(
+        [
+            np.einsum("btfd,tfdc->bc", grid[:, step : step + 3], kernel)
+            for step in range(6)
+        ],
+        axis=1,
+    )
+    framewise = model.framewise()
+    assert framewise.output_shape == (None, 6, 5)
+    np.testing.assert_allclose(numpy(framewise(clips)), expected, atol=1e-4)
+    np.testing.assert_allclose(
+        numpy(model(clips)), expected.mean(axis=1), atol=1e-4
+    )
+
+
+def test_only_token_semantic_pooling_is_framewise():
+    model = AudioClassifier(AST(**SMALL), 5, pooling="mean")
+    with pytest.raises(ValueError, match="`pooling='token_semantic'`.*'mean'"):
+        model.framewise()
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,14 @@
 import pytest
 
-from keras_c2f.models import AST, AudioClassifier
+from keras_c2f.frontend import Frontend
+from keras_c2f.models import (
+    AST,
+    HTSAT,
+    AudioClassifier,
+    backbone_from_preset,
+    preset_frontend,
+    preset_patch,
+)
 from keras_c2f.models.presets import AST_PRESETS, preset_config
 
 
@@ -48,3 +56,23 @@ def test_presets_are_not_changed_by_their_users():
 def test_unknown_presets_suggest_near_ones(name, hint):
     with pytest.raises(ValueError, match=hint):
         AST.from_preset(name)
+
+
+def test_a_name_says_the_architecture():
+    backbone = backbone_from_preset("hts_at_micro", num_frames=128, width=8)
+    assert type(backbone) is HTSAT and backbone.width == 8
+    assert preset_patch("hts_at_micro") == backbone.patch_size == (4, 4)
+    frontend = preset_frontend("hts_at_micro")
+    assert (frontend.frame_length, frontend.frame_shift) == (1024, 320)
+    assert frontend.num_mel_bins == backbone.num_mel_bins
+    backbone = backbone_from_preset("ast_micro", depth=1, patch_size=None)
+    assert type(backbone) is AST
+    assert preset_patch("ast_micro") == backbone.patch_size == (16, 16)
+    assert preset_frontend("ast_micro") == Frontend()
+
+
+def test_arguments_of_another_architecture_are_named():
+    with pytest.raises(ValueError, match="HTSAT, .* has no patch_stride. Lea"):
+        backbone_from_preset("hts_at_micro", patch_stride=(10, 10))
+    with pytest.raises(ValueError, match="Did you mean hts_at_mini"):
+        backbone_from_preset("htsat_mini")

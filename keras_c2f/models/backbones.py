@@ -1,0 +1,72 @@
+"""Backbones by the name of a preset, whatever their architecture."""
+
+import inspect
+
+from keras_c2f.frontend import Frontend
+from keras_c2f.models.ast_model import AST
+from keras_c2f.models.hts_at import HTSAT
+from keras_c2f.models.presets import (
+    AST_PRESETS,
+    HTS_AT_FRONTEND,
+    HTS_AT_PRESETS,
+    preset_config,
+)
+
+PRESETS = {**AST_PRESETS, **HTS_AT_PRESETS}
+
+
+def backbone_class(name):
+    """The class that has the preset `name`.
+
+    Raises:
+        ValueError: if there is no such preset; near names are suggested.
+    """
+    preset_config(name, PRESETS)
+    return HTSAT if name in HTS_AT_PRESETS else AST
+
+
+def preset_frontend(name):
+    """`Frontend` that the model of the preset `name` was made for.
+
+    Raises:
+        ValueError: if there is no such preset; near names are suggested.
+    """
+    if backbone_class(name) is HTSAT:
+        return Frontend(**HTS_AT_FRONTEND)
+    return Frontend()
+
+
+def preset_patch(name):
+    """Pair `(time, freq)`: the patch of the preset `name` at factor 1.
+
+    Raises:
+        ValueError: if there is no such preset; near names are suggested.
+    """
+    arguments = inspect.signature(backbone_class(name)).parameters
+    default = arguments["patch_size"].default
+    return preset_config(name, PRESETS).get("patch_size", default)
+
+
+def backbone_from_preset(name, **overrides):
+    """A randomly initialised backbone of a named size.
+
+    Args:
+        name: str, such as `"ast_tiny"` or `"hts_at_tiny"`.
+        overrides: any argument of its class; `None` leaves one as it is.
+
+    Raises:
+        ValueError: if the preset, or an argument of its class, is unknown.
+
+    Example:
+        >>> backbone_from_preset("hts_at_micro", num_frames=501).grid_size
+        (16, 2)
+    """
+    cls = backbone_class(name)
+    given = {k: v for k, v in overrides.items() if v is not None}
+    unknown = given.keys() - inspect.signature(cls).parameters.keys()
+    if unknown:
+        raise ValueError(
+            f"{cls.__name__}, the architecture of {name}, has no "
+            f"{' or '.join(sorted(unknown))}. Leave it out."
+        )
+    return cls.from_preset(name, **given)
