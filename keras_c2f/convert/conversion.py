@@ -104,6 +104,20 @@ def _frontend(checkpoint, entry, source):
             mean=features["mean"],
             std=features["std"],
         )
+    if features.get("truncation") == "rand_trunc" and source == "hts_at":
+        rate = features["sampling_rate"]
+        return Frontend(
+            sample_rate=rate,
+            num_mel_bins=features["feature_size"],
+            frame_length_ms=1000 * features["fft_window_size"] / rate,
+            frame_shift_ms=1000 * features["hop_length"] / rate,
+            low_hz=features["frequency_min"],
+            high_hz=features["frequency_max"],
+            preemphasis=0.0,
+            mean=0.0,
+            std=0.5,  # no change
+            style="librosa",
+        )
     return Frontend(**entry.frontend) if entry and entry.frontend else None
 
 

@@ -8,6 +8,7 @@ import difflib
 from dataclasses import dataclass, field
 
 from keras_c2f.convert.citations import CITATIONS
+from keras_c2f.models.presets import HTS_AT_FRONTEND
 
 DROPBOX = "https://www.dropbox.com/s"
 HUB = "https://huggingface.co"
@@ -321,6 +322,7 @@ PUBLISHED |= {
         "MIT",
         "hts_at",
         trained={"num_frames": 1001},
+        frontend=HTS_AT_FRONTEND,
         class_names="audioset",
         score="one of six whose ensemble has 0.487 mAP",
     )

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import torch
 import torch_ast
+import torch_hts_at
 import torch_vit
 from contract import numpy
+from transformers import ClapFeatureExtractor
 
 from keras_c2f.convert import (
     PUBLISHED,
@@ -24,7 +26,7 @@ from keras_c2f.convert import preset as preset_module
 from keras_c2f.convert.citations import CITATIONS
 from keras_c2f.convert.class_names import CLASS_LISTS, read_class_names
 from keras_c2f.convert.download import download
-from keras_c2f.frontend import Frontend
+from keras_c2f.frontend import Frontend, LogMel
 
 TRAINED = {
     "num_frames": 53,
@@ -65,6 +67,25 @@ def test_hugging_face_tells_front_end_and_classes(hub):
     model = load_checkpoint(hub, input_kind="waveform").model
     assert model.input_shape == (None, None)
     assert model.frontend == converted.frontend
+
+
+def test_front_end_of_clap(tmp_path):
+    tower, _ = torch_hts_at.original()
+    tower.save_pretrained(tmp_path)
+    extractor = ClapFeatureExtractor(
+        truncation="rand_trunc",
+        frequency_min=50,
+        feature_size=16,
+        max_length_s=1,
+    )
+    extractor.save_pretrained(tmp_path)
+    frontend = load_checkpoint(tmp_path).frontend
+    sound = np.random.default_rng(0).normal(size=48000).astype("float32") / 10
+    theirs = extractor(sound, sampling_rate=48000)["input_features"][0][0]
+    num_frames = frontend.num_frames(48000)
+    assert theirs.shape == (num_frames, frontend.num_mel_bins) == (101, 16)
+    mine = numpy(LogMel(frontend, num_frames)(sound[None]))[0]
+    np.testing.assert_allclose(mine, theirs, atol=5e-3)  # decibels
 
 
 def test_folder_keeps_all_that_belongs_to_a_model(hub, tmp_path):
@@ -239,7 +260,8 @@ def test_a_preset_takes_the_file_that_is_there(tmp_path, monkeypatch):
             grid=(12, 12),
             width=64,
             num_heads=1,
-        )
+        ),
+        scale=0.2,  # wider than others: scores grow with the width
     )
     torch_vit.save_pth(original, tmp_path / entry.files[0], "module.")
     monkeypatch.setattr(preset_module, "download", refuse)
