@@ -25,6 +25,7 @@ SIZES = {
 
 def original(frequency_stride, time_stride, **sizes):
     """Random in all its weights: HF starts tokens and positions at zero."""
+    torch.manual_seed(0)  # HF draws the others
     config = ASTConfig(
         frequency_stride=frequency_stride,
         time_stride=time_stride,
