@@ -8,6 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+WIDTH = 24
+
 
 class Attention(nn.Module):
     def __init__(self, width, num_heads):
@@ -59,7 +61,7 @@ class Vit(nn.Module):
         grid=(2, 3),
         channels=1,
         num_tokens=2,
-        width=24,
+        width=WIDTH,
         num_heads=3,
         depth=3,
         hidden=60,
@@ -144,7 +146,7 @@ class Ssast(nn.Module):
 class Passt(Vit):
     """PaSST: positions are a table of frequency plus one of time."""
 
-    def __init__(self, grid=(2, 3), width=24, num_classes=5, **sizes):
+    def __init__(self, grid=(2, 3), width=WIDTH, num_classes=5, **sizes):
         super().__init__(
             grid=grid, width=width, num_classes=num_classes, **sizes
         )
@@ -173,14 +175,19 @@ class Passt(Vit):
         return states, self.head(pooled)
 
 
-def randomize(model, scale=0.4):
-    """Every weight off its start, far enough for softmax not to be linear."""
+def randomize(model, scale=0.3):
+    """Every weight off its start, far enough for softmax not to be linear.
+
+    Kernels by their number of inputs: of large patches tokens stay small.
+    """
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        for weight in model.parameters():
+        for name, weight in model.named_parameters():
             if weight.is_floating_point():
                 noise = torch.randn(weight.shape, generator=generator)
-                weight += scale * noise
+                kernel = name.endswith("weight") and weight.ndim > 1
+                inputs = weight[0].numel() if kernel else WIDTH
+                weight += scale * (WIDTH / inputs) ** 0.5 * noise
     return model.eval()
 
 
