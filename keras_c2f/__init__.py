@@ -1,7 +1,14 @@
 """Coarse-to-fine training of audio spectrogram transformers in Keras 3."""
 
 from keras_c2f.frontend import Frontend, LogMel
-from keras_c2f.models import AST, HTSAT, AudioClassifier
+from keras_c2f.models import (
+    AST,
+    HTSAT,
+    AudioClassifier,
+    MaskedPatchLoss,
+    MaskedPatchModel,
+    masked_patch_metrics,
+)
 from keras_c2f.phases import (
     Phase,
     PhasedModel,
@@ -19,6 +26,8 @@ __all__ = [
     "FrameShift",
     "Frontend",
     "LogMel",
+    "MaskedPatchLoss",
+    "MaskedPatchModel",
     "Patch",
     "Phase",
     "PhaseSchedule",
@@ -27,5 +36,6 @@ __all__ = [
     "Pool",
     "Resolution",
     "__version__",
+    "masked_patch_metrics",
     "transplant",
 ]

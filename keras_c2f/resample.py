@@ -7,6 +7,8 @@ on TensorFlow.
 
 import numpy as np
 
+KERNEL_METHODS = ("pi", "bilinear")
+
 
 def interpolation_matrix(old, new):
     """Linear interpolation from `old` to `new` points, as a matrix.
@@ -82,7 +84,7 @@ def kernel_matrix(old, new, method):
     if method == "pi":
         return np.linalg.pinv(interpolation_matrix(old, new).T)
     raise ValueError(
-        f"`method` is 'pi' or 'bilinear'. Received: method={method!r}."
+        f"`method` is one of {KERNEL_METHODS}. Received: method={method!r}."
     )
 
 
@@ -105,3 +107,23 @@ def resize_axes(array, new_size, matrix=interpolation_matrix):
     resized = np.einsum("ij,jk...->ik...", time, array.astype("float64"))
     resized = np.einsum("kl,il...->ik...", freq, resized)
     return resized.astype(array.dtype)
+
+
+def resize_kernel(kernel, new_size, method, positive=False):
+    """Resizes a kernel that is laid upon patches, or the slot of one.
+
+    Args:
+        kernel: `(time, freq, ...)`.
+        new_size: shape wanted; its first two entries are looked at.
+        method: as in `kernel_matrix`.
+        positive: bool, keep non-negative values so (second moments): these
+            are interpolated whatever the method.
+
+    Returns:
+        `(*new_size[:2], ...)` in the dtype of `kernel`.
+    """
+    if positive:
+        method = "bilinear"
+    return resize_axes(
+        kernel, new_size[:2], lambda old, new: kernel_matrix(old, new, method)
+    )

@@ -3,8 +3,13 @@
 from keras_c2f.layers.attention import SelfAttention
 from keras_c2f.layers.drop_path import DropPath
 from keras_c2f.layers.encoder_block import EncoderBlock
+from keras_c2f.layers.mask_embedding import MaskEmbedding
+from keras_c2f.layers.patch_comparison import PatchComparison
 from keras_c2f.layers.patch_embedding import PatchEmbedding
+from keras_c2f.layers.patch_mask import PatchMask
 from keras_c2f.layers.patch_merging import PatchMerging
+from keras_c2f.layers.patch_prediction import PatchPrediction
+from keras_c2f.layers.patchify import Patchify
 from keras_c2f.layers.position_grid import PositionGrid
 from keras_c2f.layers.post_norm_block import PostNormBlock
 from keras_c2f.layers.prefix_tokens import PrefixTokens
@@ -16,8 +21,13 @@ from keras_c2f.layers.window_block import WindowBlock
 __all__ = [
     "DropPath",
     "EncoderBlock",
+    "MaskEmbedding",
+    "PatchComparison",
     "PatchEmbedding",
     "PatchMerging",
+    "PatchMask",
+    "PatchPrediction",
+    "Patchify",
     "PositionGrid",
     "PostNormBlock",
     "PrefixTokens",

@@ -3,7 +3,7 @@ import math
 import keras
 from keras import ops
 
-from keras_c2f.resample import kernel_matrix, resize_axes
+from keras_c2f.resample import kernel_matrix, resize_kernel
 from keras_c2f.resolution import patch_grid
 
 KERNEL_RESIZES = ("pi", "bilinear", "base")
@@ -141,11 +141,7 @@ class PatchEmbedding(keras.layers.Layer):
             positive: bool, keep non-negative values so (second moments).
         """
         method = "pi" if self.kernel_resize == "pi" else "bilinear"
-        if positive:
-            method = "bilinear"
-        return resize_axes(
-            value, new_shape[:2], lambda a, b: kernel_matrix(a, b, method)
-        )
+        return resize_kernel(value, new_shape, method, positive)
 
     def get_config(self):
         return {

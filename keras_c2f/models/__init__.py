@@ -1,4 +1,4 @@
-"""Spectrogram transformers, their classifier, and presets as data."""
+"""Spectrogram transformers, what is put on them, and presets as data."""
 
 from keras_c2f.models.ast_model import AST
 from keras_c2f.models.backbones import (
@@ -9,13 +9,21 @@ from keras_c2f.models.backbones import (
 from keras_c2f.models.classifier import AudioClassifier
 from keras_c2f.models.hts_at import HTSAT
 from keras_c2f.models.kwt_model import KWT
+from keras_c2f.models.masked_patch_loss import (
+    MaskedPatchLoss,
+    masked_patch_metrics,
+)
+from keras_c2f.models.masked_patches import MaskedPatchModel
 
 __all__ = [
     "AST",
     "HTSAT",
     "KWT",
     "AudioClassifier",
+    "MaskedPatchLoss",
+    "MaskedPatchModel",
     "backbone_from_preset",
+    "masked_patch_metrics",
     "preset_frontend",
     "preset_patch",
 ]

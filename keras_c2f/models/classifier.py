@@ -1,17 +1,13 @@
-from dataclasses import replace
-
 import keras
 from keras import ops
 
-from keras_c2f.frontend import Frontend, LogMel
-from keras_c2f.layers import TimeCompression
+from keras_c2f.models.task import Task, open_input
 
-INPUT_KINDS = ("compressed", "log_mel", "waveform")
 POOLINGS = ("prefix", "mean", "token_semantic")
 
 
 @keras.saving.register_keras_serializable("keras_c2f")
-class AudioClassifier(keras.Model):
+class AudioClassifier(Task):
     """A backbone with a classification head; optionally the front end too.
 
     Args:
@@ -55,6 +51,16 @@ class AudioClassifier(keras.Model):
         Gong et al., "AST", section 2.1; Chen et al., "HTS-AT", section 2.2.
     """
 
+    arguments = (
+        "backbone",
+        "num_classes",
+        "input_kind",
+        "frontend",
+        "pooling",
+        "dropout",
+        "head_epsilon",
+    )
+
     def __init__(
         self,
         backbone,
@@ -67,45 +73,17 @@ class AudioClassifier(keras.Model):
         dtype=None,
         **kwargs,
     ):
-        for name, value, known in (
-            ("input_kind", input_kind, INPUT_KINDS),
-            ("pooling", pooling, POOLINGS),
-        ):
-            if value not in known:
-                raise ValueError(
-                    f"`{name}` is one of {known}. Received: {name}={value!r}."
-                )
+        if pooling not in POOLINGS:
+            raise ValueError(
+                f"`pooling` is one of {POOLINGS}. Received: {pooling=}."
+            )
         if pooling == "prefix" and not backbone.num_prefix_tokens:
             raise ValueError(
                 "`pooling='prefix'` needs a backbone with prefix tokens, and "
                 "this one has none. Use `pooling='mean'` or "
                 "'token_semantic'."
             )
-        if input_kind == "waveform" and frontend is None:
-            raise ValueError(
-                "`input_kind='waveform'` needs `frontend=Frontend(...)`, the "
-                "description of the log-mel the model was built for."
-            )
-        resolution = backbone.resolution
-        if input_kind == "compressed":
-            shape = backbone.input_shape[1:]
-        elif input_kind == "log_mel":
-            shape = (backbone.num_frames, backbone.num_mel_bins)
-        else:
-            shape = (None,)
-        features = source = keras.Input(shape, name=input_kind)
-        if input_kind == "waveform":
-            features = LogMel(
-                frontend,
-                backbone.num_frames,
-                shift=resolution.shift,
-                name="frontend",
-            )(features)
-            resolution = replace(resolution, shift=1)
-        if input_kind != "compressed":
-            features = TimeCompression(
-                resolution, dtype="float32", name="time_compression"
-            )(features)
+        source, features = open_input(backbone, input_kind, frontend)
         tokens = backbone(features)
         num_prefix = backbone.num_prefix_tokens
         if pooling == "token_semantic":
@@ -128,10 +106,7 @@ class AudioClassifier(keras.Model):
             logits = keras.layers.Dense(
                 num_classes, name="head", dtype="float32"
             )(pooled)
-        super().__init__(inputs=source, outputs=logits, **kwargs)
-        if dtype is not None:  # Keras drops it where a model has a graph
-            self.dtype_policy = dtype
-
+        super().__init__(inputs=source, outputs=logits, dtype=dtype, **kwargs)
         self.backbone = backbone
         self.num_classes = num_classes
         self.input_kind = input_kind
@@ -139,16 +114,6 @@ class AudioClassifier(keras.Model):
         self.pooling = pooling
         self.dropout = dropout
         self.head_epsilon = head_epsilon
-
-    @property
-    def resolution(self):
-        """`Resolution` of the backbone."""
-        return self.backbone.resolution
-
-    @property
-    def num_tokens(self):
-        """int, patches of one clip; prefix tokens not counted."""
-        return self.backbone.num_tokens
 
     def framewise(self):
         """A `keras.Model` with these weights that says what sounds when.
@@ -166,52 +131,6 @@ class AudioClassifier(keras.Model):
                 f"each step in time. This one has pooling={self.pooling!r}."
             )
         return keras.Model(self.input, self.get_layer("head").output)
-
-    def at_resolution(self, resolution):
-        """A new, randomly initialised copy at another resolution.
-
-        `transplant` fills it with this one's weights; `PhasedModel` takes
-        this method as the function it builds its networks with.
-        """
-        return type(self)(
-            **{
-                **self._options(),
-                "backbone": self.backbone.at_resolution(resolution),
-            }
-        )
-
-    def _options(self):
-        return {
-            "backbone": self.backbone,
-            "num_classes": self.num_classes,
-            "input_kind": self.input_kind,
-            "frontend": self.frontend,
-            "pooling": self.pooling,
-            "dropout": self.dropout,
-            "head_epsilon": self.head_epsilon,
-            "name": self.name,
-            "trainable": self.trainable,
-            "dtype": self.dtype_policy,
-        }
-
-    def get_config(self):
-        serialize = keras.saving.serialize_keras_object
-        options = self._options()
-        for name in ("backbone", "dtype"):
-            options[name] = serialize(options[name])
-        if self.frontend is not None:
-            options["frontend"] = self.frontend.get_config()
-        return options
-
-    @classmethod
-    def from_config(cls, config):
-        config = dict(config)
-        config["backbone"] = keras.saving.deserialize_keras_object(
-            config["backbone"]
-        )
-        if config["frontend"] is not None:
-            config["frontend"] = Frontend.from_config(config["frontend"])
-        return cls(**config)
 
 
 def _token_semantic(tokens, backbone, num_classes, dropout, dtype):

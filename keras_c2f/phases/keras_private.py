@@ -11,8 +11,14 @@ import keras
 
 
 def flatten_layers(layer):
-    """All layers inside `layer`, itself first, parents before children."""
-    return layer._flatten_layers()
+    """All layers inside `layer`, itself first, parents before children.
+
+    Keras has it otherwise where a graph uses the layers of a model that is
+    itself an attribute.
+    """
+    return sorted(
+        layer._flatten_layers(), key=lambda inner: -len(inner.variables)
+    )
 
 
 def forget_restored_epoch(model):

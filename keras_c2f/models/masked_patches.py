@@ -1,0 +1,119 @@
+import keras
+from keras import ops
+
+from keras_c2f.layers import (
+    MaskEmbedding,
+    PatchComparison,
+    Patchify,
+    PatchMask,
+    PatchPrediction,
+)
+from keras_c2f.models.task import Task, open_input
+
+
+@keras.saving.register_keras_serializable("keras_c2f")
+class MaskedPatchModel(Task):
+    """A backbone that learns from sound alone, by guessing masked patches.
+
+    Most patches of a spectrogram are replaced by one learned embedding. Of
+    each, the backbone shall say which of the masked patches of its clip it
+    is, and what it looks like. Compile with `MaskedPatchLoss` and
+    `masked_patch_metrics`; whatever targets the data has are ignored. Then
+    `transplant` it into an `AudioClassifier`.
+
+    Both predictions come from one forward pass (Algorithm 1 of the paper);
+    the original's code makes two, with a mask each. The targets are values
+    of the normalised log-mel itself, as compressed as the phase has it.
+    Accuracies of phases are not comparable: a coarse phase has fewer patches
+    to choose from. With `Patch` the heads are resized with the patch.
+
+    Args:
+        backbone: `AST` whose patches do not overlap.
+        mask_ratio: float, share of the patches that is masked.
+        cluster_sizes: sequence of int or `None`: see `PatchMask`.
+        input_kind: `"compressed"`, `"log_mel"` or `"waveform"`: see
+            `AudioClassifier`.
+        frontend: `Frontend`, needed with `input_kind="waveform"`.
+
+    Input shape:
+        `(batch, frames, mel_bins)`, or `(batch, samples)` of any length.
+
+    Output shape:
+        `(batch, num_masked, 3)`, float32: contrastive loss, squared error
+        and hit of each masked patch: see `PatchComparison`. The masks are
+        random in training and the same in every call otherwise.
+
+    Raises:
+        ValueError: if the patches overlap, or an argument is outside its
+            range.
+
+    Example:
+        >>> from keras_c2f.models import AST
+        >>> backbone = AST.from_preset("ast_micro", num_frames=128)
+        >>> MaskedPatchModel(backbone).output_shape  # 78 % of 64 patches
+        (None, 50, 3)
+
+    Reference:
+        Gong, Lai, Chung, Glass, "SSAST: Self-Supervised Audio Spectrogram
+        Transformer", AAAI 2022, section 2.
+    """
+
+    arguments = (
+        "backbone",
+        "mask_ratio",
+        "cluster_sizes",
+        "input_kind",
+        "frontend",
+    )
+
+    def __init__(
+        self,
+        backbone,
+        mask_ratio=400 / 512,
+        cluster_sizes=None,
+        input_kind="compressed",
+        frontend=None,
+        dtype=None,
+        **kwargs,
+    ):
+        if backbone.patch_stride != backbone.patch_size:
+            raise ValueError(
+                "A masked patch must not be visible in its neighbours, so "
+                "patches may not overlap. Received a backbone with "
+                f"patch_size={backbone.patch_size} and "
+                f"patch_stride={backbone.patch_stride}. Leave `patch_stride` "
+                "out; after pre-training a backbone of another stride can "
+                "take over the weights."
+            )
+        source, features = open_input(backbone, input_kind, frontend)
+        embed, *encoder = backbone.layers[1:]  # a chain, behind its input
+        size = embed.current_size
+        patches = embed(features)
+        masked = PatchMask(mask_ratio, cluster_sizes, name="mask")(patches)
+        tokens = MaskEmbedding(name="mask_embedding", dtype=dtype)(
+            patches, masked
+        )
+        for layer in encoder:
+            tokens = layer(tokens)
+        tokens = _at(tokens[:, backbone.num_prefix_tokens :], masked)
+        matched = PatchPrediction(
+            size, resize="pi", name="discriminative_head", dtype=dtype
+        )(tokens)
+        reconstructed = PatchPrediction(
+            size, resize="bilinear", name="generative_head", dtype=dtype
+        )(tokens)
+        truth = Patchify(size, dtype="float32", name="patchify")(features)
+        outputs = PatchComparison(dtype="float32", name="comparison")(
+            _at(truth, masked), matched, reconstructed
+        )
+        super().__init__(inputs=source, outputs=outputs, dtype=dtype, **kwargs)
+        self.backbone = backbone
+        self.mask_ratio = mask_ratio
+        self.cluster_sizes = cluster_sizes
+        self.input_kind = input_kind
+        self.frontend = frontend
+
+
+def _at(tokens, indices):
+    """`(batch, n, width)` at int `(batch, m)` -> `(batch, m, width)`."""
+    return ops.take_along_axis(tokens, indices[..., None], axis=1)

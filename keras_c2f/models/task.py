@@ -1,0 +1,126 @@
+"""What all models share that put something on a backbone."""
+
+from dataclasses import replace
+
+import keras
+
+from keras_c2f.frontend import Frontend, LogMel
+from keras_c2f.layers import TimeCompression
+
+INPUT_KINDS = ("compressed", "log_mel", "waveform")
+
+
+class Task(keras.Model):
+    """A functional model around a backbone, as `PhasedModel` wants it.
+
+    A subclass keeps each argument of its constructor as an attribute, and
+    lists them in `arguments`; `backbone` and `frontend` are among them. They
+    are what a saved or coarser copy is built from.
+
+    Args:
+        dtype: dtype policy or `None`, that of the layers on the backbone.
+        **kwargs: of `keras.Model`: `inputs`, `outputs`, `name`, `trainable`.
+    """
+
+    arguments = ()
+
+    def __init__(self, dtype=None, **kwargs):
+        super().__init__(**kwargs)
+        if dtype is not None:  # Keras drops it where a model has a graph
+            self.dtype_policy = dtype
+
+    @property
+    def resolution(self):
+        """`Resolution` of the backbone."""
+        return self.backbone.resolution
+
+    @property
+    def num_tokens(self):
+        """int, patches of one clip; prefix tokens not counted."""
+        return self.backbone.num_tokens
+
+    def at_resolution(self, resolution):
+        """A new, randomly initialised copy at another resolution.
+
+        `transplant` fills it with this one's weights; `PhasedModel` takes
+        this method as the function it builds its networks with.
+        """
+        backbone = self.backbone.at_resolution(resolution)
+        return type(self)(**{**self._options(), "backbone": backbone})
+
+    def _options(self):
+        return {
+            **{name: getattr(self, name) for name in self.arguments},
+            "name": self.name,
+            "trainable": self.trainable,
+            "dtype": self.dtype_policy,
+        }
+
+    def get_config(self):
+        serialize = keras.saving.serialize_keras_object
+        options = self._options()
+        for name in ("backbone", "dtype"):
+            options[name] = serialize(options[name])
+        if self.frontend is not None:
+            options["frontend"] = self.frontend.get_config()
+        return options
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        config["backbone"] = keras.saving.deserialize_keras_object(
+            config["backbone"]
+        )
+        if config["frontend"] is not None:
+            config["frontend"] = Frontend.from_config(config["frontend"])
+        return cls(**config)
+
+
+def open_input(backbone, input_kind, frontend):
+    """What a model is fed, and what its backbone is.
+
+    Args:
+        backbone: a backbone such as `AST`.
+        input_kind: `"compressed"`: log-mel at the backbone's resolution, as
+            `AudioPipeline` makes it; cheapest. `"log_mel"`: log-mel at full
+            resolution, compressed inside; for arrays and generators, which
+            cannot change shape between phases. `"waveform"`: samples in
+            [-1, 1]; front end and compression inside.
+        frontend: `Frontend`, needed with `"waveform"`.
+
+    Returns:
+        Two symbolic tensors: the model's input, and compressed log-mel.
+
+    Raises:
+        ValueError: if `input_kind` is unknown, or `frontend` is missing.
+    """
+    if input_kind not in INPUT_KINDS:
+        raise ValueError(
+            f"`input_kind` is one of {INPUT_KINDS}. Received: {input_kind=}."
+        )
+    if input_kind == "waveform" and frontend is None:
+        raise ValueError(
+            "`input_kind='waveform'` needs `frontend=Frontend(...)`, the "
+            "description of the log-mel the model was built for."
+        )
+    resolution = backbone.resolution
+    if input_kind == "compressed":
+        shape = backbone.input_shape[1:]
+    elif input_kind == "log_mel":
+        shape = (backbone.num_frames, backbone.num_mel_bins)
+    else:
+        shape = (None,)
+    features = source = keras.Input(shape, name=input_kind)
+    if input_kind == "waveform":
+        features = LogMel(
+            frontend,
+            backbone.num_frames,
+            shift=resolution.shift,
+            name="frontend",
+        )(features)
+        resolution = replace(resolution, shift=1)
+    if input_kind != "compressed":
+        features = TimeCompression(
+            resolution, dtype="float32", name="time_compression"
+        )(features)
+    return source, features
