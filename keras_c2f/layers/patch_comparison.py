@@ -17,8 +17,8 @@ class PatchComparison(keras.layers.Layer):
     Returns:
         `(batch, num_masked, 3)`: the contrastive loss of a patch (minus log
         softmax over all predictions, InfoNCE), the mean squared error of its
-        values, and 1 where the highest score of its prediction is its own,
-        else 0.
+        values, and 1 where no other patch has a higher softmax at its
+        prediction, else 0.
 
     Reference:
         Gong et al., "SSAST", section 2.3. Its equation 1 has the softmax over
@@ -29,10 +29,10 @@ class PatchComparison(keras.layers.Layer):
     def call(self, patches, matched, reconstructed):
         # (b, patch, prediction)
         scores = ops.matmul(patches, ops.transpose(matched, (0, 2, 1)))
-        own = ops.sum(patches * matched, axis=-1)
-        contrast = ops.logsumexp(scores, axis=-1) - own
+        log_sums = ops.logsumexp(scores, axis=-1)
+        contrast = log_sums - ops.sum(patches * matched, axis=-1)
         error = ops.mean(ops.square(patches - reconstructed), axis=-1)
-        best = ops.argmax(scores, axis=1)
+        best = ops.argmax(scores - log_sums[..., None], axis=1)
         numbers = ops.arange(patches.shape[1], dtype=best.dtype)
         hit = ops.cast(ops.equal(best, numbers), contrast.dtype)
         return ops.stack([contrast, error, hit], axis=-1)

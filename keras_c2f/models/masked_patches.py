@@ -89,7 +89,8 @@ class MaskedPatchModel(Task):
         embed, *encoder = backbone.layers[1:]  # a chain, behind its input
         size = embed.current_size
         patches = embed(features)
-        masked = PatchMask(mask_ratio, cluster_sizes, name="mask")(patches)
+        mask = PatchMask(mask_ratio, cluster_sizes, name="mask")
+        masked = mask(patches)
         tokens = MaskEmbedding(name="mask_embedding", dtype=dtype)(
             patches, masked
         )
@@ -109,7 +110,7 @@ class MaskedPatchModel(Task):
         super().__init__(inputs=source, outputs=outputs, dtype=dtype, **kwargs)
         self.backbone = backbone
         self.mask_ratio = mask_ratio
-        self.cluster_sizes = cluster_sizes
+        self.cluster_sizes = mask.cluster_sizes
         self.input_kind = input_kind
         self.frontend = frontend
 
