@@ -34,6 +34,9 @@ GEOMETRY = {
 }
 TRAINED = ("num_frames", "num_mel_bins", "patch_stride", "num_heads")
 
+# What of a recipe concerns classes alone.
+OF_LABELS = ("pooling", "label_smoothing")
+
 
 def main():
     """Entry point of the console script."""
@@ -62,15 +65,34 @@ def demo(arguments):
 
 def train(arguments):
     """Trains a recipe, a baseline too if wanted, and writes a report."""
+    from keras_c2f.recipes import Recipe
+    from keras_c2f.training import Run, build_classifier
+
+    recipe = _recipe(arguments, Recipe)
+    clips = recipe.open_data()
+    network = build_classifier(recipe, clips[0].num_classes, recipe.frontend)
+    _run(arguments, recipe, clips, network, Run)
+
+
+def pretrain(arguments):
+    """Trains a backbone without labels, by masked patches, for --initial."""
+    from keras_c2f.pretraining import PretrainRun, build_masked_patches
+    from keras_c2f.recipes import PretrainRecipe
+
+    recipe = _recipe(arguments, PretrainRecipe)
+    clips = recipe.open_data()
+    network = build_masked_patches(recipe, recipe.frontend)
+    _run(arguments, recipe, clips, network, PretrainRun)
+
+
+def _run(arguments, recipe, clips, network, run_class):
+    """Runs of one kind, baseline first if wanted, and their report."""
     from keras_c2f.report import write_report
     from keras_c2f.report.plots import import_matplotlib
-    from keras_c2f.training import Run
 
     import_matplotlib()  # if it is missing, say so before training
-    recipe = _recipe(arguments)
-    clips = recipe.open_data()
     _print_data(clips)
-    _print_costs(recipe, clips[0].num_classes)
+    _print_costs(recipe, network)
     runs = {"coarse_to_fine": recipe}
     if arguments.baseline:
         runs = {"baseline": recipe.baseline(), **runs}
@@ -78,7 +100,7 @@ def train(arguments):
     skipped = {}
     for name, run_recipe in runs.items():
         folder = os.path.join(arguments.run, name)
-        result = Run(folder, run_recipe, clips, command).train()
+        result = run_class(folder, run_recipe, clips, command).train()
         print(
             f"{name}: accuracy {result['accuracy']:.1%} on "
             f"{result['num_clips']} validation clips"
@@ -170,34 +192,37 @@ def convert(arguments):
 
 def describe(arguments):
     """Prints what each phase of a recipe costs, without any training."""
-    _print_costs(_recipe(arguments), arguments.num_classes)
-
-
-def _recipe(arguments):
     from keras_c2f.recipes import Recipe
+    from keras_c2f.training import build_classifier
 
-    names = [field.name for field in dataclasses.fields(Recipe)]
-    return Recipe(**{name: getattr(arguments, name) for name in names})
+    recipe = _recipe(arguments, Recipe)
+    num_classes = arguments.num_classes
+    network = build_classifier(recipe, num_classes, recipe.frontend)
+    _print_costs(recipe, network)
+
+
+def _recipe(arguments, recipe_class):
+    given = vars(arguments)
+    names = [field.name for field in dataclasses.fields(recipe_class)]
+    return recipe_class(**{n: given[n] for n in names if n in given})
 
 
 def _print_data(clips):
     train, validation = clips
     print(
         f"Data: {len(train)} clips to train on, {len(validation)} to validate "
-        f"on, {train.num_classes} classes"
+        f"on, {train.num_classes or 'no'} classes"
     )
 
 
-def _print_costs(recipe, num_classes):
+def _print_costs(recipe, network):
     from keras_c2f.flops import cost_table, network_cost
-    from keras_c2f.training import build_classifier
 
-    classifier = build_classifier(recipe, num_classes, recipe.frontend)
     costs = [
-        network_cost(classifier.at_resolution(phase.resolution))
+        network_cost(network.at_resolution(phase.resolution))
         for phase in recipe.phases
     ]
-    print(cost_table(recipe.phases, costs, network_cost(classifier)))
+    print(cost_table(recipe.phases, costs, network_cost(network)))
 
 
 def _open_run(arguments, on_error="skip"):
@@ -206,20 +231,17 @@ def _open_run(arguments, on_error="skip"):
 
     from keras_c2f.frontend import Frontend
     from keras_c2f.recipes import Recipe
-    from keras_c2f.run_folder import read_json
-    from keras_c2f.training import make_pipeline
+    from keras_c2f.run_folder import find_run, read_json
+    from keras_c2f.training import Run, make_pipeline
 
-    folder = arguments.run
-    for inner in ("", "coarse_to_fine"):
-        if os.path.exists(os.path.join(folder, inner, "model.keras")):
-            folder = os.path.join(folder, inner)
-            break
-    else:
-        raise ValueError(
-            f"There is no trained model in {folder}. Give the folder that "
-            "`keras-c2f train --run FOLDER` wrote, after it has finished."
-        )
+    folder = find_run(arguments.run)
     config = read_json(os.path.join(folder, "config.json"))
+    if config.get("task", Run.task) != Run.task:
+        raise ValueError(
+            f"{arguments.run} holds a pre-trained backbone, which knows no "
+            "classes yet. Train it: `keras-c2f train --initial "
+            f"{arguments.run}`."
+        )
     recipe = Recipe(**{**config["recipe"], "on_error": on_error})
     network = keras.models.load_model(os.path.join(folder, "model.keras"))
     frontend = Frontend.from_config(config["frontend"])
@@ -229,7 +251,7 @@ def _open_run(arguments, on_error="skip"):
 
 def parse(argv):
     """`argv` with the program's name -> arguments with `command` set."""
-    from keras_c2f.recipes import Recipe
+    from keras_c2f.recipes import PretrainRecipe, Recipe
 
     parser = argparse_flags.ArgumentParser(
         prog="keras-c2f", description=DESCRIPTION, allow_abbrev=False
@@ -247,9 +269,11 @@ def parse(argv):
         )
         return command
 
-    def add_recipe(command, **defaults):
+    def add_recipe(command, recipe_class=Recipe, without=(), **defaults):
         group = command.add_argument_group("recipe")
-        for field in dataclasses.fields(Recipe):
+        for field in dataclasses.fields(recipe_class):
+            if field.name in without:
+                continue
             default = defaults.get(field.name, field.default)
             group.add_argument(
                 f"--{field.name}",
@@ -266,14 +290,18 @@ def parse(argv):
         help="folder to write (default: %(default)s)",
     )
     add_recipe(command, **DEMO)
-    command = add(train)
-    command.add_argument("--run", required=True, help="folder to write")
-    command.add_argument(
-        "--baseline",
-        action="store_true",
-        help="train at full resolution too, for as many epochs, to compare",
-    )
-    add_recipe(command)
+    for function, recipe_class, without in (
+        (train, Recipe, ()),
+        (pretrain, PretrainRecipe, OF_LABELS),
+    ):
+        command = add(function)
+        command.add_argument("--run", required=True, help="folder to write")
+        command.add_argument(
+            "--baseline",
+            action="store_true",
+            help="train at full resolution too, for as many epochs, to compare",
+        )
+        add_recipe(command, recipe_class, without)
     command = add(evaluate)
     command.add_argument("--run", required=True, help="folder of a trained run")
     command.add_argument(

@@ -23,7 +23,8 @@ class Recipe:
     data: str = _option(
         "keywords",
         "keywords (synthesised), folder:PATH, csv:PATH, esc50:PATH, "
-        "esc10:PATH or digits:PATH",
+        "esc10:PATH, digits:PATH, or without labels, to pre-train on, "
+        "sounds:PATH",
     )
     held_out: str = _option(
         "",
@@ -51,6 +52,11 @@ class Recipe:
     )
     patch_size: str = _option(
         "", "patch, frames x mel bins; default: 16x16, in HTS-AT 4x4"
+    )
+    initial: str = _option(
+        "",
+        "a run's folder or a .keras file: its backbone is what training "
+        "starts from; default: random weights",
     )
     patch_stride: str = _option("", "patch stride; default: the patch size")
     pooling: str = _option(
@@ -149,6 +155,34 @@ class Recipe:
     def to_dict(self):
         """Plain dict, for JSON."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class PretrainRecipe(Recipe):
+    """`Recipe` of pre-training on masked patches; labels are not looked at."""
+
+    mask_ratio: float = _option(400 / 512, "share of the patches masked")
+    cluster: str = _option(
+        "",
+        "sides of the squares of patches that are masked, such as 3,4,5; 1 "
+        "for single patches; default: 3,4,5, or 1 where patches span all "
+        "mel bins",
+    )
+    generative_weight: float = _option(
+        10.0, "weight of the reconstruction in the loss"
+    )
+
+    @property
+    def cluster_sizes(self):
+        """tuple of int, or `None` for the default."""
+        try:
+            sizes = [int(size) for size in self.cluster.split(",") if size]
+        except ValueError:
+            raise ValueError(
+                "`cluster` is written 3,4,5. "
+                f"Received: cluster={self.cluster!r}."
+            ) from None
+        return tuple(sizes) or None
 
 
 def parse_pair(text):

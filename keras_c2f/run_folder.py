@@ -62,6 +62,21 @@ def read_history(path):
         return list(csv.DictReader(file))
 
 
+def find_run(folder):
+    """The folder below `folder`, or itself, that holds a trained model.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    for inner in ("", "coarse_to_fine"):
+        if os.path.exists(os.path.join(folder, inner, "model.keras")):
+            return os.path.join(folder, inner)
+    raise ValueError(
+        f"There is no trained model in {folder}. Give the folder that "
+        "`keras-c2f train --run FOLDER` wrote, after it has finished."
+    )
+
+
 def versions():
     """Versions of what a result depends on, with the backend in use."""
     found = {

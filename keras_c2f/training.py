@@ -21,6 +21,7 @@ from keras_c2f.data import AudioPipeline, Augment
 from keras_c2f.evaluation import evaluate, no_sound
 from keras_c2f.flops import network_cost
 from keras_c2f.frontend import Frontend
+from keras_c2f.initial import start_from
 from keras_c2f.models import AudioClassifier, backbone_from_preset
 from keras_c2f.phases import PhasedModel, PhaseSchedule, PhaseScheduler
 from keras_c2f.progress import Progress
@@ -49,6 +50,8 @@ class Run:
         ValueError: if the folder holds a run of another recipe, or of data
             that have changed since.
     """
+
+    task = "classification"
 
     def __init__(self, folder, recipe, clips, command=""):
         self.folder = folder
@@ -82,15 +85,16 @@ class Run:
             return read_json(self.path("evaluation.json"))
         keras.utils.set_random_seed(self.recipe.seed)
         pipeline = make_pipeline(self.recipe, self._frontend())
-        classifier = build_classifier(
-            self.recipe, self.train_clips.num_classes, pipeline.frontend
-        )
-        self._write_config(classifier)
+        network = self._build(pipeline.frontend)
+        started = ""
+        if self.recipe.initial:
+            started = str(start_from(network, self.recipe.initial))
+        self._write_config(network, started)
         with pipeline.naming_bad_sound():
             self._write_example(pipeline)
         model, rows = self._resume()
         if model is None:
-            model = self._compile(PhasedModel(classifier))
+            model = self._compile(PhasedModel(network))
         scheduler = PhaseScheduler(self._schedule(), pipeline, verbose=0)
         with warnings.catch_warnings(), pipeline.naming_bad_sound():
             # how many clips can be read shows when the first epoch ends
@@ -109,7 +113,7 @@ class Run:
                 ],
             )
         write_whole(self.path("model.keras"), model.network.save)
-        result = evaluate(model.network, pipeline, self.validation_clips)
+        result = self._evaluate(model.network, pipeline)
         result["skipped"] = pipeline.skipped
         write_json(self.path("evaluation.json"), result)
         self._remove_checkpoints(keep=None)
@@ -150,7 +154,8 @@ class Run:
         if not os.path.exists(self.path("config.json")):
             return
         config = read_json(self.path("config.json"))
-        kept = {**config, **config["recipe"]}
+        defaults = type(self.recipe)().to_dict()  # of options added since
+        kept = {**defaults, **config, **config["recipe"]}
         for name, wanted in {
             **self.recipe.to_dict(),
             "class_names": list(self.train_clips.class_names),
@@ -202,6 +207,22 @@ class Run:
 
     def _compile(self, model):
         recipe = self.recipe
+        optimizer = keras.optimizers.AdamW(
+            recipe.learning_rate,
+            weight_decay=recipe.weight_decay,
+            global_clipnorm=1.0,
+        )
+        loss, metrics = self._objective()
+        model.compile(optimizer, loss, metrics=metrics)
+        return model
+
+    def _build(self, frontend):
+        """The untrained network, at full resolution."""
+        num_classes = self.train_clips.num_classes
+        return build_classifier(self.recipe, num_classes, frontend)
+
+    def _objective(self):
+        """Loss, and list of metrics."""
         if self._multi_label:
             loss = keras.losses.BinaryCrossentropy(from_logits=True)
             metric = keras.metrics.AUC(  # interpolates 200 thresholds
@@ -212,21 +233,19 @@ class Run:
             )
         else:
             loss = keras.losses.CategoricalCrossentropy(
-                from_logits=True, label_smoothing=recipe.label_smoothing
+                from_logits=True, label_smoothing=self.recipe.label_smoothing
             )
             metric = keras.metrics.CategoricalAccuracy(name="accuracy")
-        optimizer = keras.optimizers.AdamW(
-            recipe.learning_rate,
-            weight_decay=recipe.weight_decay,
-            global_clipnorm=1.0,
-        )
-        model.compile(optimizer, loss, metrics=[metric])
-        return model
+        return loss, [metric]
 
-    def _write_config(self, classifier):
+    def _evaluate(self, network, pipeline):
+        """dict, what `evaluation.json` holds beside the skipped sounds."""
+        return evaluate(network, pipeline, self.validation_clips)
+
+    def _write_config(self, network, started):
         phases = []
         for phase in self.recipe.phases:
-            cost = network_cost(classifier.at_resolution(phase.resolution))
+            cost = network_cost(network.at_resolution(phase.resolution))
             phases.append(
                 {
                     "resolution": str(phase.resolution),
@@ -238,6 +257,7 @@ class Run:
             )
         config = {
             "name": self.name,
+            "task": self.task,
             "command": self.command,
             "recipe": self.recipe.to_dict(),
             "data": self.recipe.data,
@@ -249,11 +269,12 @@ class Run:
             "multi_label": self._multi_label,
             "num_train_clips": len(self.train_clips),
             "num_validation_clips": len(self.validation_clips),
-            "frontend": classifier.frontend.get_config(),
+            "frontend": network.frontend.get_config(),
             "model": {
                 "preset": self.recipe.model,
-                "num_frames": classifier.backbone.num_frames,
-                "patch_size": classifier.backbone.patch_size,
+                "num_frames": network.backbone.num_frames,
+                "patch_size": network.backbone.patch_size,
+                "initial": started,
             },
             "phases": phases,
             "versions": versions(),
@@ -269,7 +290,9 @@ class Run:
             pipeline.set_phase(phase.resolution, epoch=0)
             for features, _ in pipeline.dataset(clips):
                 pictures[str(phase.resolution)] = features.numpy()[0]
-        label = clips.class_names[int(clips.targets()[0].argmax())]
+        label = "unlabelled"
+        if clips.num_classes:
+            label = clips.class_names[int(clips.targets()[0].argmax())]
         write_whole(
             self.path("example.npz"),
             lambda path: np.savez(path, label=label, **pictures),
@@ -312,8 +335,8 @@ class RunLog(keras.callbacks.Callback):
         self._since = time.perf_counter()  # saving is not training
 
 
-def build_classifier(recipe, num_classes, frontend):
-    """The untrained `AudioClassifier` of a recipe, at full resolution.
+def build_backbone(recipe, frontend):
+    """The untrained backbone of a recipe, at full resolution.
 
     Raises:
         ValueError: if preset, patch or precision cannot be had.
@@ -323,7 +346,7 @@ def build_classifier(recipe, num_classes, frontend):
             "`precision` is float32 or mixed_bfloat16. "
             f"Received: {recipe.precision!r}."
         )
-    backbone = backbone_from_preset(
+    return backbone_from_preset(
         recipe.model,
         num_frames=recipe.frames(frontend),
         num_mel_bins=frontend.num_mel_bins,
@@ -334,8 +357,23 @@ def build_classifier(recipe, num_classes, frontend):
         drop_path=recipe.drop_path,
         dtype=recipe.precision,
     )
+
+
+def build_classifier(recipe, num_classes, frontend):
+    """The untrained `AudioClassifier` of a recipe, at full resolution.
+
+    Raises:
+        ValueError: if there are no classes, or preset, patch or precision
+            cannot be had.
+    """
+    if not num_classes:
+        raise ValueError(
+            f"{recipe.data} has no labels, so no classes can be learned. "
+            "Pre-train on it (`keras-c2f pretrain`), then train on labelled "
+            "sounds with --initial."
+        )
     return AudioClassifier(
-        backbone,
+        build_backbone(recipe, frontend),
         num_classes,
         frontend=frontend,
         pooling=recipe.pooling,

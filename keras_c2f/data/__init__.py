@@ -11,6 +11,7 @@ from keras_c2f.data.readers import (
     read_digits,
     read_esc50,
     read_folder,
+    read_sounds,
 )
 
 __all__ = [
@@ -24,5 +25,6 @@ __all__ = [
     "read_digits",
     "read_esc50",
     "read_folder",
+    "read_sounds",
     "synthesize_keywords",
 ]

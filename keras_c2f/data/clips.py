@@ -17,9 +17,11 @@ class Clips:
             values between 0 and 1 are allowed in the latter.
         class_names: sequence of str, in the order of the class indices.
 
+    Sounds without labels have multi-hot labels `(n, 0)` of no class.
+
     Raises:
-        ValueError: if there is no clip, there are fewer than two classes,
-            the lengths differ, or a label is outside the class list.
+        ValueError: if there is no clip, there is a single class, the lengths
+            differ, or a label is outside the class list.
 
     Example:
         >>> clips = Clips(["dog.wav", "rain.flac"], [1, 0], ["rain", "dog"])
@@ -52,10 +54,11 @@ class Clips:
                 "There are no clips. Check the folder, the fold or the subset "
                 "they were selected by."
             )
-        if num_classes < 2:
+        if num_classes < 2 and labels.shape != (len(self.sounds), 0):
             raise ValueError(
                 "Telling classes apart needs at least two of them. Received: "
-                f"class_names={self.class_names}."
+                f"class_names={self.class_names}. Sounds without labels have "
+                f"`labels` of shape (n, 0) and no class name."
             )
         if labels.ndim not in (1, 2) or len(labels) != len(self.sounds):
             raise ValueError(

@@ -3,6 +3,7 @@
 from keras_c2f.data.readers.digits import read_digits
 from keras_c2f.data.readers.esc50 import read_esc50
 from keras_c2f.data.readers.folder import read_folder
+from keras_c2f.data.readers.sounds import read_sounds
 from keras_c2f.data.readers.specification import open_dataset
 from keras_c2f.data.readers.table import read_csv
 
@@ -12,4 +13,5 @@ __all__ = [
     "read_digits",
     "read_esc50",
     "read_folder",
+    "read_sounds",
 ]

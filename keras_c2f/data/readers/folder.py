@@ -43,7 +43,7 @@ def read_folder(root, validation_share=0.2, seed=0):
         )
     sounds, labels = [], []
     for label, folder in enumerate(folders):
-        paths = sorted(path for path in folder.iterdir() if _is_sound(path))
+        paths = sorted(path for path in folder.iterdir() if is_sound(path))
         if not paths:
             raise ValueError(
                 f"The class folder '{folder}' has no sound in it "
@@ -59,7 +59,8 @@ def _is_class(path):
     return path.is_dir() and not path.name.startswith((".", "_"))
 
 
-def _is_sound(path):
+def is_sound(path):
+    """Whether a path is a sound file that is not set aside by its name."""
     return (
         path.suffix.lower() in SUFFIXES
         and not path.name.startswith((".", "_"))

@@ -9,6 +9,7 @@ from keras_c2f.data.keywords import synthesize_keywords
 from keras_c2f.data.readers.digits import read_digits
 from keras_c2f.data.readers.esc50 import read_esc50
 from keras_c2f.data.readers.folder import read_folder
+from keras_c2f.data.readers.sounds import read_sounds
 from keras_c2f.data.readers.table import read_csv
 
 READERS = {
@@ -17,6 +18,7 @@ READERS = {
     "digits": read_digits,
     "folder": read_folder,
     "csv": read_csv,
+    "sounds": read_sounds,
     "keywords": synthesize_keywords,
 }
 
@@ -31,6 +33,7 @@ def open_dataset(spec, **options):
     | `digits:PATH` | `read_digits`                                  |
     | `folder:PATH` | `read_folder`                                  |
     | `csv:PATH`    | `read_csv`                                     |
+    | `sounds:PATH` | `read_sounds`, no labels: for pre-training     |
     | `keywords`    | `synthesize_keywords`, needs no files          |
 
     Args:
@@ -50,7 +53,7 @@ def open_dataset(spec, **options):
         ...
         ValueError: There is no kind of data set 'ecs50'. Did you mean 'esc50'?
         Known: esc50:PATH, esc10:PATH, digits:PATH, folder:PATH, csv:PATH,
-        keywords.
+        sounds:PATH, keywords.
     """
     kind, _, path = spec.partition(":")
     if kind not in READERS:

@@ -1,0 +1,63 @@
+"""Starting a training from the backbone of an earlier one."""
+
+import os
+
+import keras
+
+from keras_c2f.phases import transplant
+from keras_c2f.phases.transplant import weights_by_path
+from keras_c2f.run_folder import find_run
+
+
+def start_from(network, initial):
+    """Gives a network the weights of a trained one, wherever they fit.
+
+    Clip length, mel bins, patch size, patch stride and resolution may differ:
+    position grid and patch kernel are resized. What is not part of the
+    backbone is taken over where it is of the same name and shape.
+
+    Args:
+        network: model with a `backbone`, such as `AudioClassifier`.
+        initial: path of a run's folder or of a `.keras` file, which holds
+            another model with a `backbone`, such as `MaskedPatchModel`.
+
+    Returns:
+        `TransplantReport`.
+
+    Raises:
+        ValueError: if there is no such model, or its backbone has another
+            width, depth or number of prefix tokens.
+    """
+    path = initial
+    if not str(path).endswith(".keras"):
+        path = os.path.join(find_run(path), "model.keras")
+    source = keras.models.load_model(path)
+    source = getattr(source, "network", source)  # a saved PhasedModel
+    if not hasattr(source, "backbone"):
+        raise ValueError(
+            f"{path} holds a {type(source).__name__}, which has no backbone "
+            "to start from. Give an AudioClassifier or a MaskedPatchModel."
+        )
+    _refuse_other_sizes(source.backbone, network.backbone, path)
+    return transplant(source, network)
+
+
+def _refuse_other_sizes(source, target, path):
+    """Refuses a backbone of which a part would be lost or left untrained."""
+    old, new = weights_by_path(source), weights_by_path(target)
+    for name in {**new, **old}:
+        if "seed_generator" in name:
+            continue
+        shapes = [
+            tuple(weights[name][0].shape) if name in weights else ()
+            for weights in (old, new)
+        ]
+        resizable = name in new and hasattr(new[name][1], "resize_weight")
+        same_width = shapes[0][-1:] == shapes[1][-1:] != ()
+        if shapes[0] != shapes[1] and not (resizable and same_width):
+            there, here = (shape or "missing" for shape in shapes)
+            raise ValueError(
+                f"The backbone in {path} does not fit: its {name} is {there}, "
+                f"and this network's {here}. Choose the model, and the number "
+                "of prefix tokens, that it was trained with."
+            )
