@@ -57,6 +57,35 @@ def test_train_evaluate_predict(trained, capsys):
     assert code == 2 and "broken.wav" in err and "Traceback" not in err
 
 
+def test_pretrain_then_train(trained, capsys):
+    first, second = trained / "pretrained", trained / "started"
+    code, out, _ = run(
+        *(capsys, "pretrain", "--run", first, *SMALL),
+        f"--data=sounds:{trained / 'sounds'}",
+        *("--mask_ratio=0.5", "--cluster=1,2"),
+    )
+    assert code == 0
+    assert "no classes" in out and "coarse_to_fine: accuracy" in out
+    assert (first / "report.html").exists()
+
+    code, _, err = run(capsys, "evaluate", "--run", first)
+    assert code == 2 and "keras-c2f train --initial" in err
+
+    data = f"--data=folder:{trained / 'sounds'}"
+    code, out, _ = run(
+        *(capsys, "train", "--run", second, data, *SMALL),
+        f"--initial={first}",
+    )
+    assert code == 0 and "coarse_to_fine: accuracy" in out
+
+    code, _, err = run(
+        *(capsys, "train", "--run", trained / "bad", data, *SMALL),
+        *(f"--initial={first}", "--model=ast_mini"),
+    )
+    assert code == 2 and "does not fit" in err
+    assert len(err.strip().splitlines()) == 1
+
+
 def test_describe_shows_the_published_cost(capsys):
     code, out, _ = run(
         *(capsys, "describe", "--model=ast_base", "--num_frames=1024"),
@@ -132,5 +161,12 @@ def test_run_without_model_is_a_sentence(tmp_path, capsys):
 def test_help_lists_commands(capsys):
     code, out, _ = run(capsys, "--help")
     assert code == 0
-    for name in ("demo", "train", "evaluate", "predict", "describe"):
+    for name in (
+        "demo",
+        "train",
+        "pretrain",
+        "evaluate",
+        "predict",
+        "describe",
+    ):
         assert name in out

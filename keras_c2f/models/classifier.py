@@ -73,6 +73,7 @@ class AudioClassifier(Task):
         dtype=None,
         **kwargs,
     ):
+        source, features = open_input(backbone, input_kind, frontend)
         if pooling not in POOLINGS:
             raise ValueError(
                 f"`pooling` is one of {POOLINGS}. Received: {pooling=}."
@@ -83,7 +84,6 @@ class AudioClassifier(Task):
                 "this one has none. Use `pooling='mean'` or "
                 "'token_semantic'."
             )
-        source, features = open_input(backbone, input_kind, frontend)
         tokens = backbone(features)
         num_prefix = backbone.num_prefix_tokens
         if pooling == "token_semantic":

@@ -43,3 +43,11 @@ def test_sounds_may_be_one_array():
 def test_bad_clips_are_refused_with_the_reason(sounds, labels, names, message):
     with pytest.raises(ValueError, match=message):
         Clips(sounds, labels, names)
+
+
+def test_clips_without_labels():
+    clips = Clips(["a.wav", "b.wav"], np.zeros((2, 0)), ())
+    assert clips.num_classes == 0
+    assert clips.subset([1]).targets().shape == (1, 0)
+    with pytest.raises(ValueError, match="at least two of them.*shape .n, 0"):
+        Clips(["a.wav", "b.wav"], [0, 0], ())

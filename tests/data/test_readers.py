@@ -11,6 +11,7 @@ from keras_c2f.data.readers import (
     read_digits,
     read_esc50,
     read_folder,
+    read_sounds,
 )
 
 
@@ -100,6 +101,22 @@ def test_folder_split_depends_on_the_seed_only(tmp_path):
 def test_folder_errors(tmp_path, files, share, message):
     with pytest.raises(ValueError, match=message):
         read_folder(make_tree(tmp_path, files), share)
+
+
+def test_sounds_of_a_folder_need_no_classes(tmp_path):
+    files = "1.wav b/2.FLAC b/deep/3.Mp3 b/deep/4.ogg".split()
+    ignored = "b/.4.wav notes.txt .git/1.wav b/_noise_/1.wav".split()
+    make_tree(tmp_path, files + ignored)
+    train, validation = read_sounds(tmp_path, validation_share=0.25)
+    assert (len(train), len(validation)) == (3, 1)
+    used = sorted(train.sounds + validation.sounds)
+    assert used == sorted(str(tmp_path / file) for file in files)
+    assert train.num_classes == 0
+    assert open_dataset(f"sounds:{tmp_path}")[0].targets().shape[1] == 0
+    (tmp_path / "one").mkdir()
+    write_wav(tmp_path / "one" / "1.wav")
+    with pytest.raises(ValueError, match="at least two sounds.*and has 1"):
+        read_sounds(tmp_path / "one")
 
 
 def test_missing_folder(tmp_path):
