@@ -1,5 +1,6 @@
 """Runs that pre-train a backbone on masked patches, without labels."""
 
+import keras
 import numpy as np
 
 from keras_c2f.models import (
@@ -7,11 +8,15 @@ from keras_c2f.models import (
     MaskedPatchModel,
     masked_patch_metrics,
 )
+from keras_c2f.run_folder import write_whole
 from keras_c2f.training import Run, build_backbone
 
 
 class PretrainRun(Run):
     """`Run` whose network guesses masked patches; labels are not looked at.
+
+    At the end its folder also has `reconstruction.npz`, one clip as `original`,
+    `masked` and `reconstructed`: see `reconstruct`.
 
     Args:
         folder, clips, command: as of `Run`.
@@ -35,7 +40,18 @@ class PretrainRun(Run):
         result["loss"] = (
             result["discriminative_loss"] + weight * result["generative_loss"]
         )
+        self._write_reconstruction(network, pipeline)
         return result
+
+    def _write_reconstruction(self, network, pipeline):
+        clip = self.validation_clips.subset([0])
+        for features, _ in pipeline.dataset(clip):
+            pictures = reconstruct(network, features.numpy())
+
+            def write(path):
+                np.savez(path, **{k: v[0] for k, v in pictures.items()})
+
+            write_whole(self.path("reconstruction.npz"), write)
 
 
 def build_masked_patches(recipe, frontend):
@@ -79,3 +95,35 @@ def evaluate_masked_patches(network, pipeline, clips):
         "discriminative_loss": float(contrast),
         "generative_loss": float(error),
     }
+
+
+def reconstruct(network, log_mel):
+    """What a network is shown of clips, and what it makes of the rest.
+
+    Args:
+        network: `MaskedPatchModel` with `input_kind="compressed"`.
+        log_mel: float array `(batch, frames, mel_bins)`.
+
+    Returns:
+        dict of float arrays of that shape, less what fills no whole patch:
+        `original`; `masked`, NaN where a patch is masked; and
+        `reconstructed`, with those patches as the generative head draws them.
+    """
+    names = ("mask", "patchify", "generative_head")
+    inside = keras.Model(
+        network.input, [network.get_layer(name).output for name in names]
+    )
+    places, patches, drawn = inside.predict_on_batch(log_mel)
+    size = network.get_layer("generative_head").patch_size
+    pictures = {"original": patches}
+    for name, values in (("masked", np.nan), ("reconstructed", drawn)):
+        pictures[name] = patches.copy()
+        np.put_along_axis(pictures[name], places[..., None], values, axis=1)
+
+    def joined(patches):
+        # (b, t*f, time*freq) -> (b, t, time, f, freq) -> (b, frames, bins)
+        grid = network.backbone.grid_size
+        image = patches.reshape(-1, *grid, *size).transpose(0, 1, 3, 2, 4)
+        return image.reshape(-1, grid[0] * size[0], grid[1] * size[1])
+
+    return {name: joined(patches) for name, patches in pictures.items()}

@@ -11,8 +11,13 @@ from test_training import OPTIONS, write_sounds
 from keras_c2f.initial import start_from
 from keras_c2f.models import AST, AudioClassifier, MaskedPatchModel
 from keras_c2f.phases import PhasedModel
-from keras_c2f.pretraining import PretrainRun, evaluate_masked_patches
+from keras_c2f.pretraining import (
+    PretrainRun,
+    evaluate_masked_patches,
+    reconstruct,
+)
 from keras_c2f.recipes import PretrainRecipe, Recipe
+from keras_c2f.report import write_report
 from keras_c2f.run_folder import read_history, read_json
 from keras_c2f.training import Run, make_pipeline
 
@@ -45,6 +50,7 @@ def test_run_is_complete(pretrained):
         "example.npz",
         "history.csv",
         "model.keras",
+        "reconstruction.npz",
         "tensorboard",
     }
     assert run.train_clips.num_classes == 0
@@ -162,6 +168,36 @@ def test_evaluation_reads_every_clip(pretrained):
     assert scores["num_clips"] == len(run.train_clips) == 9
     again = evaluate_masked_patches(network, pipeline, run.validation_clips)
     assert again["accuracy"] == pytest.approx(result["accuracy"])
+
+
+def test_reconstruction_replaces_masked_patches_alone():
+    backbone = AST(24, 9, (4, 4), width=8, depth=1, num_heads=2)
+    network = MaskedPatchModel(backbone, mask_ratio=0.5)
+    rng = np.random.default_rng(0)
+    clips = rng.normal(size=(2, 24, 9)).astype("float32")
+    pictures = reconstruct(network, clips)
+    np.testing.assert_array_equal(pictures["original"], clips[..., :8])
+    masked = np.isnan(pictures["masked"])
+    assert masked.mean() == 0.5
+    for name in ("masked", "reconstructed"):
+        np.testing.assert_array_equal(
+            pictures[name][~masked], clips[..., :8][~masked]
+        )
+    error = (pictures["reconstructed"] - clips[..., :8])[masked]
+    outcome = np.asarray(network.predict_on_batch(clips))
+    np.testing.assert_allclose(
+        (error**2).mean(), outcome[..., 1].mean(), rtol=1e-5
+    )
+
+
+def test_report_shows_masked_patches(pretrained):
+    run, _ = pretrained
+    pytest.importorskip("matplotlib", reason="needs the extra `report`")
+    page = write_report(os.path.dirname(run.folder)).read_text("utf-8")
+    assert "What whole makes of masked patches" in page
+    for name in ("original", "masked", "reconstructed"):
+        assert f"{name}: 32 frames" in page
+    assert "val_discriminative_loss" in page or "discriminative loss" in page
 
 
 def test_labels_are_needed_to_train(sounds, tmp_path):

@@ -61,6 +61,7 @@ def write_report(folder):
         _cost_table(runs),
         _loss_section(runs),
         _spectrogram_section(runs),
+        *map(_reconstruction_section, runs),
         _confusion_section(runs),
         _skipped_section(runs),
         _config_section(runs),
@@ -260,6 +261,20 @@ def _spectrogram_section(runs):
         [(svg, f"spectrogram, {text}") for text, svg in figures.items()],
         f"One clip ({label}) at the resolution of each phase. Brightness is "
         f"log-mel power, on one scale.{patches}",
+        kind="figures clips",
+    )
+
+
+def _reconstruction_section(run):
+    if not run.reconstruction:
+        return ""
+    seconds = float(run.config["clip_seconds"])
+    figures = plots.spectrogram_figures(run.reconstruction, seconds, {})
+    return _figure_section(
+        f"What {run.name} makes of masked patches",
+        [(svg, f"spectrogram, {name}") for name, svg in figures.items()],
+        "One clip of the validation set; masked patches are left blank, and "
+        "in the last picture are as the network draws them.",
         kind="figures clips",
     )
 

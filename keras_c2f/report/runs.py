@@ -1,13 +1,14 @@
 """What training runs left in a folder, and the figures that follow from it.
 
 Each run has a folder with `config.json`, `history.csv` (one row per epoch),
-and, once training is over, `evaluation.json` and `example.npz`. Compute is
+and, once training is over, `evaluation.json` and `example.npz`, after
+pre-training `reconstruction.npz` too. Compute is
 counted in multiply-accumulates (MACs): an epoch costs three forward passes
 (one forward, two backward) over the training clips.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,8 @@ class RunRecord:
         evaluation: dict, as in `evaluation.json`; empty while training.
         example: dict of log-mels `(frames, mel_bins)` by resolution.
         example_label: str, class of that clip.
+        reconstruction: dict of log-mels of one clip, for a run on masked
+            patches: `original`, `masked` and `reconstructed`.
     """
 
     config: dict
@@ -34,6 +37,7 @@ class RunRecord:
     evaluation: dict
     example: dict
     example_label: str = ""
+    reconstruction: dict = field(default_factory=dict)
 
     @property
     def name(self):
@@ -185,10 +189,8 @@ def _finite(values):
 def _read_run(folder):
     config = read_json(folder / "config.json")
     config.setdefault("name", folder.name)
-    example, label = {}, ""
-    if (folder / "example.npz").exists():
-        with np.load(folder / "example.npz") as arrays:
-            example = {key: arrays[key] for key in arrays}
+    example, label = _read_arrays(folder / "example.npz"), ""
+    if example:
         label = str(example.pop("label", ""))
         order = [phase["resolution"] for phase in config["phases"]]
         keys = [*(k for k in order if k in example), *example]
@@ -204,7 +206,15 @@ def _read_run(folder):
         evaluation,
         example,
         label,
+        _read_arrays(folder / "reconstruction.npz"),
     )
+
+
+def _read_arrays(path):
+    if not path.exists():
+        return {}
+    with np.load(path) as arrays:
+        return {key: arrays[key] for key in arrays}
 
 
 def _number(text):
