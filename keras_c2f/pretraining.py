@@ -1,5 +1,7 @@
 """Runs that pre-train a backbone on masked patches, without labels."""
 
+import functools
+
 import keras
 import numpy as np
 
@@ -46,12 +48,16 @@ class PretrainRun(Run):
     def _write_reconstruction(self, network, pipeline):
         clip = self.validation_clips.subset([0])
         for features, _ in pipeline.dataset(clip):
-            pictures = reconstruct(network, features.numpy())
-
-            def write(path):
-                np.savez(path, **{k: v[0] for k, v in pictures.items()})
-
-            write_whole(self.path("reconstruction.npz"), write)
+            pictures = {
+                name: picture[0]
+                for name, picture in reconstruct(
+                    network, features.numpy()
+                ).items()
+            }
+            write_whole(
+                self.path("reconstruction.npz"),
+                functools.partial(np.savez, **pictures),
+            )
 
 
 def build_masked_patches(recipe, frontend):

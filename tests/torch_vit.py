@@ -124,9 +124,9 @@ class Ast(nn.Module):
 class Ssast(nn.Module):
     """SSAST after pre-training: `v` and what the pretext tasks need."""
 
-    def __init__(self, input_fdim, input_tdim, **sizes):
+    def __init__(self, input_fdim, input_tdim, patch=(16, 16), **sizes):
         super().__init__()
-        self.v = Vit(**sizes)
+        self.v = Vit(patch=patch, stride=patch, **sizes)
         width = self.v.norm.weight.shape[0]
         for name, value in (
             ("p_input_fdim", input_fdim),
@@ -134,13 +134,46 @@ class Ssast(nn.Module):
         ):
             size = nn.Parameter(torch.tensor(value), requires_grad=False)
             setattr(self, name, size)
+        values = patch[0] * patch[1]
         for name in ("cpredlayer", "gpredlayer"):
-            layers = (nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 256))
-            setattr(self, name, nn.Sequential(*layers))
+            layers = (nn.Linear(width, width), nn.ReLU())
+            head = nn.Sequential(*layers, nn.Linear(width, values))
+            setattr(self, name, head)
         self.mask_embed = nn.Parameter(torch.zeros(1, 1, width))
 
     def forward(self, clips):
         return self.v.depths(self.v.embed(clips.mT[:, None]))
+
+    @torch.no_grad()
+    def objectives(self, clips, masked):
+        """Both losses and the accuracy, `mpc` and `mpg`, clip by clip.
+
+        Args:
+            clips: `(batch, time, freq)`.
+            masked: for each clip, indices of patches, frequency-first; the
+                original draws them inside.
+
+        Returns:
+            three floats: discriminative and generative loss, accuracy.
+        """
+        image = clips.mT[:, None]
+        size = self.v.patch_embed.proj.kernel_size
+        truth = functional.unfold(image, size, stride=size).mT
+        first = self.v.prefix().shape[1]
+        positions = self.v.pos_embed[0, first:]
+        tokens = self.v.embed(image)
+        for clip, places in enumerate(masked):
+            tokens[clip, first + places] = self.mask_embed + positions[places]
+        tokens = self.v.depths(tokens)[-1][:, first:]
+        contrasts, errors, hits = [], [], []
+        for clip, places in enumerate(masked):
+            patches, outputs = truth[clip, places], tokens[clip, places]
+            scores = patches @ self.cpredlayer(outputs).T
+            contrasts.append(-scores.log_softmax(-1).diag())
+            own = torch.arange(len(places))
+            hits.append((scores.softmax(-1).argmax(0) == own).float())
+            errors.append((self.gpredlayer(outputs) - patches) ** 2)
+        return [torch.cat(x).mean().item() for x in (contrasts, errors, hits)]
 
 
 class Passt(Vit):

@@ -1,6 +1,8 @@
 """AST, from its authors or Hugging Face, and SSAST, as files of weights."""
 
-from keras_c2f.convert.rules import Plan
+import numpy as np
+
+from keras_c2f.convert.rules import Plan, Rule
 from keras_c2f.convert.vit import (
     HUGGING_FACE,
     dense_rules,
@@ -9,7 +11,7 @@ from keras_c2f.convert.vit import (
     vit_of,
     vit_rules,
 )
-from keras_c2f.models import AST, AudioClassifier
+from keras_c2f.models import AST, AudioClassifier, MaskedPatchModel
 from keras_c2f.resolution import patch_grid
 
 GEOMETRY = ("num_frames", "num_mel_bins", "patch_stride", "num_heads")
@@ -58,6 +60,19 @@ def ssast_plan(checkpoint, trained):
     The file tells frames and mel bins; patches do not overlap in
     pre-training. Heads of pre-training are dropped.
     """
+    whole = ssast_pretraining_plan(checkpoint, trained)
+    heads = ("mask_embedding/", "discriminative_head/", "generative_head/")
+    rules = [rule for rule in whole.rules if not rule.path.startswith(heads)]
+    return Plan(
+        whole.network.backbone,
+        rules,
+        (*whole.dropped, r"(.*\.)?(mask_embed|[cg]predlayer\..*)"),
+        whole.told,
+    )
+
+
+def ssast_pretraining_plan(checkpoint, trained):
+    """`Plan` of a self-supervised AST with its heads, to pre-train further."""
     vit = vit_of(checkpoint)
     root = vit.prefix.removesuffix("v.")
     told = {
@@ -71,14 +86,28 @@ def ssast_plan(checkpoint, trained):
         **trained,
     }
     backbone = audio_backbone(checkpoint, vit, trained, 1e-6)
-    root = root.replace(".", r"\.")
-    dropped = (
-        root + r"v\." + IMAGENET_HEADS,
-        root + r"mask_embed",
-        root + r"[cg]predlayer\.[02]\.(weight|bias)",
-    )
+
+    def patch(array):
+        # (freq*time, ...) -> (time, freq, ...)
+        size = backbone.patch_size[::-1]
+        return array.reshape(*size, *array.shape[1:]).swapaxes(0, 1)
+
     rules = vit_rules(vit) + table_rules(vit, backbone.grid_size)
-    return Plan(backbone, rules, dropped, tuple(told.values()))
+    rules.append(
+        Rule("mask_embedding/embedding", (f"{root}mask_embed",), np.ravel)
+    )
+    for head, key in (
+        ("discriminative_head", f"{root}cpredlayer"),
+        ("generative_head", f"{root}gpredlayer"),
+    ):
+        rules += [
+            *dense_rules(f"{head}/hidden", f"{key}.0"),
+            Rule(f"{head}/kernel", (f"{key}.2.weight",), patch),
+            Rule(f"{head}/bias", (f"{key}.2.bias",), patch),
+        ]
+    dropped = (vit.prefix.replace(".", r"\.") + IMAGENET_HEADS,)
+    network = MaskedPatchModel(backbone)
+    return Plan(network, rules, dropped, tuple(told.values()))
 
 
 def audio_backbone(checkpoint, vit, trained, epsilon, num_positions=None):

@@ -33,7 +33,8 @@ def load_checkpoint(
         path: file or Hugging Face folder; see `read_checkpoint`.
         preset: str, the published checkpoint that it is (`PUBLISHED`); tells
             `trained`, front end, licence.
-        source: str, a key of `SOURCES`; found by the keys if `None`.
+        source: str, a key of `SOURCES`; found by the keys if `None`. With
+            `"ssast_pretraining"` SSAST keeps its heads.
         trained: dict, the geometry of training where neither file nor preset
             tells it: `num_frames`, `num_mel_bins`, `patch_stride` (pair
             `(time, freq)`), `num_heads`.
@@ -48,7 +49,7 @@ def load_checkpoint(
 
     Returns:
         `Pretrained`: an `AudioClassifier` where the file has a head or
-        `num_classes` is given, else the backbone.
+        `num_classes` is given, else the backbone, or a `MaskedPatchModel`.
 
     Raises:
         ValueError: if the file is damaged, of an unknown kind, lacks a key or

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from keras_c2f.convert.positions import cut_positions
 from keras_c2f.frontend import Frontend
-from keras_c2f.models import AudioClassifier
+from keras_c2f.models import AudioClassifier, MaskedPatchModel
 from keras_c2f.phases import TransplantReport, transplant
 
 HEAD_OPTIONS = ("num_classes", "pooling", "input_kind")
@@ -14,7 +14,8 @@ def at_geometry(network, filled, wanted, positions, frontend):
     """The network as wanted, its weights transplanted into it.
 
     Args:
-        network: `AudioClassifier` or backbone, filled from a file.
+        network: `AudioClassifier`, `MaskedPatchModel` or backbone, filled
+            from a file.
         filled: `TransplantReport` of that.
         wanted: dict, arguments of backbone and classifier to have otherwise.
         positions: `"interpolate"` or `"cut"`: see `load_checkpoint`.
@@ -26,8 +27,7 @@ def at_geometry(network, filled, wanted, positions, frontend):
     Raises:
         ValueError: if an argument is unknown, or needs what is not there.
     """
-    is_classifier = isinstance(network, AudioClassifier)
-    backbone = network.backbone if is_classifier else network
+    backbone = getattr(network, "backbone", network)
     head = {n: wanted.pop(n) for n in HEAD_OPTIONS if n in wanted}
     config = backbone.get_config()
     for name in wanted:
@@ -47,17 +47,18 @@ def at_geometry(network, filled, wanted, positions, frontend):
                 "feed log-mel."
             )
         head["frontend"] = with_mel_bins(frontend, other)
-    if is_classifier:
-        keep = ("num_classes", "pooling", "dropout", "head_epsilon")
+    if isinstance(network, AudioClassifier):
+        keep = ("name", "num_classes", "pooling", "dropout", "head_epsilon")
         head = {**{name: getattr(network, name) for name in keep}, **head}
-        target = AudioClassifier(other, name=network.name, **head)
-    elif "num_classes" in head:
+    if "num_classes" in head:
         target = AudioClassifier(other, **head)
     elif head:
         raise ValueError(
             f"The file has no classifier, so {', '.join(head)} needs "
             "`num_classes` beside it."
         )
+    elif isinstance(network, MaskedPatchModel):
+        target = MaskedPatchModel(other, name=network.name)
     else:
         target = other
     moved = transplant(network, target)

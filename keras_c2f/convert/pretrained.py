@@ -21,7 +21,7 @@ class Pretrained:
     """A model with trained weights.
 
     Attributes:
-        model: `AudioClassifier`, or a backbone where there was no head.
+        model: `AudioClassifier`, `MaskedPatchModel`, or a backbone.
         frontend: `Frontend`, `Mfcc`, or `None` where it is not known here.
         class_names: list of str, or `None`.
         about: dict of str: source, licence, citation, where it is published.

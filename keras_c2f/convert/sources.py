@@ -2,7 +2,11 @@
 
 from typing import NamedTuple
 
-from keras_c2f.convert.audio import ast_plan, ssast_plan
+from keras_c2f.convert.audio import (
+    ast_plan,
+    ssast_plan,
+    ssast_pretraining_plan,
+)
 from keras_c2f.convert.hts_at import hts_at_plan
 from keras_c2f.convert.imagenet import imagenet_plan
 from keras_c2f.convert.kwt import kwt_plan
@@ -21,6 +25,7 @@ class Source(NamedTuple):
 SOURCES = {
     "ast": Source(ast_plan),
     "ssast": Source(ssast_plan),
+    "ssast_pretraining": Source(ssast_pretraining_plan),
     "passt": Source(passt_plan),
     "imagenet": Source(
         imagenet_plan,

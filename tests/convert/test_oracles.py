@@ -18,7 +18,7 @@ from transformers import (
 )
 
 from keras_c2f.convert import load_checkpoint
-from keras_c2f.models import AST, AudioClassifier
+from keras_c2f.models import AST, AudioClassifier, MaskedPatchModel
 
 RNG = np.random.default_rng(0)
 CLIPS = RNG.normal(size=(2, 53, 38)).astype("float32")
@@ -57,9 +57,7 @@ def test_ast_of_its_authors(stride, grid, tmp_path):
 )
 def test_ssast(patch, grid, num_tokens, tmp_path):
     original = torch_vit.randomize(
-        torch_vit.Ssast(
-            38, 53, patch=patch, stride=patch, grid=grid, num_tokens=num_tokens
-        )
+        torch_vit.Ssast(38, 53, patch=patch, grid=grid, num_tokens=num_tokens)
     )
     path = torch_vit.save_pth(original, tmp_path / "SSAST.pth", "module.")
     converted = load_checkpoint(path, trained={"num_heads": 3})
@@ -70,6 +68,25 @@ def test_ssast(patch, grid, num_tokens, tmp_path):
     assert {"module.mask_embed", "module.cpredlayer.2.bias"} < set(
         converted.report.dropped
     )
+
+
+def test_ssast_with_its_heads(tmp_path):
+    """What they compute: `test_masked_patches.py`."""
+    original = torch_vit.randomize(torch_vit.Ssast(38, 53))
+    path = torch_vit.save_pth(original, tmp_path / "SSAST.pth", "module.")
+    options = {"source": "ssast_pretraining", "trained": {"num_heads": 3}}
+    converted = load_checkpoint(path, **options)
+    assert isinstance(converted.model, MaskedPatchModel)
+    dropped = {key.split(".")[2] for key in converted.report.dropped}
+    assert dropped == {"head", "head_dist"}  # ImageNet's
+    converted = load_checkpoint(path, **options, num_frames=80)
+    assert isinstance(converted.model, MaskedPatchModel)
+    (resized,) = converted.report.resized
+    assert resized[0] == "positions/grid" and not converted.report.fresh
+    converted = load_checkpoint(path, **options, num_classes=4)
+    assert isinstance(converted.model, AudioClassifier)
+    with pytest.raises(ValueError, match="pooling needs `num_classes`"):
+        load_checkpoint(path, **options, pooling="mean")
 
 
 @pytest.mark.parametrize("num_tokens", [1, 2])

@@ -2,10 +2,11 @@ import contract
 import keras
 import numpy as np
 import pytest
-import torch_ast
-import torch_ssast
+import torch
+import torch_vit
 from contract import Case, numpy
 
+from keras_c2f.convert import load_checkpoint
 from keras_c2f.frontend import Frontend
 from keras_c2f.models import (
     AST,
@@ -46,27 +47,27 @@ METHODS = {  # patch (time, freq), grid (time, freq), frames, mel bins
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_equals_the_original(method):
+def test_equals_the_original(method, tmp_path):
     patch_size, grid_size, num_frames, num_mel_bins = METHODS[method]
-    original = torch_ssast.Original(patch_size, grid_size)
-    sizes = torch_ast.SIZES
-    backbone = AST(
-        num_frames=num_frames,
-        num_mel_bins=num_mel_bins,
-        patch_size=patch_size,
-        width=sizes["hidden_size"],
-        depth=sizes["num_hidden_layers"],
-        num_heads=sizes["num_attention_heads"],
-        mlp_ratio=sizes["intermediate_size"] / sizes["hidden_size"],
-        epsilon=1e-12,
+    original = torch_vit.randomize(
+        torch_vit.Ssast(
+            num_mel_bins,
+            num_frames,
+            patch=patch_size[::-1],
+            grid=grid_size[::-1],
+        )
     )
-    network = MaskedPatchModel(backbone)
-    original.copy_weights(network)
+    path = torch_vit.save_pth(original, tmp_path / "SSAST.pth")
+    network = load_checkpoint(
+        path, source="ssast_pretraining", trained={"num_heads": 3}
+    ).model
     rng = np.random.default_rng(0)
     clips = rng.normal(size=(8, num_frames, num_mel_bins)).astype("float32")
-    masks = torch_ssast.masks_of(network, clips)
+    masks = masks_of(network, clips)
     assert masks.shape == (8, round(400 / 512 * np.prod(grid_size)))
-    contrast, error, accuracy = original(clips, masks)
+    contrast, error, accuracy = original.objectives(
+        torch.tensor(clips), torch.tensor(masks).long()
+    )
     assert 0 < accuracy < 1
     outcome = numpy(network(clips))
     np.testing.assert_allclose(
@@ -89,6 +90,14 @@ def test_equals_the_original(method):
         },
         abs=1e-4,
     )
+
+
+def masks_of(network, inputs):
+    """Masked places of each clip as the original counts them."""
+    mask = keras.Model(network.input, network.get_layer("mask").output)
+    size = network.backbone.grid_size
+    time, freq = np.divmod(numpy(mask(inputs)), size[1])
+    return freq * size[0] + time
 
 
 def test_every_argument_is_kept():
