@@ -4,6 +4,7 @@ import os
 
 import keras
 
+from keras_c2f.convert import CARD, PUBLISHED, from_preset
 from keras_c2f.phases import transplant
 from keras_c2f.phases.transplant import weights_by_path
 from keras_c2f.run_folder import find_run
@@ -18,28 +19,38 @@ def start_from(network, initial):
 
     Args:
         network: model with a `backbone`, such as `AudioClassifier`.
-        initial: path of a run's folder or of a `.keras` file, which holds
-            another model with a `backbone`, such as `MaskedPatchModel`.
+        initial: path of a run's folder, of a `.keras` file or of a folder
+            that `keras-c2f convert` wrote, or the name of a published
+            checkpoint (`PUBLISHED`): a backbone, or a model with one, such
+            as `MaskedPatchModel`.
 
     Returns:
         `TransplantReport`.
 
     Raises:
+        OSError: if a published checkpoint is neither here nor to be had.
         ValueError: if there is no such model, or its backbone has another
             width, depth or number of prefix tokens.
     """
-    path = initial
-    if not str(path).endswith(".keras"):
-        path = os.path.join(find_run(path), "model.keras")
-    source = keras.models.load_model(path)
-    source = getattr(source, "network", source)  # a saved PhasedModel
-    if not hasattr(source, "backbone"):
+    source = _load(str(initial))
+    backbone = getattr(source, "backbone", source)
+    if not hasattr(backbone, "at_resolution"):
         raise ValueError(
-            f"{path} holds a {type(source).__name__}, which has no backbone "
-            "to start from. Give an AudioClassifier or a MaskedPatchModel."
+            f"{initial} holds a {type(source).__name__}, which has no "
+            "backbone to start from. Give an AudioClassifier, a "
+            "MaskedPatchModel or a backbone such as AST."
         )
-    _refuse_other_sizes(source.backbone, network.backbone, path)
+    _refuse_other_sizes(backbone, network.backbone, initial)
     return transplant(source, network)
+
+
+def _load(initial):
+    if initial in PUBLISHED or os.path.exists(os.path.join(initial, CARD)):
+        return from_preset(initial).model
+    if not initial.endswith(".keras"):
+        initial = os.path.join(find_run(initial), "model.keras")
+    model = keras.models.load_model(initial)
+    return getattr(model, "network", model)  # of a saved PhasedModel
 
 
 def _refuse_other_sizes(source, target, path):

@@ -55,8 +55,8 @@ class Recipe:
     )
     initial: str = _option(
         "",
-        "a run's folder or a .keras file: its backbone is what training "
-        "starts from; default: random weights",
+        "what training starts from: a run's folder, a file or folder that "
+        "convert wrote, or a published name; default: random weights",
     )
     patch_stride: str = _option("", "patch stride; default: the patch size")
     pooling: str = _option(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from test_training import OPTIONS, write_sounds
 
+from keras_c2f.convert import Pretrained
 from keras_c2f.initial import start_from
 from keras_c2f.models import AST, AudioClassifier, MaskedPatchModel
 from keras_c2f.phases import PhasedModel
@@ -119,10 +120,14 @@ def test_starts_from_a_file_of_another_kind(tmp_path):
         "masked": MaskedPatchModel(backbone),
         "classifier": AudioClassifier(backbone, 3),
         "phased": PhasedModel(MaskedPatchModel(backbone)),
+        "backbone": backbone,
     }
+    paths = {name: str(tmp_path / f"{name}.keras") for name in models}
     for name, model in models.items():
-        path = str(tmp_path / f"{name}.keras")
-        model.save(path)
+        model.save(paths[name])
+    paths["preset"] = str(tmp_path / "preset")
+    Pretrained(backbone).save(paths["preset"])
+    for name, path in paths.items():
         target = AudioClassifier(
             AST(40, 16, (4, 8), (2, 8), width=8, depth=1, num_heads=2), 5
         )

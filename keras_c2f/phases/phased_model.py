@@ -5,7 +5,11 @@ import keras
 from keras_c2f.phases import keras_private
 from keras_c2f.phases.fit_checks import check_optimizer
 from keras_c2f.phases.optimizer import renew_optimizer, unbuilt_copy
-from keras_c2f.phases.tensorflow_graph import after_batch, short_graph
+from keras_c2f.phases.tensorflow_graph import (
+    after_batch,
+    of_known_shape,
+    short_graph,
+)
 from keras_c2f.phases.transplant import transplant
 from keras_c2f.resolution import Resolution
 
@@ -70,6 +74,7 @@ class PhasedModel(keras.Model):
         self.built = True
 
     def call(self, inputs, training=None):
+        inputs = of_known_shape(inputs, self.network)
         return self.network(inputs, training=training)
 
     def train_step(self, *args, **kwargs):

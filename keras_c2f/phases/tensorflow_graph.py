@@ -58,6 +58,25 @@ def after_batch(batch):
     return tf.control_dependencies(parts)
 
 
+def of_known_shape(inputs, network):
+    """`inputs`, known to have the shape that `network` was built for.
+
+    A `tf.data` set that changes with the phase cannot tell it, and layers
+    that count patches want to know. Does nothing on other backends, and where
+    there are several inputs.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return inputs
+    import tensorflow as tf
+
+    shape = getattr(network, "input_shape", None)
+    if not isinstance(shape, tuple) or not tf.is_tensor(inputs):
+        return inputs
+    if len(shape) != inputs.shape.rank:
+        return inputs  # what Keras makes of it
+    return tf.ensure_shape(inputs, shape)
+
+
 def _siblings(network):
     """Lists of at least two layers that differ in name and weights alone."""
     groups = {}
