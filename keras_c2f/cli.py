@@ -121,6 +121,8 @@ def evaluate(arguments):
             recipe, data=arguments.data, held_out=arguments.held_out
         )
     _, clips = recipe.open_data()
+    if clips.note:
+        print(clips.note)
     if list(clips.class_names) != config["class_names"]:
         raise ValueError(
             f"{recipe.data} has classes {', '.join(clips.class_names)}; the "
@@ -213,6 +215,9 @@ def _print_data(clips):
         f"Data: {len(train)} clips to train on, {len(validation)} to validate "
         f"on, {train.num_classes or 'no'} classes"
     )
+    for part, data in (("To train on", train), ("To validate on", validation)):
+        if data.note:
+            print(f"{part}: {data.note}")
 
 
 def _print_costs(recipe, network):

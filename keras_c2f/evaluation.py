@@ -35,7 +35,7 @@ def evaluate(network, pipeline, clips):
     guesses = scores.argmax(-1)
     hits = np.take_along_axis(targets, guesses[:, None], -1) > 0
     confusion = []
-    if clips.labels.ndim == 1:
+    if not clips.multi_label:
         log_probability = scores - np.logaddexp.reduce(
             scores, -1, keepdims=True
         )

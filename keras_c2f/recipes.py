@@ -4,6 +4,7 @@ import math
 from dataclasses import asdict, dataclass, field, replace
 
 from keras_c2f.data.readers import open_dataset
+from keras_c2f.data.readers.specification import READERS, form
 from keras_c2f.models import preset_frontend, preset_patch
 from keras_c2f.phases import PhaseSchedule
 
@@ -22,14 +23,14 @@ class Recipe:
 
     data: str = _option(
         "keywords",
-        "keywords (synthesised), folder:PATH, csv:PATH, esc50:PATH, "
-        "esc10:PATH, digits:PATH, or without labels, to pre-train on, "
-        "sounds:PATH",
+        f"one of {', '.join(map(form, READERS))}; keywords are synthesised, "
+        "and sounds have no labels: for pre-training",
     )
     held_out: str = _option(
         "",
-        "what to validate on: a fold (esc50, esc10, csv) or a speaker "
-        "(digits); default: the data set's own choice",
+        "what to validate on: a fold (esc50, esc10, csv, jsonl), a speaker "
+        "(digits), validation or test (csv, jsonl, voxceleb, speech_commands, "
+        "fsd50k) or a file (ast); default: the data set's own choice",
     )
     clip_seconds: float = _option(
         1.0, "clips are cut or zero-padded to this length, in seconds"
@@ -103,17 +104,13 @@ class Recipe:
         Raises:
             ValueError: if the data set cannot be read; says why.
         """
-        options = {}
-        if self.held_out and self.data.startswith("digits:"):
-            options["speaker"] = self.held_out
-        elif self.held_out.isdigit():
-            options["fold"] = int(self.held_out)
-        elif self.held_out:
-            raise ValueError(
-                "`held_out` is the number of a fold, or with digits a "
-                f"speaker. Received: held_out={self.held_out!r}."
-            )
-        return open_dataset(self.data, **options)
+        if not self.held_out:
+            return open_dataset(self.data)
+        if self.data.startswith("digits:"):
+            return open_dataset(self.data, speaker=self.held_out)
+        if self.held_out.isdigit():
+            return open_dataset(self.data, fold=int(self.held_out))
+        return open_dataset(self.data, validate_on=self.held_out)
 
     def baseline(self):
         """The same recipe, at full resolution for all epochs."""

@@ -66,10 +66,6 @@ class Run:
         """str, label in progress bar and report: the folder's name."""
         return os.path.basename(os.path.normpath(self.folder))
 
-    @property
-    def _multi_label(self):
-        return self.train_clips.labels.ndim == 2
-
     def path(self, name):
         """Path of a file of this run."""
         return os.path.join(self.folder, name)
@@ -223,7 +219,7 @@ class Run:
 
     def _objective(self):
         """Loss, and list of metrics."""
-        if self._multi_label:
+        if self.train_clips.multi_label:
             loss = keras.losses.BinaryCrossentropy(from_logits=True)
             metric = keras.metrics.AUC(  # interpolates 200 thresholds
                 curve="PR",
@@ -266,7 +262,7 @@ class Run:
             "batch_size": self.recipe.batch_size,
             "seed": self.recipe.seed,
             "class_names": list(self.train_clips.class_names),
-            "multi_label": self._multi_label,
+            "multi_label": self.train_clips.multi_label,
             "num_train_clips": len(self.train_clips),
             "num_validation_clips": len(self.validation_clips),
             "frontend": network.frontend.get_config(),
@@ -292,7 +288,7 @@ class Run:
                 pictures[str(phase.resolution)] = features.numpy()[0]
         label = "unlabelled"
         if clips.num_classes:
-            label = clips.class_names[int(clips.targets()[0].argmax())]
+            label = clips.class_names[int(clips.target(0).argmax())]
         write_whole(
             self.path("example.npz"),
             lambda path: np.savez(path, label=label, **pictures),

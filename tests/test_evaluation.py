@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from keras_c2f.data import AudioPipeline, Clips
+from keras_c2f.data import AudioPipeline, Clips, LabelSets
 from keras_c2f.evaluation import evaluate, probabilities
 from keras_c2f.frontend import Frontend
 from keras_c2f.models import AST, AudioClassifier
@@ -47,10 +47,13 @@ def test_scores_of_one_label_a_clip(scored):
     assert result["confusion"] == confusion.tolist()
 
 
-def test_scores_of_several_labels_a_clip(scored):
+@pytest.mark.parametrize("sparse", [False, True])
+def test_scores_of_several_labels_a_clip(scored, sparse):
     network, pipeline, sounds, logits = scored
     labels = np.random.default_rng(2).integers(0, 2, (10, 3))
-    result = evaluate(network, pipeline, Clips(sounds, labels, "abc"))
+    sets = LabelSets.of([row.nonzero()[0] for row in labels])
+    clips = Clips(sounds, sets if sparse else labels, "abc")
+    result = evaluate(network, pipeline, clips)
     shares = 1 / (1 + np.exp(-logits))
     expected = sum(
         metrics.log_loss(labels[:, k], shares[:, k], labels=[0, 1])

@@ -4,27 +4,45 @@ from keras_c2f.data.augment import Augment
 from keras_c2f.data.clips import Clips
 from keras_c2f.data.decode import SoundError, load_sound
 from keras_c2f.data.keywords import synthesize_keywords
+from keras_c2f.data.labels import LabelSets
 from keras_c2f.data.pipeline import AudioPipeline
 from keras_c2f.data.readers import (
     open_dataset,
+    read_ast_json,
+    read_audioset,
     read_csv,
     read_digits,
     read_esc50,
     read_folder,
+    read_fsd50k,
+    read_jsonl,
+    read_kinetics_sounds,
     read_sounds,
+    read_speech_commands,
+    read_vggsound,
+    read_voxceleb,
 )
 
 __all__ = [
     "Augment",
     "AudioPipeline",
     "Clips",
+    "LabelSets",
     "SoundError",
     "load_sound",
     "open_dataset",
+    "read_ast_json",
+    "read_audioset",
     "read_csv",
     "read_digits",
     "read_esc50",
     "read_folder",
     "read_sounds",
+    "read_fsd50k",
+    "read_jsonl",
+    "read_kinetics_sounds",
+    "read_speech_commands",
+    "read_vggsound",
+    "read_voxceleb",
     "synthesize_keywords",
 ]

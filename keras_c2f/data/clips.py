@@ -5,17 +5,22 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from keras_c2f.data.labels import LabelSets
 
-@dataclass(frozen=True, eq=False)  # arrays have no single truth value
+
+@dataclass(frozen=True, eq=False, repr=False)  # arrays have no truth value
 class Clips:
     """Sounds, their labels, and what the labels are called.
 
     Args:
         sounds: sequence of file paths, or of float `(samples,)` arrays,
             mono, in [-1, 1], already at the model's sample rate.
-        labels: int `(n,)` class indices, or multi-hot `(n, num_classes)`;
-            values between 0 and 1 are allowed in the latter.
+        labels: int `(n,)` class indices; `LabelSets`, where a clip may have
+            several labels; or, where these are soft, float
+            `(n, num_classes)` with values from 0 to 1.
         class_names: sequence of str, in the order of the class indices.
+        note: str, what a reader has to tell, such as how many of the listed
+            clips it found; `""` if there is nothing.
 
     Sounds without labels have multi-hot labels `(n, 0)` of no class.
 
@@ -29,16 +34,21 @@ class Clips:
         (2, [[0.0, 1.0], [1.0, 0.0]])
         >>> clips.subset([1]).sounds
         ('rain.flac',)
+        >>> Clips(["a.wav"], LabelSets.of([[0, 2]]), "xyz").target(0).tolist()
+        [1.0, 0.0, 1.0]
     """
 
     sounds: Sequence
-    labels: np.ndarray
+    labels: np.ndarray | LabelSets
     class_names: Sequence[str]
+    note: str = ""
 
     def __post_init__(self):
-        labels = np.asarray(self.labels)
-        if labels.ndim == 2:
-            labels = labels.astype("float32")
+        labels = self.labels
+        if not isinstance(labels, LabelSets):
+            labels = np.asarray(labels)
+            if labels.ndim == 2:
+                labels = labels.astype("float32")
         for name, value in (
             ("sounds", tuple(self.sounds)),
             ("labels", labels),
@@ -54,35 +64,40 @@ class Clips:
                 "There are no clips. Check the folder, the fold or the subset "
                 "they were selected by."
             )
-        if num_classes < 2 and labels.shape != (len(self.sounds), 0):
+        sparse = isinstance(labels, LabelSets)
+        shape = (len(labels),) if sparse else labels.shape
+        if num_classes < 2 and shape != (len(self.sounds), 0):
             raise ValueError(
                 "Telling classes apart needs at least two of them. Received: "
                 f"class_names={self.class_names}. Sounds without labels have "
                 f"`labels` of shape (n, 0) and no class name."
             )
-        if labels.ndim not in (1, 2) or len(labels) != len(self.sounds):
+        if len(shape) not in (1, 2) or shape[0] != len(self.sounds):
             raise ValueError(
                 "`labels` has one entry, or one multi-hot row, per sound. "
                 f"Received: {len(self.sounds)} sounds and labels of shape "
-                f"{labels.shape}."
+                f"{shape}."
             )
-        if labels.ndim == 2:
-            if labels.shape[1] != num_classes:
+        if len(shape) == 2:
+            if shape[1] != num_classes:
                 raise ValueError(
-                    f"Multi-hot `labels` have {labels.shape[1]} columns, and "
+                    f"Multi-hot `labels` have {shape[1]} columns, and "
                     f"`class_names` {num_classes} names: give one name per "
                     "column."
                 )
             outside = ~((labels >= 0) & (labels <= 1)).all(axis=1)  # NaN too
         else:
-            if not np.issubdtype(labels.dtype, np.integer):
+            indices = labels.classes if sparse else labels
+            if not np.issubdtype(indices.dtype, np.integer):
                 raise ValueError(
                     "Single `labels` are whole numbers, indices into "
-                    f"`class_names`. Received: dtype {labels.dtype}."
+                    f"`class_names`. Received: dtype {indices.dtype}."
                 )
-            outside = (labels < 0) | (labels >= num_classes)
+            outside = (indices < 0) | (indices >= num_classes)
         if outside.any():
             first = int(np.argmax(outside))
+            if sparse:
+                first = int(np.searchsorted(labels.offsets, first, "right")) - 1
             raise ValueError(
                 f"Label {labels[first]} of clip {first} is outside the "
                 f"{num_classes} classes of `class_names`: indices count from "
@@ -92,10 +107,19 @@ class Clips:
     def __len__(self):
         return len(self.sounds)
 
+    def __repr__(self):
+        note = f"; {self.note}" if self.note else ""
+        return f"<{len(self):,} clips of {self.num_classes} classes{note}>"
+
     @property
     def num_classes(self):
         """int, length of the class list."""
         return len(self.class_names)
+
+    @property
+    def multi_label(self):
+        """bool, whether a clip may have several labels."""
+        return isinstance(self.labels, LabelSets) or self.labels.ndim == 2
 
     def subset(self, indices):
         """`Clips` at `indices` (a sequence of int), with all class names."""
@@ -106,8 +130,19 @@ class Clips:
             labels=self.labels[indices],
         )
 
+    def target(self, index):
+        """float32 `(num_classes,)`: one-hot or multi-hot labels of a clip."""
+        if isinstance(self.labels, LabelSets):
+            return self.labels.multi_hot(index, self.num_classes)
+        if self.multi_label:
+            return self.labels[index]
+        target = np.zeros(self.num_classes, "float32")
+        target[self.labels[index]] = 1
+        return target
+
     def targets(self):
-        """float32 `(n, num_classes)`: one-hot or multi-hot labels."""
-        if self.labels.ndim == 2:
-            return self.labels
-        return np.eye(self.num_classes, dtype="float32")[self.labels]
+        """float32 `(n, num_classes)`: the targets of all clips at once.
+
+        For a set that fits in memory so; a pipeline makes one at a time.
+        """
+        return np.stack([self.target(index) for index in range(len(self))])

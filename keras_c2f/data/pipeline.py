@@ -167,17 +167,16 @@ class AudioPipeline:
             bad files are skipped: Keras then warns once, when the first epoch
             ends, that the input ran out of data.
         """
-        targets = clips.targets()
 
         def load(index, where):
             try:
                 samples = self._sounds.load(clips.sounds[index], index)
             except SoundError as error:
-                return np.zeros(0, "float32"), targets[index], str(error)
+                return np.zeros(0, "float32"), clips.target(index), str(error)
             start = int(where * (len(samples) - self._clip_samples + 1))
             start = max(start, 0)
             samples = samples[start : start + self._clip_samples]
-            return samples, targets[index], ""
+            return samples, clips.target(index), ""
 
         def load_in_graph(index, seed):
             where = tf.random.stateless_uniform([], seed) if training else 0.0

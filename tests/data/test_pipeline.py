@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_c2f.data import AudioPipeline, Augment, Clips
+from keras_c2f.data import AudioPipeline, Augment, Clips, LabelSets
 from keras_c2f.frontend import Frontend, LogMel
 from keras_c2f.resolution import Resolution
 
@@ -72,11 +72,13 @@ def test_waveforms_are_cut_and_padded():
         assert not row[size:].any()
 
 
-def test_multi_hot_targets():
-    labels = np.eye(5, dtype="float32")[:, :4]
+@pytest.mark.parametrize("sparse", [False, True])
+def test_multi_hot_targets(sparse):
+    expected = np.eye(5, dtype="float32")[:, :4]
+    labels = LabelSets.of([[0], [1], [2], [3], []]) if sparse else expected
     clips = Clips(np.ones((5, 500)), labels, "abcd")
     _, targets = collect(make_pipeline().dataset(clips))
-    np.testing.assert_array_equal(targets, labels)
+    np.testing.assert_array_equal(targets, expected)
 
 
 def test_time_axis_is_unknown_and_steps_are_known():

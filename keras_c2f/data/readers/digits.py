@@ -4,14 +4,9 @@ import re
 
 import numpy as np
 
-from keras_c2f.data.clips import Clips
-from keras_c2f.data.readers.listing import (
-    check_present,
-    existing_folder,
-    held_out,
-    read_rows,
-    split,
-)
+from keras_c2f.data.readers.lines import existing_folder, read_rows
+from keras_c2f.data.readers.listing import Listing, held_out
+from keras_c2f.data.readers.sound_files import locate, sounds_in
 
 NAME = re.compile(r"(?P<digit>\d)_(?P<speaker>[^_]+)_(?P<index>\d+)\.\w+")
 NUM_TEST_TAKES = 5  # takes 0 to 4 of each digit and speaker are the test set
@@ -37,19 +32,22 @@ def read_digits(root, speaker=None):
             every digit and speaker, so the same speakers on both sides.
 
     Returns:
-        `(train, validation)`, two `Clips` of paths.
+        `(train, validation)`, two `Clips` of paths; how many of a list were
+        found, if not all, is in their `note`.
 
     Raises:
-        ValueError: if the folder, the list or a clip is missing, a file name
-            has another form, or the speaker is unknown.
+        ValueError: if the folder or the list is missing, a file name has
+            another form, the speaker is unknown, or no clip of a part is
+            found.
     """
     root = existing_folder(root)
-    paths = _paths(root)
-    matches = [NAME.fullmatch(path.name) for path in paths]
+    names, folder = _names(root)
+    matches = [NAME.fullmatch(name) for name in names]
     if not all(matches):
         raise ValueError(
             "A recording is called digit_speaker_take, such as "
-            f"0_george_12.wav. Received: '{paths[matches.index(None)]}'."
+            f"0_george_12.wav. Received: {names[matches.index(None)]!r} in "
+            f"'{root}'."
         )
     if speaker is None:
         parts = [
@@ -61,20 +59,20 @@ def read_digits(root, speaker=None):
         speakers = [match["speaker"] for match in matches]
         validation = held_out(speakers, speaker, "speaker")
     labels = np.array([int(match["digit"]) for match in matches])
-    clips = Clips([str(path) for path in paths], labels, "0123456789")
-    return split(clips, validation)
+    sounds = locate(str(folder / name) for name in names)
+    listing = Listing(names, sounds, labels, "0123456789", root)
+    return listing.parts(~validation, validation)
 
 
-def _paths(root):
-    if (root / "recordings").is_dir():
-        paths = sorted((root / "recordings").glob("*.wav"))
-        if not paths:
-            raise ValueError(
-                f"'{root / 'recordings'}' has no .wav file. Download the data "
-                "set again."
-            )
-        return paths
-    rows = read_rows(root / "meta.csv", ["filename"])
-    paths = [root / "audio" / row["filename"] for row in rows]
-    check_present(paths, root)
-    return paths
+def _names(root):
+    """Names of the recordings, and the folder they should be in."""
+    folder = root / "recordings"
+    if not folder.is_dir():
+        rows = read_rows(root / "meta.csv", ["filename"])
+        return [row["filename"] for _, row in rows], root / "audio"
+    names = sounds_in(folder)
+    if not names:
+        raise ValueError(
+            f"'{folder}' has no sound in it. Download the data set again."
+        )
+    return names, folder

@@ -2,15 +2,9 @@
 
 import numpy as np
 
-from keras_c2f.data.clips import Clips
-from keras_c2f.data.readers.listing import (
-    check_present,
-    existing_folder,
-    held_out,
-    number,
-    read_rows,
-    split,
-)
+from keras_c2f.data.readers.lines import existing_folder, number, read_rows
+from keras_c2f.data.readers.listing import Listing, held_out
+from keras_c2f.data.readers.sound_files import locate
 
 
 def read_esc50(root, fold=1, esc10=False):
@@ -32,11 +26,12 @@ def read_esc50(root, fold=1, esc10=False):
             the order of their ESC-50 numbers.
 
     Returns:
-        `(train, validation)`, two `Clips` of paths.
+        `(train, validation)`, two `Clips` of paths; how many clips were
+        found, if not all, is in their `note`.
 
     Raises:
-        ValueError: if the folder, the CSV or a clip is missing, or the fold
-            is unknown.
+        ValueError: if the folder or the CSV is missing, the fold is unknown,
+            or no clip of a part is found.
 
     Reference:
         Piczak, "ESC: Dataset for Environmental Sound Classification", ACM
@@ -46,26 +41,27 @@ def read_esc50(root, fold=1, esc10=False):
     table = root / "meta" / "esc50.csv"
     rows = read_rows(table, "filename fold target category esc10".split())
     if esc10:
-        rows = [row for row in rows if row["esc10"] == "True"]
+        rows = [(where, row) for where, row in rows if row["esc10"] == "True"]
         if not rows:
             raise ValueError(
                 f"'{table}' marks no clip as ESC-10: its column 'esc10' is "
                 "'True' nowhere. Leave `esc10` off for all classes."
             )
-    targets = [number(row["target"], "target", table) for row in rows]
-    folds = [number(row["fold"], "fold", table) for row in rows]
+    targets = [number(row["target"], "target", where) for where, row in rows]
+    folds = [number(row["fold"], "fold", where) for where, row in rows]
     validation = held_out(folds, fold, "fold")
-    paths = [root / "audio" / row["filename"] for row in rows]
-    check_present(paths, root)
+    paths = [str(root / "audio" / row["filename"]) for _, row in rows]
 
     names = {
         target: row["category"]
-        for target, row in zip(targets, rows, strict=True)
+        for target, (_, row) in zip(targets, rows, strict=True)
     }
     order = sorted(names)
-    clips = Clips(
-        [str(path) for path in paths],
+    listing = Listing(
+        paths,
+        locate(paths),
         np.searchsorted(order, targets),
         [names[target] for target in order],
+        root,
     )
-    return split(clips, validation)
+    return listing.parts(~validation, validation)

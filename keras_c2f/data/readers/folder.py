@@ -1,9 +1,10 @@
 """Recordings sorted into one folder per class."""
 
-from keras_c2f.data.clips import Clips
-from keras_c2f.data.readers.listing import existing_folder, random_mask, split
+import numpy as np
 
-SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
+from keras_c2f.data.readers.lines import existing_folder
+from keras_c2f.data.readers.listing import Listing, random_mask
+from keras_c2f.data.readers.sound_files import SUFFIXES, sounds_in
 
 
 def read_folder(root, validation_share=0.2, seed=0):
@@ -33,7 +34,7 @@ def read_folder(root, validation_share=0.2, seed=0):
             a class has no clip.
     """
     root = existing_folder(root)
-    folders = sorted(path for path in root.iterdir() if _is_class(path))
+    folders = class_folders(root)
     if len(folders) < 2:
         found = f"only '{folders[0].name}'" if folders else "none"
         raise ValueError(
@@ -43,26 +44,24 @@ def read_folder(root, validation_share=0.2, seed=0):
         )
     sounds, labels = [], []
     for label, folder in enumerate(folders):
-        paths = sorted(path for path in folder.iterdir() if is_sound(path))
-        if not paths:
+        names = [name for name in sounds_in(folder) if name[0] != "_"]
+        if not names:
             raise ValueError(
                 f"The class folder '{folder}' has no sound in it "
                 f"({', '.join(SUFFIXES)}). Put some there, or remove it."
             )
-        sounds += map(str, paths)
-        labels += [label] * len(paths)
-    clips = Clips(sounds, labels, [folder.name for folder in folders])
-    return split(clips, random_mask(labels, validation_share, seed))
+        sounds += [str(folder / name) for name in names]
+        labels += [label] * len(names)
+    class_names = [folder.name for folder in folders]
+    listing = Listing(sounds, sounds, np.array(labels), class_names, root)
+    validation = random_mask(labels, validation_share, seed)
+    return listing.parts(~validation, validation)
 
 
-def _is_class(path):
-    return path.is_dir() and not path.name.startswith((".", "_"))
-
-
-def is_sound(path):
-    """Whether a path is a sound file that is not set aside by its name."""
-    return (
-        path.suffix.lower() in SUFFIXES
-        and not path.name.startswith((".", "_"))
-        and path.is_file()
+def class_folders(root):
+    """Folders in a folder, sorted, without those that begin with `.` or `_`."""
+    return sorted(
+        path
+        for path in root.iterdir()
+        if path.name[0] not in "._" and path.is_dir()
     )

@@ -1,76 +1,66 @@
-"""What the readers share: tables, checks of what is there, splits."""
+"""What a data set lists, and which part of it is for training."""
 
-import csv
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 
-
-def existing_folder(path):
-    """`Path` of a folder, after checking that it is one."""
-    path = Path(path).expanduser()
-    if not path.is_dir():
-        kind = "a file" if path.exists() else "not there"
-        raise ValueError(
-            f"The data set is read from a folder, and '{path}' is {kind}. "
-            "Check the path."
-        )
-    return path
+from keras_c2f.data.clips import Clips
+from keras_c2f.data.labels import LabelSets
 
 
-def read_rows(path, columns):
-    """Rows of a CSV file with a header, as a list of dicts of str.
+@dataclass
+class Listing:
+    """Clips as a data set lists them, some of which may be missing.
 
     Args:
-        path: the file; UTF-8, comma separated.
-        columns: names that the header must contain.
-
-    Raises:
-        ValueError: if the file is missing, has no row, or lacks a column.
+        names: list of str, as the list calls the clips.
+        sounds: list with the path of each clip, or `None` if it is missing.
+        labels: int `(n,)` or `LabelSets`.
+        class_names: list of str.
+        source: the folder or file, for messages.
     """
-    path = Path(path).expanduser()
-    if not path.is_file():
-        raise ValueError(
-            f"There is no file '{path}', which lists the clips of the data "
-            "set. Check the path, or the layout in the reader's description."
-        )
-    # utf-8-sig: spreadsheets put a byte order mark before the first column
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file, restval="")
-        rows = list(reader)
-    missing = [
-        name for name in columns if name not in (reader.fieldnames or ())
-    ]
-    if missing:
-        raise ValueError(
-            f"'{path}' has no column {missing[0]!r}. Its first line names the "
-            f"columns: {reader.fieldnames or 'it is empty'}."
-        )
-    if not rows:
-        raise ValueError(f"'{path}' lists no clip: it is only a header.")
-    return rows
 
+    names: list
+    sounds: list
+    labels: np.ndarray | LabelSets
+    class_names: list
+    source: object
 
-def check_present(paths, source):
-    """Refuses a list of sound files of which some are missing."""
-    missing = [path for path in paths if not path.is_file()]
-    if missing:
-        raise ValueError(
-            f"{len(paths) - len(missing)} of {len(paths)} clips of '{source}' "
-            f"found; first missing: '{missing[0]}'. Download or unpack the "
-            "data set again, or take the missing clips off the list."
+    def parts(self, train, validation):
+        """`(train, validation)`, two `Clips`, given masks `(n,)`.
+
+        Missing clips are left out, and counted in `Clips.note`.
+
+        Raises:
+            ValueError: if no clip of a part is there.
+        """
+        return (
+            self._part(train, "train on"),
+            self._part(validation, "validate on"),
         )
 
-
-def number(text, column, source):
-    """int of a table cell."""
-    try:
-        return int(text)
-    except ValueError:
-        raise ValueError(
-            f"Column {column!r} of '{source}' holds whole numbers. Received: "
-            f"{text!r}."
-        ) from None
+    def _part(self, mask, purpose):
+        listed = np.flatnonzero(mask).tolist()
+        kept = [index for index in listed if self.sounds[index] is not None]
+        note = ""
+        if len(kept) < len(listed):
+            missing = next(i for i in listed if self.sounds[i] is None)
+            note = (
+                f"{len(kept):,} of {len(listed):,} clips found in "
+                f"'{self.source}'; first missing: '{self.names[missing]}'"
+            )
+        if not kept:
+            raise ValueError(
+                f"There is no clip to {purpose}: {note or 'none is listed'}. "
+                "Check the path, and that the sounds lie and are called as "
+                "the reader's description says."
+            )
+        return Clips(
+            [self.sounds[index] for index in kept],
+            self.labels[kept],
+            self.class_names,
+            note,
+        )
 
 
 def held_out(values, value, what):
@@ -99,12 +89,11 @@ def held_out(values, value, what):
     return mask
 
 
-def split(clips, validation):
-    """`(train, validation)` of `Clips`, given a boolean mask `(n,)`."""
-    return (
-        clips.subset(np.flatnonzero(~validation)),
-        clips.subset(np.flatnonzero(validation)),
-    )
+def check_choice(name, value, choices):
+    """Refuses the `value` of an option that is not among its `choices`."""
+    if value not in choices:
+        known = ", ".join(map(repr, choices))
+        raise ValueError(f"`{name}` is one of {known}. Received: {value!r}.")
 
 
 def random_mask(labels, validation_share, seed):

@@ -1,10 +1,12 @@
 """Recordings without labels, for pre-training."""
 
+from pathlib import Path
+
 import numpy as np
 
-from keras_c2f.data.clips import Clips
-from keras_c2f.data.readers.folder import SUFFIXES, is_sound
-from keras_c2f.data.readers.listing import existing_folder, random_mask, split
+from keras_c2f.data.readers.lines import existing_folder
+from keras_c2f.data.readers.listing import Listing, random_mask
+from keras_c2f.data.readers.sound_files import SUFFIXES, sounds_below
 
 
 def read_sounds(root, validation_share=0.1, seed=0):
@@ -24,19 +26,18 @@ def read_sounds(root, validation_share=0.1, seed=0):
         ValueError: if the folder is missing, or has fewer than two sounds.
     """
     root = existing_folder(root)
-    paths = [
-        path
-        for path in sorted(root.rglob("*"))
-        if is_sound(path)
-        and not any(
-            part.startswith((".", "_")) for part in path.relative_to(root).parts
-        )
-    ]
+
+    def visible(folder, base):
+        parts = (*Path(folder).relative_to(root).parts, base)
+        hidden = any(part[0] in "._" for part in parts)
+        return None if hidden else (folder, base)
+
+    paths = sorted(sounds_below(root, visible).values())
     if len(paths) < 2:
         raise ValueError(
             f"'{root}' needs at least two sounds ({', '.join(SUFFIXES)}), one "
             f"of them to validate on, and has {len(paths)}."
         )
-    clips = Clips(list(map(str, paths)), np.zeros((len(paths), 0)), ())
+    listing = Listing(paths, paths, np.zeros((len(paths), 0)), [], root)
     mask = random_mask(np.zeros(len(paths), int), validation_share, seed)
-    return split(clips, mask)
+    return listing.parts(~mask, mask)

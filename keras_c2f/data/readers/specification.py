@@ -6,18 +6,35 @@ from functools import partial
 from pathlib import Path
 
 from keras_c2f.data.keywords import synthesize_keywords
+from keras_c2f.data.readers.ast_json import read_ast_json
+from keras_c2f.data.readers.audioset import read_audioset
 from keras_c2f.data.readers.digits import read_digits
 from keras_c2f.data.readers.esc50 import read_esc50
 from keras_c2f.data.readers.folder import read_folder
+from keras_c2f.data.readers.fsd50k import read_fsd50k
+from keras_c2f.data.readers.json_lines import read_jsonl
+from keras_c2f.data.readers.kinetics_sounds import read_kinetics_sounds
 from keras_c2f.data.readers.sounds import read_sounds
+from keras_c2f.data.readers.speech_commands import read_speech_commands
 from keras_c2f.data.readers.table import read_csv
+from keras_c2f.data.readers.vggsound import read_vggsound
+from keras_c2f.data.readers.voxceleb import read_voxceleb
 
 READERS = {
+    "folder": read_folder,
+    "csv": read_csv,
+    "jsonl": read_jsonl,
+    "ast": read_ast_json,
+    "audioset": read_audioset,
+    "audioset20k": partial(read_audioset, train="balanced"),
+    "vggsound": read_vggsound,
+    "voxceleb": read_voxceleb,
+    "kinetics_sounds": read_kinetics_sounds,
+    "speech_commands": read_speech_commands,
+    "fsd50k": read_fsd50k,
     "esc50": read_esc50,
     "esc10": partial(read_esc50, esc10=True),
     "digits": read_digits,
-    "folder": read_folder,
-    "csv": read_csv,
     "sounds": read_sounds,
     "keywords": synthesize_keywords,
 }
@@ -26,19 +43,29 @@ READERS = {
 def open_dataset(spec, **options):
     """Reads a data set named by a line of text.
 
-    | text          | reader                                         |
-    |---------------|------------------------------------------------|
-    | `esc50:PATH`  | `read_esc50`                                   |
-    | `esc10:PATH`  | `read_esc50` with `esc10=True`                 |
-    | `digits:PATH` | `read_digits`                                  |
-    | `folder:PATH` | `read_folder`                                  |
-    | `csv:PATH`    | `read_csv`                                     |
-    | `sounds:PATH` | `read_sounds`, no labels: for pre-training     |
-    | `keywords`    | `synthesize_keywords`, needs no files          |
+    | text                   | reader                                  |
+    |------------------------|-----------------------------------------|
+    | `folder:PATH`          | `read_folder`                           |
+    | `csv:PATH`             | `read_csv`                              |
+    | `jsonl:PATH`           | `read_jsonl`                            |
+    | `ast:PATH`             | `read_ast_json`                         |
+    | `audioset:PATH`        | `read_audioset`, all clips for training |
+    | `audioset20k:PATH`     | `read_audioset` with `train="balanced"` |
+    | `vggsound:PATH`        | `read_vggsound`                         |
+    | `voxceleb:PATH`        | `read_voxceleb`                         |
+    | `kinetics_sounds:PATH` | `read_kinetics_sounds`                  |
+    | `speech_commands:PATH` | `read_speech_commands`                  |
+    | `fsd50k:PATH`          | `read_fsd50k`                           |
+    | `esc50:PATH`           | `read_esc50`                            |
+    | `esc10:PATH`           | `read_esc50` with `esc10=True`          |
+    | `digits:PATH`          | `read_digits`                           |
+    | `sounds:PATH`          | `read_sounds`, no labels: to pre-train  |
+    | `keywords`             | `synthesize_keywords`, needs no files   |
 
     Args:
         spec: str, as above.
-        **options: of the reader, such as `fold=2` or `speaker="theo"`.
+        **options: of the reader, such as `fold=2`, `speaker="theo"` or
+            `validate_on="test"`.
 
     Returns:
         `(train, validation)`, two `Clips`.
@@ -52,30 +79,33 @@ def open_dataset(spec, **options):
         Traceback (most recent call last):
         ...
         ValueError: There is no kind of data set 'ecs50'. Did you mean 'esc50'?
-        Known: esc50:PATH, esc10:PATH, digits:PATH, folder:PATH, csv:PATH,
-        sounds:PATH, keywords.
+        Known: folder:PATH, csv:PATH, jsonl:PATH, ast:PATH, audioset:PATH,
+        audioset20k:PATH, vggsound:PATH, voxceleb:PATH, kinetics_sounds:PATH,
+        speech_commands:PATH, fsd50k:PATH, esc50:PATH, esc10:PATH,
+        digits:PATH, sounds:PATH, keywords.
     """
     kind, _, path = spec.partition(":")
     if kind not in READERS:
         raise ValueError(
             f"There is no kind of data set {kind!r}.{_hint(kind, spec)} Known: "
-            f"{', '.join(map(_form, READERS))}."
+            f"{', '.join(map(form, READERS))}."
         )
     if bool(path) != (kind != "keywords"):
-        raise ValueError(f"Write `{_form(kind)}`. Received: {spec!r}.")
+        raise ValueError(f"Write `{form(kind)}`. Received: {spec!r}.")
     reader = READERS[kind]
-    known = [name for name in inspect.signature(reader).parameters]
-    known = [name for name in known if name not in ("root", "path", "esc10")]
+    fixed = {"root", "path", *getattr(reader, "keywords", ())}
+    known = [n for n in inspect.signature(reader).parameters if n not in fixed]
     for name in options:
         if name not in known:
             raise ValueError(
                 f"{kind!r} has no option {name!r}.{_near(name, known)} Known: "
-                f"{', '.join(known)}."
+                f"{', '.join(known) or 'none'}."
             )
     return reader(path, **options) if path else reader(**options)
 
 
-def _form(kind):
+def form(kind):
+    """The text that names a kind of data set, with `PATH` where one belongs."""
     return kind if kind == "keywords" else f"{kind}:PATH"
 
 

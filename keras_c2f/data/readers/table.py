@@ -4,14 +4,21 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_c2f.data.clips import Clips
-from keras_c2f.data.readers.listing import (
-    check_present,
-    held_out,
+from keras_c2f.data.labels import LabelSets
+from keras_c2f.data.readers.lines import (
+    class_index,
+    class_indices,
     number,
-    random_mask,
+    read_classes,
     read_rows,
 )
+from keras_c2f.data.readers.listing import (
+    Listing,
+    check_choice,
+    held_out,
+    random_mask,
+)
+from keras_c2f.data.readers.sound_files import locate
 
 SPLITS = ("train", "validation", "test")
 
@@ -54,119 +61,113 @@ def read_csv(
 
     Returns:
         `(train, validation)`, two `Clips` of paths; int labels from `label`,
-        multi-hot ones from `labels`.
+        `LabelSets` from `labels`. How many sounds were found, if not all, is
+        in their `note`.
 
     Raises:
         ValueError: if a file or column is missing, or a label is not in the
-            class list, or the fold or split is unknown.
+            class list, the fold or split is unknown, or no sound of a part is
+            found.
     """
-    path = Path(path).expanduser()
     rows = read_rows(path, ["path"])
+    return choose_parts(
+        path, rows, fold, validate_on, class_list, validation_share, seed
+    )
+
+
+def choose_parts(
+    path, rows, fold, validate_on, class_list, validation_share, seed
+):
+    """`(train, validation)` from `(where, row)` pairs; else as `read_csv`."""
+    path = Path(path).expanduser()
     names, several = _names(rows, path)
     if class_list is None:
         class_names = sorted({name for row in names for name in row})
     else:
         class_names = _class_names(class_list)
-    indices = _indices(names, class_names, path)
-
+    index = class_index(class_names, class_list)
+    indices = [
+        class_indices(row, index, where)
+        for row, (where, _) in zip(names, rows, strict=True)
+    ]
     # The label of each clip; of several the first, and -1 if there is none.
     labels = np.array([row[0] if row else -1 for row in indices])
-    if fold is not None or "split" in rows[0]:
+    if fold is not None or "split" in rows[0][1]:
         used, validation = _choose(rows, path, fold, validate_on)
-    elif "fold" in rows[0]:
+    elif "fold" in rows[0][1]:
         raise ValueError(
             f"'{path}' has a column 'fold': give the `fold` to validate on."
         )
     else:
         used = np.ones(len(rows), bool)
         validation = random_mask(labels, validation_share, seed)
-    sounds = [path.parent / row["path"] for row in rows]
-    check_present(sounds, path)
-
-    if several:
-        labels = np.zeros((len(rows), len(class_names)), "float32")
-        for row, present in enumerate(indices):
-            labels[row, present] = 1
-    clips = Clips([str(sound) for sound in sounds], labels, class_names)
-    return (
-        clips.subset(np.flatnonzero(used & ~validation)),
-        clips.subset(np.flatnonzero(validation)),
+    sounds = [str(path.parent / row["path"]) for _, row in rows]
+    listing = Listing(
+        sounds,
+        locate(sounds),
+        LabelSets.of(indices) if several else labels,
+        class_names,
+        path,
     )
+    return listing.parts(used & ~validation, validation)
 
 
 def _names(rows, path):
     """Label names of each row, and whether there may be several a row."""
-    columns = [name for name in ("label", "labels") if name in rows[0]]
+    columns = [name for name in ("label", "labels") if name in rows[0][1]]
     if len(columns) != 1:
         raise ValueError(
             f"'{path}' needs one column 'label', or 'labels' for several "
-            f"between ';'. Its columns: {list(rows[0])}."
+            f"between ';'. Its columns: {list(rows[0][1])}."
         )
-    texts = [row[columns[0]].strip() for row in rows]
-    if columns == ["label"]:
-        return [[text] for text in texts], False
-    parts = [[part.strip() for part in text.split(";")] for text in texts]
-    return [[part for part in row if part] for row in parts], True
-
-
-def _indices(names, class_names, path):
-    """Class indices of each row, after checking its names."""
-    index = {name: position for position, name in enumerate(class_names)}
-    for line, row in enumerate(names, start=2):  # 1 is the header
-        for name in row:
-            if not name or name not in index:
-                raise ValueError(
-                    f"Line {line} of '{path}' has the label {name!r}, which "
-                    f"is not one of the {len(index)} classes. Correct it, or "
-                    "add it to the class list."
-                )
-    return [[index[name] for name in row] for row in names]
+    several = columns == ["labels"]
+    names = []
+    for where, row in rows:
+        cell = row[columns[0]]
+        if several and isinstance(cell, str):
+            cell = cell.split(";")
+        if not isinstance(cell, list if several else str):
+            raise ValueError(f"{where}: {columns[0]!r} is {cell!r}, no text.")
+        cell = [name.strip() for name in (cell if several else [cell])]
+        if cell == [""] and not several:
+            raise ValueError(
+                f"{where} has the label ''. Name its class, or use the column "
+                "'labels', which may be empty."
+            )
+        names.append([name for name in cell if name])
+    return names, several
 
 
 def _class_names(path):
     path = Path(path).expanduser()
     if path.suffix.lower() == ".csv":
-        names = [
-            row["display_name"] for row in read_rows(path, ["display_name"])
-        ]
-    elif path.is_file():
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-        names = [line.strip() for line in lines if line.strip()]
-    else:
+        return read_classes(path, "display_name")[1]
+    if not path.is_file():
         raise ValueError(
             f"There is no class list '{path}'. Check the path, or leave "
             "`class_list` out to use the names that occur."
         )
-    repeated = [name for name in names if names.count(name) > 1]
-    if repeated:
-        raise ValueError(
-            f"The class list '{path}' names {repeated[0]!r} twice. Keep one "
-            "line per class."
-        )
-    return names
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    return [line.strip() for line in lines if line.strip()]
 
 
 def _choose(rows, path, fold, validate_on):
     """Which rows take part, and which of them validate: two masks."""
     if fold is not None:
-        if "fold" not in rows[0]:
+        if "fold" not in rows[0][1]:
             raise ValueError(
                 f"'{path}' has no column 'fold', so no fold {fold}. Leave "
                 "`fold` out, or add the column."
             )
-        folds = [number(row["fold"], "fold", path) for row in rows]
+        folds = [number(row["fold"], "fold", where) for where, row in rows]
         return np.ones(len(rows), bool), held_out(folds, fold, "fold")
-    if validate_on not in SPLITS[1:]:
-        raise ValueError(
-            "`validate_on` is 'validation' or 'test'. Received: "
-            f"{validate_on!r}."
-        )
-    parts = [row["split"].strip().lower() for row in rows]
-    unknown = [part for part in parts if part not in SPLITS]
-    if unknown:
-        raise ValueError(
-            f"Column 'split' of '{path}' says train, validation or test. "
-            f"Received: {unknown[0]!r}."
-        )
+    check_choice("validate_on", validate_on, SPLITS[1:])
+    parts = [str(row["split"]).strip().lower() for _, row in rows]
+    for (where, _), part in zip(rows, parts, strict=True):
+        if part not in SPLITS:
+            raise ValueError(
+                f"{where}: 'split' says train, validation or test. Received: "
+                f"{part!r}."
+            )
     validation = held_out(parts, validate_on, "split")
     return np.isin(parts, ["train", validate_on]), validation

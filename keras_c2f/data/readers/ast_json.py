@@ -1,0 +1,116 @@
+"""The JSON files by which AST and its successors list their data."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from keras_c2f.data.labels import LabelSets
+from keras_c2f.data.readers.lines import (
+    class_indices,
+    existing_file,
+    read_classes,
+)
+from keras_c2f.data.readers.listing import Listing
+from keras_c2f.data.readers.sound_files import locate
+
+
+def read_ast_json(path, validate_on=None, class_list=None):
+    """Data prepared for AST (https://github.com/YuanGongND/ast).
+
+        data/
+            esc_class_labels_indices.csv    index,mid,display_name
+            datafiles/
+                esc_train_data_1.json
+                esc_eval_data_1.json
+
+        {"data": [{"wav": "audio/1.wav", "labels": "/m/09x0r,/m/05zppz"}]}
+
+    Args:
+        path: the JSON file to train on.
+        validate_on: the one to validate on. `None`: its neighbour with
+            `valid`, or else `eval`, in the place of `train` in the name.
+        class_list: the CSV file of the classes. `None`: the one that ends in
+            `class_labels_indices.csv`, beside `path` or a folder above.
+
+    Returns:
+        `(train, validation)`, two `Clips` of paths; int labels where every
+        clip has exactly one, else `LabelSets`. How many clips were found, if
+        not all, is in their `note`. Relative paths count from the current
+        folder; where that leads nowhere, from the JSON file's folder, or one
+        or two above.
+
+    Raises:
+        ValueError: if a file is missing or of another form, a label is
+            unknown, or no clip of a part is found.
+    """
+    path = existing_file(path)
+    index, class_names = read_classes(class_list or _class_list(path), "mid")
+    names, labels, train = [], [], []
+    for file in (path, validate_on or _validation(path)):
+        for where, entry in _entries(file):
+            names.append(entry["wav"])
+            labels.append(
+                class_indices(entry["labels"].split(","), index, where)
+            )
+            train.append(file == path)
+    base = _base(path.parent, names[0])
+    if all(len(row) == 1 for row in labels):
+        labels = np.array(labels)[:, 0]
+    else:
+        labels = LabelSets.of(labels)
+    sounds = locate(str(base / name) for name in names)
+    train = np.array(train)
+    return Listing(names, sounds, labels, class_names, path).parts(
+        train, ~train
+    )
+
+
+def _entries(path):
+    """`(where, entry)` of what a JSON file lists."""
+    path = existing_file(path)
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))["data"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"'{path}' is no data file of AST, which is JSON of the form "
+            f'{{"data": [{{"wav": ..., "labels": ...}}, ...]}}: {error!r}.'
+        ) from None
+    for position, entry in enumerate(entries, start=1):
+        where = f"Entry {position} of '{path}'"
+        if not (isinstance(entry, dict) and {"wav", "labels"} <= set(entry)):
+            raise ValueError(
+                f"{where} needs the keys 'wav' and 'labels'. Received: "
+                f"{entry!r}."
+            )
+        yield where, entry
+
+
+def _validation(path):
+    for part in ("valid", "eval"):
+        other = path.with_name(path.name.replace("train", part))
+        if other != path and other.is_file():
+            return other
+    raise ValueError(
+        f"Beside '{path}' there is no file called so with 'valid' or 'eval' "
+        "in the place of 'train'. Name the one to validate on: `validate_on`."
+    )
+
+
+def _class_list(path):
+    for folder in (path.parent, path.parent.parent):
+        files = sorted(folder.glob("*class_labels_indices.csv"))
+        if len(files) == 1:
+            return files[0]
+    raise ValueError(
+        f"'{path}' needs a class list, one file that ends in "
+        "class_labels_indices.csv beside it or a folder above. Put it there, "
+        "or name it: `class_list`."
+    )
+
+
+def _base(folder, name):
+    """The folder that relative paths such as `name` count from."""
+    bases = (Path(), folder, folder.parent, folder.parent.parent)
+    found = [base for base in bases if (base / name).parent.is_dir()]
+    return (found or bases)[0]
