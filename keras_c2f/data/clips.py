@@ -126,7 +126,7 @@ class Clips:
         indices = np.asarray(indices, dtype="int64")
         return replace(
             self,
-            sounds=[self.sounds[index] for index in indices],
+            sounds=[self.sounds[index] for index in indices.tolist()],
             labels=self.labels[indices],
         )
 

@@ -57,19 +57,20 @@ def read_audioset(root, train="full"):
     check_choice("train", train, tuple(TRAIN))
     root = existing_folder(root)
     index, class_names = read_classes(root / "class_labels_indices.csv", "mid")
-    segments, labels, ends = [], [], []
-    for part in (*TRAIN[train], "eval"):
-        path = root / f"{part}_segments.csv"
-        for where, (video, start, _, mids) in read_lines(path, COLUMNS):
-            segments.append((video, number(start, "start", where, float)))
-            labels.append(class_indices(mids.split(","), index, where))
-        ends.append(len(segments))
-    evaluation = np.arange(len(segments)) >= ends[-2]
-    listing = Listing(
-        [f"{video}_{start}" for video, start in segments],
-        locate_youtube(root, segments),
-        LabelSets.of(labels),
-        class_names,
-        root,
-    )
+    segments, num_train = [], 0
+
+    def rows():  # one at a time: two million lists would take long to make
+        nonlocal num_train
+        for part in (*TRAIN[train], "eval"):
+            num_train = len(segments)  # ends up as those before `eval`
+            path = root / f"{part}_segments.csv"
+            for where, (video, start, _, mids) in read_lines(path, COLUMNS):
+                segments.append((video, number(start, "start", where, float)))
+                yield class_indices(mids.split(","), index, where)
+
+    labels = LabelSets.of(rows())
+    names = [video for video, _ in segments]
+    sounds = locate_youtube(root, segments)
+    evaluation = np.arange(len(segments)) >= num_train
+    listing = Listing(names, sounds, labels, class_names, root)
     return listing.parts(~evaluation, evaluation)

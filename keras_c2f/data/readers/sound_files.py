@@ -46,12 +46,13 @@ def locate(paths):
 
 
 def _by_name(folder):
-    """`{name: name}` of a folder's files, of sounds `{stem: name}` too."""
+    """`{name: name}` of what is in a folder; of sounds `{stem: name}` too."""
     folder = folder or "."
     if not os.path.isdir(folder):
         return {}
-    stems = {stem(name): name for name in sounds_in(folder)}
-    return stems | {name: name for name in os.listdir(folder)}
+    names = sorted(os.listdir(folder))
+    sounds = {stem(name): name for name in names if stem(name) != name}
+    return {name: name for name in names} | sounds
 
 
 def sounds_below(root, key):

@@ -47,7 +47,7 @@ def read_vggsound(root):
     test = held_out(splits, "test", "split")
     class_names, labels = np.unique(labels, return_inverse=True)
     listing = Listing(
-        [f"{video}_{start}" for video, start in segments],
+        [video for video, _ in segments],
         locate_youtube(root, segments),
         labels,
         class_names.tolist(),
