@@ -147,7 +147,8 @@ def test_audioset(tmp_path):
 def test_audioset_tells_what_is_missing(tmp_path):
     make_audioset(tmp_path, AUDIOSET_FILES[2:])
     train, evaluation = read_audioset(tmp_path)
-    assert len(train) == 1 and evaluation.note == ""
+    third = Path(AUDIOSET_FILES[2]).name
+    assert named(train) == {third: [0, 1, 0]} and evaluation.note == ""
     assert train.note == (
         f"1 of 3 clips found in '{tmp_path}'; first missing: '{IDS[0]}'"
     )
