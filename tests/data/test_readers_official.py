@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from sound_trees import make_csv, make_tree, named
 
+from keras_c2f import recipes
 from keras_c2f.data.readers import (
     open_dataset,
     read_ast_json,
@@ -586,3 +587,21 @@ def test_order_of_clips_is_that_of_the_list(tmp_path):
     path = write(tmp_path, "list.jsonl", *map(json.dumps, rows))
     train, _ = read_jsonl(path, fold=2)
     np.testing.assert_array_equal(train.labels, [2, 0, 1])
+
+
+@pytest.mark.parametrize(
+    "kind, held_out, options",
+    [
+        ("digits", "theo", {"speaker": "theo"}),
+        ("esc50", "2", {"fold": 2}),
+        ("voxceleb", "test", {"validate_on": "test"}),
+        ("audioset", "", {}),
+    ],
+)
+def test_held_out_part_of_a_recipe(kind, held_out, options, monkeypatch):
+    given = {}
+    monkeypatch.setattr(
+        recipes, "open_dataset", lambda spec, **more: given.update(more)
+    )
+    recipes.Recipe(data=f"{kind}:x", held_out=held_out).open_data()
+    assert given == options
