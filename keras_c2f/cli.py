@@ -157,6 +157,34 @@ def predict(arguments):
             print(f"  {class_names[index]:<20} {row[index]:6.1%} {bar}")
 
 
+def prepare(arguments):
+    """Decodes a data set once into shards; train with prepared:FOLDER.
+
+    Returns 1 if some sounds could not be used.
+    """
+    from keras_c2f.data import prepare
+    from keras_c2f.recipes import Recipe
+
+    names = ("data", "held_out", "model")
+    recipe = Recipe(**{name: getattr(arguments, name) for name in names})
+    clips = recipe.open_data()
+    _print_data(clips)
+    bad = prepare(
+        clips,
+        arguments.out,
+        recipe.frontend,
+        arguments.store,
+        arguments.clips_per_shard,
+        arguments.workers,
+    )
+    for _, path, reason in bad:
+        print(f"skipped {path}: {reason}")
+    print(f"Prepared: train with --data=prepared:{arguments.out}")
+    if bad:
+        print(f"{len(bad)} sounds left out: {arguments.out}/bad_files.csv")
+    return int(bool(bad))
+
+
 def convert(arguments):
     """Converts a checkpoint of another project into a Keras model."""
     from keras_c2f.convert import PUBLISHED, from_preset, load_checkpoint
@@ -274,10 +302,12 @@ def parse(argv):
         )
         return command
 
-    def add_recipe(command, recipe_class=Recipe, without=(), **defaults):
+    def add_recipe(
+        command, recipe_class=Recipe, only=None, without=(), **defaults
+    ):
         group = command.add_argument_group("recipe")
         for field in dataclasses.fields(recipe_class):
-            if field.name in without:
+            if field.name in without or only and field.name not in only:
                 continue
             default = defaults.get(field.name, field.default)
             group.add_argument(
@@ -306,7 +336,7 @@ def parse(argv):
             action="store_true",
             help="train at full resolution too, for as many epochs, to compare",
         )
-        add_recipe(command, recipe_class, without)
+        add_recipe(command, recipe_class, without=without)
     command = add(evaluate)
     command.add_argument("--run", required=True, help="folder of a trained run")
     command.add_argument(
@@ -321,6 +351,21 @@ def parse(argv):
     command.add_argument("--run", required=True, help="folder of a trained run")
     command.add_argument("--top", type=int, default=3, help="classes to print")
     command.add_argument("files", nargs="+", help="sound files")
+    command = add(prepare)
+    command.add_argument("--out", required=True, help="folder to write")
+    command.add_argument(
+        "--store",
+        default="waveform",
+        help="waveform, 16 bits at the model's rate, or log_mel, of the "
+        "model's front end in float16 (default: %(default)s)",
+    )
+    command.add_argument(
+        "--clips_per_shard", type=int, default=512, help="(default: 512)"
+    )
+    command.add_argument(
+        "--workers", type=int, help="threads (default: one per core)"
+    )
+    add_recipe(command, only=("data", "held_out", "model"))
     command = add(convert)
     command.add_argument(
         "checkpoint", help="file, Hugging Face folder, or published name"

@@ -6,6 +6,7 @@ from test_training import write_sounds
 
 from keras_c2f import cli
 from keras_c2f.convert import from_preset
+from keras_c2f.data import open_dataset
 
 SMALL = ("--clip_seconds=0.32", "--schedule=pool:2@1, full@1", "--batch_size=4")
 
@@ -84,6 +85,20 @@ def test_pretrain_then_train(trained, capsys):
     )
     assert code == 2 and "does not fit" in err
     assert len(err.strip().splitlines()) == 1
+
+
+def test_prepare(trained, tmp_path, capsys):
+    data = f"--data=folder:{trained / 'sounds'}"
+    for _ in range(2):  # the second finds all done
+        code, out, _ = run(capsys, "prepare", "--out", tmp_path, data)
+        assert code == 1  # sounds were left out
+        assert "broken.wav: cannot be decoded" in out
+        assert f"train with --data=prepared:{tmp_path}" in out
+    train, validation = open_dataset(f"prepared:{tmp_path}")
+    assert len(train) + len(validation) == 12
+    other = (data, "--model=hts_at_micro")
+    code, _, err = run(capsys, "prepare", "--out", tmp_path, *other)
+    assert code == 2 and "another preparation" in err
 
 
 def test_describe_shows_the_published_cost(capsys):
@@ -165,6 +180,7 @@ def test_help_lists_commands(capsys):
         "demo",
         "train",
         "pretrain",
+        "prepare",
         "evaluate",
         "predict",
         "describe",

@@ -6,6 +6,7 @@ from keras_c2f.data.decode import SoundError, load_sound
 from keras_c2f.data.keywords import synthesize_keywords
 from keras_c2f.data.labels import LabelSets
 from keras_c2f.data.pipeline import AudioPipeline
+from keras_c2f.data.prepare import prepare
 from keras_c2f.data.readers import (
     open_dataset,
     read_ast_json,
@@ -17,6 +18,7 @@ from keras_c2f.data.readers import (
     read_fsd50k,
     read_jsonl,
     read_kinetics_sounds,
+    read_prepared,
     read_sounds,
     read_speech_commands,
     read_vggsound,
@@ -33,6 +35,7 @@ __all__ = [
     "open_dataset",
     "read_ast_json",
     "read_audioset",
+    "prepare",
     "read_csv",
     "read_digits",
     "read_esc50",
@@ -44,5 +47,6 @@ __all__ = [
     "read_speech_commands",
     "read_vggsound",
     "read_voxceleb",
+    "read_prepared",
     "synthesize_keywords",
 ]

@@ -4,6 +4,7 @@ import os
 import threading
 
 from keras_c2f.data.decode import SoundError, load_sound
+from keras_c2f.data.shards import Record
 
 
 class SoundCache:
@@ -29,11 +30,15 @@ class SoundCache:
         self._samples = {}
 
     def load(self, sound, index):
-        """float32 `(samples,)` of a path or array.
+        """float32 `(samples,)` of a path, array or prepared `Record`.
+
+        A record of log-mel gives float16 `(frames, mel_bins)`.
 
         Raises:
             SoundError: naming the path, or the array by its `index`.
         """
+        if isinstance(sound, Record):  # quick to read: not kept
+            return self._load(sound, None)
         if not isinstance(sound, (str, os.PathLike)):
             return self._load(sound, f"array number {index}")
         path = os.fspath(sound)
@@ -50,8 +55,11 @@ class SoundCache:
 
     def _load(self, sound, name):
         try:
+            if isinstance(sound, Record):
+                return sound.load()
             return load_sound(sound, *self._options)
         except SoundError as error:
+            name = name or error.path
             with self._lock:
                 self.bad[name] = error.reason
             raise SoundError(name, error.reason) from error

@@ -1,5 +1,6 @@
 """Sound files to float32 mono samples at the model's rate."""
 
+import io
 import os
 
 import numpy as np
@@ -25,7 +26,8 @@ def load_sound(sound, sample_rate, decoder="soundfile"):
     """Reads a sound; channels are averaged, then the rate is converted.
 
     Args:
-        sound: path of a file (WAV, FLAC, OGG, MP3), or a `(samples,)` array
+        sound: path of a file (WAV, FLAC, OGG, MP3), local or any that
+            `tf.io.gfile` knows (`gs://...`), or a `(samples,)` array
             already at `sample_rate`, which is only checked.
         sample_rate: int, Hz, wanted.
         decoder: `"soundfile"` (and soxr, high quality, for the rate) or
@@ -78,11 +80,25 @@ def _check(samples, name):
 def _read_with_soundfile(path):
     """`(samples, channels)` and the file's rate."""
     read = soundfile.read  # outside `try`: a missing package is no bad sound
+    file = _read_remote(path) if _is_remote(path) else path
     try:
-        return read(path, dtype="float32", always_2d=True)
+        return read(file, dtype="float32", always_2d=True)
     except (soundfile.LibsndfileError, OSError, TypeError) as error:
         # TypeError: headerless .raw
         raise SoundError(path, _reason(path, str(error))) from error
+
+
+def _is_remote(path):
+    return "://" in path
+
+
+def _read_remote(path):
+    """The whole file in memory."""
+    try:
+        with tf.io.gfile.GFile(path, "rb") as file:
+            return io.BytesIO(file.read())
+    except tf.errors.OpError as error:
+        raise SoundError(path, f"cannot be read ({error.message})") from error
 
 
 def _read_with_tensorflow_io(path):
@@ -120,10 +136,11 @@ def _read_with_tensorflow_io(path):
 
 def _reason(path, message):
     """What is wrong with a file, in words rather than a library's code."""
-    if not os.path.isfile(path):
-        return "is not a file"
-    if not os.path.getsize(path):
-        return "is empty"
+    if not _is_remote(path):
+        if not os.path.isfile(path):
+            return "is not a file"
+        if not os.path.getsize(path):
+            return "is empty"
     detail = message.replace(path, "").replace("''", "").strip(" .:\n")
     return f"cannot be decoded ({detail})"
 

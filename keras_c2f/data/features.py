@@ -41,11 +41,29 @@ def log_mel(waveform, frontend, num_frames, shift=1, normalize=True):
     power += tf.square(tf.math.imag(spectrum))
     energy = tf.matmul(power, tf.constant(frontend.mel_matrix(), tf.float32))
     mels = tf.math.log(tf.maximum(energy, frontend.log_floor))
-    mels = frontend.log_scale * mels
-    missing = [[0, kept - tf.shape(mels)[0]], [0, 0]]
-    mels = tf.pad(mels, missing, constant_values=frontend.padding)
-    mels = tf.ensure_shape(mels, [None, frontend.num_mel_bins])
+    mels = _pad(frontend.log_scale * mels, frontend, kept)
     return frontend.normalize(mels) if normalize else mels
+
+
+def stored_log_mel(mels, frontend, num_frames, shift=1):
+    """What `log_mel` computes, from prepared log-mel.
+
+    Args:
+        mels: float16 `(frames, mel_bins)` tensor, not normalised.
+        frontend, num_frames, shift: as in `log_mel`.
+
+    Returns:
+        float32 `(num_frames // shift, num_mel_bins)`.
+    """
+    kept = num_frames // shift
+    mels = tf.cast(mels[::shift][:kept], tf.float32)
+    return frontend.normalize(_pad(mels, frontend, kept))
+
+
+def _pad(mels, frontend, num_frames):
+    missing = [[0, num_frames - tf.shape(mels)[0]], [0, 0]]
+    mels = tf.pad(mels, missing, constant_values=frontend.padding)
+    return tf.ensure_shape(mels, [None, frontend.num_mel_bins])
 
 
 def pool(mels, size, use_max):

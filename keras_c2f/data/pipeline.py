@@ -11,6 +11,7 @@ from keras_c2f.data.augment import Augment
 from keras_c2f.data.cache import SoundCache
 from keras_c2f.data.decode import DECODERS, SoundError
 from keras_c2f.data.lazy import tf
+from keras_c2f.data.shards import are_log_mel
 from keras_c2f.resolution import Resolution
 
 OUTPUTS = ("compressed", "log_mel", "waveform")
@@ -167,25 +168,29 @@ class AudioPipeline:
             bad files are skipped: Keras then warns once, when the first epoch
             ends, that the input ran out of data.
         """
+        on_waveform = self._on_waveform(training)
+        if are_log_mel(clips.sounds, self.frontend, on_waveform):
+            size = max(self.frontend.num_frames(self._clip_samples), 1)
+            nothing = np.zeros((0, self.frontend.num_mel_bins), "float16")
+        else:
+            size, nothing = self._clip_samples, np.zeros(0, "float32")
 
         def load(index, where):
             try:
-                samples = self._sounds.load(clips.sounds[index], index)
+                sound = self._sounds.load(clips.sounds[index], index)
             except SoundError as error:
-                return np.zeros(0, "float32"), clips.target(index), str(error)
-            start = int(where * (len(samples) - self._clip_samples + 1))
-            start = max(start, 0)
-            samples = samples[start : start + self._clip_samples]
-            return samples, clips.target(index), ""
+                return nothing, clips.target(index), str(error)
+            start = max(int(where * (len(sound) - size + 1)), 0)
+            return sound[start : start + size], clips.target(index), ""
 
         def load_in_graph(index, seed):
             where = tf.random.stateless_uniform([], seed) if training else 0.0
             samples, target, problem = tf.numpy_function(
                 load,
                 [index, where],
-                [tf.float32, tf.float32, tf.string],
+                [nothing.dtype, tf.float32, tf.string],
             )
-            samples.set_shape([None])
+            samples.set_shape([None, *nothing.shape[1:]])
             target.set_shape([clips.num_classes])
             if self.on_error == "raise":
                 with tf.control_dependencies(
@@ -251,6 +256,7 @@ class AudioPipeline:
     def _features(self, samples):
         """`(samples,)` -> `(frames, mel_bins)` or `(samples,)`.
 
+        Prepared log-mel, `(frames, mel_bins)`, is padded and compressed.
         Nothing, `(0, ...)`, of an unreadable sound.
         """
         length = tf.shape(samples)[0]
@@ -259,7 +265,12 @@ class AudioPipeline:
             padded = tf.pad(samples, [[0, size - length]])
             return padded[: tf.where(length > 0, size, 0)]
         shift = self._shift.read_value() if self._compresses else 1
-        mels = features.log_mel(samples, self.frontend, self.num_frames, shift)
+        make = features.stored_log_mel
+        if samples.shape.rank == 1:
+            make = features.log_mel
+            # an unreadable one: there is no reflecting about no sample
+            samples = tf.pad(samples, [[0, tf.cast(length == 0, tf.int32)]])
+        mels = make(samples, self.frontend, self.num_frames, shift)
         if self._compresses:
             mels = features.pool(
                 mels, self._pool.read_value(), self._pool_max.read_value()
@@ -281,6 +292,13 @@ class AudioPipeline:
             mels, self.augment, fill, factor, seed
         )
         return tf.ensure_shape(mels, [None, self.frontend.num_mel_bins])
+
+    def _on_waveform(self, training):
+        """str, what needs samples rather than log-mel; empty if nothing."""
+        if self.outputs == "waveform":
+            return "outputs='waveform'"
+        names = [n for n in ("mixup", "gain_db") if getattr(self.augment, n)]
+        return " and ".join(names) if training else ""
 
     @property
     def _compresses(self):

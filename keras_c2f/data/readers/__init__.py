@@ -1,4 +1,7 @@
-"""One small reader per data set. NumPy and the standard library only."""
+"""One small reader per data set. NumPy and the standard library only.
+
+`read_prepared` alone needs TensorFlow, which reads its files.
+"""
 
 from keras_c2f.data.readers.ast_json import read_ast_json
 from keras_c2f.data.readers.audioset import read_audioset
@@ -8,6 +11,7 @@ from keras_c2f.data.readers.folder import read_folder
 from keras_c2f.data.readers.fsd50k import read_fsd50k
 from keras_c2f.data.readers.json_lines import read_jsonl
 from keras_c2f.data.readers.kinetics_sounds import read_kinetics_sounds
+from keras_c2f.data.readers.prepared import read_prepared
 from keras_c2f.data.readers.sounds import read_sounds
 from keras_c2f.data.readers.specification import open_dataset
 from keras_c2f.data.readers.speech_commands import read_speech_commands
@@ -30,4 +34,5 @@ __all__ = [
     "read_speech_commands",
     "read_vggsound",
     "read_voxceleb",
+    "read_prepared",
 ]

@@ -14,6 +14,7 @@ from keras_c2f.data.readers.folder import read_folder
 from keras_c2f.data.readers.fsd50k import read_fsd50k
 from keras_c2f.data.readers.json_lines import read_jsonl
 from keras_c2f.data.readers.kinetics_sounds import read_kinetics_sounds
+from keras_c2f.data.readers.prepared import read_prepared
 from keras_c2f.data.readers.sounds import read_sounds
 from keras_c2f.data.readers.speech_commands import read_speech_commands
 from keras_c2f.data.readers.table import read_csv
@@ -36,6 +37,7 @@ READERS = {
     "esc10": partial(read_esc50, esc10=True),
     "digits": read_digits,
     "sounds": read_sounds,
+    "prepared": read_prepared,
     "keywords": synthesize_keywords,
 }
 
@@ -60,6 +62,7 @@ def open_dataset(spec, **options):
     | `esc10:PATH`           | `read_esc50` with `esc10=True`          |
     | `digits:PATH`          | `read_digits`                           |
     | `sounds:PATH`          | `read_sounds`, no labels: to pre-train  |
+    | `prepared:PATH`        | `read_prepared`                         |
     | `keywords`             | `synthesize_keywords`, needs no files   |
 
     Args:
@@ -82,7 +85,7 @@ def open_dataset(spec, **options):
         Known: folder:PATH, csv:PATH, jsonl:PATH, ast:PATH, audioset:PATH,
         audioset20k:PATH, vggsound:PATH, voxceleb:PATH, kinetics_sounds:PATH,
         speech_commands:PATH, fsd50k:PATH, esc50:PATH, esc10:PATH,
-        digits:PATH, sounds:PATH, keywords.
+        digits:PATH, sounds:PATH, prepared:PATH, keywords.
     """
     kind, _, path = spec.partition(":")
     if kind not in READERS:

@@ -1,0 +1,256 @@
+"""Writes prepared data sets: decoded, resampled, in shards; see `shards`."""
+
+import csv
+import hashlib
+import io
+import json
+import os
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from keras_c2f.data import features
+from keras_c2f.data.cache import SoundCache
+from keras_c2f.data.decode import SoundError
+from keras_c2f.data.lazy import tf, tqdm
+from keras_c2f.data.readers.prepared import label_kind, labels_to_json
+from keras_c2f.data.shards import (
+    FOOTER,
+    HEADER,
+    MISSING,
+    STORES,
+    Record,
+    Shards,
+    read_json,
+)
+from keras_c2f.frontend import Frontend
+
+
+def prepare(
+    clips, folder, frontend, store="waveform", clips_per_shard=512, workers=None
+):
+    """Decodes clips once, so that training only has to read them.
+
+    Shards appear whole or not at all, and each before its index. A call
+    after a kill goes on with the first shard that has no index, and ends with
+    the same bytes. Samples are rounded to 16 bits and clipped to [-1, 1];
+    log-mel of whole clips is rounded to float16 (11 significant bits).
+
+    Sounds are decoded by threads: soundfile and soxr release Python's lock.
+
+    Args:
+        clips: pair `(train, validation)` of `Clips`.
+        folder: path to write, local or any that `tf.io.gfile` knows.
+        frontend: `Frontend`, whose rate (and log-mel) is wanted.
+        store: `"waveform"`, or `"log_mel"`: as fast as data can be read, but
+            without mix-up of waveforms and gain. Crops begin at frames; in
+            librosa's style their first and last frames hear what is around.
+        clips_per_shard: int, also the most clips whose work a kill loses.
+        workers: int, threads; default: one per core.
+
+    Returns:
+        list of `(part, path, reason)` of the sounds that cannot be used, as
+        in `bad_files.csv`.
+
+    Raises:
+        ValueError: if `store` is unknown, or the folder holds another
+            preparation.
+    """
+    if store not in STORES:
+        raise ValueError(f"`store` is one of {STORES}. Received: {store!r}.")
+    if any(isinstance(s, Record) for part in clips for s in part.sounds):
+        raise ValueError(
+            "The data are prepared already. Give the data set they were made "
+            "of."
+        )
+    clips = dict(zip(("train", "validation"), clips, strict=True))
+    config = _config(clips, frontend, store, clips_per_shard)
+    whole = os.path.join(folder, "dataset.json")
+    plan = os.path.join(folder, "plan.json")
+    tf.io.gfile.makedirs(folder)
+    if not _holds(whole, config):
+        if not _holds(plan, config):
+            write_whole(plan, json.dumps(config))
+        _write_shards(clips, folder, config, workers)
+    if tf.io.gfile.exists(plan):
+        tf.io.gfile.remove(plan)
+    return _bad_rows(clips, read_json(whole)["bad"])
+
+
+def _write_shards(clips, folder, config, workers):
+    """Writes what is missing, and `dataset.json` at last."""
+    frontend = Frontend.from_config(config["frontend"])
+    encode = _encoder(frontend, config["store"])
+    total = sum(map(len, clips.values()))
+    workers = workers or os.cpu_count()
+    with (
+        ThreadPoolExecutor(workers) as pool,
+        tqdm.tqdm(total=total, unit=" clips", desc="prepare") as bar,
+    ):
+        for part in clips:
+            config["bad"][part] = {}
+            shards = Shards(folder, part, config)
+            for shard in range(shards.num_shards):
+                bad = _shard(shards, shard, clips[part], encode, pool, bar)
+                config["bad"][part].update(bad)
+    table = _table(_bad_rows(clips, config["bad"]))
+    write_whole(os.path.join(folder, "bad_files.csv"), table)
+    write_whole(os.path.join(folder, "dataset.json"), json.dumps(config))
+
+
+def _config(clips, frontend, store, clips_per_shard):
+    """What `dataset.json` holds, as long as no clip is known to be bad."""
+    train = clips["train"]
+    return {
+        "version": 1,
+        "store": store,
+        "sample_rate": frontend.sample_rate,
+        "frontend": frontend.get_config(),
+        "clips_per_shard": clips_per_shard,
+        "class_names": list(train.class_names),
+        "label_kind": label_kind(train.labels),
+        "sources": {name: _digest(part) for name, part in clips.items()},
+        "labels": {
+            name: labels_to_json(part.labels) for name, part in clips.items()
+        },
+        "bad": {name: {} for name in clips},
+    }
+
+
+def _digest(clips):
+    """SHA-256 of what identifies the sounds: paths, or samples of arrays."""
+    digest = hashlib.sha256()
+    for sound in clips.sounds:
+        if isinstance(sound, (str, os.PathLike)):
+            digest.update(os.fspath(sound).encode() + b"\n")
+        else:
+            digest.update(np.asarray(sound).tobytes())
+    return digest.hexdigest()
+
+
+def _holds(path, config):
+    """Whether a file holds this preparation; refuses another one."""
+    if not tf.io.gfile.exists(path):
+        return False
+    found = read_json(path)
+    for name, wanted in config.items():
+        if name != "bad" and found.get(name) != wanted:
+            raise ValueError(
+                f"'{os.path.dirname(path)}' holds another preparation: its "
+                f"{name} differs from what is asked for now. Choose another "
+                "folder, or delete that one."
+            )
+    return True
+
+
+def _encoder(frontend, store):
+    """A function from `(sound, index)` to bytes; raises `SoundError`."""
+    # no size: nothing is read twice
+    load = SoundCache(frontend.sample_rate, "soundfile", cache_mb=0).load
+
+    def waveform(sound, index):
+        samples = np.rint(load(sound, index) * np.float32(32768))
+        return samples.clip(-32768, 32767).astype("<i2").tobytes()
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None], tf.float32),
+            tf.TensorSpec([], tf.int32),
+        ]
+    )
+    def mels(samples, frames):
+        return features.log_mel(samples, frontend, frames, normalize=False)
+
+    def log_mel(sound, index):
+        samples = load(sound, index)
+        # a clip shorter than a window is a frame of padding
+        frames = max(frontend.num_frames(len(samples)), 1)
+        return mels(samples, frames).numpy().astype("<f2").tobytes()
+
+    return {"waveform": waveform, "log_mel": log_mel}[store]
+
+
+def _shard(shards, shard, clips, encode, pool, bar):
+    """Writes a shard unless it is there; dict of its bad clips."""
+    first = shard * shards.clips_per_shard
+    numbers = range(first, min(first + shards.clips_per_shard, len(clips)))
+    index = shards.path(shard, ".json")
+    if tf.io.gfile.exists(index):
+        bar.update(len(numbers))
+        return read_json(index)["bad"]
+
+    def encoded(number):
+        try:
+            return encode(clips.sounds[number], number)
+        except SoundError as error:
+            return error
+
+    columns = {n: [] for n in ("path", "offset", "size", "crc32")}
+    bad = {}
+
+    def write(temporary):
+        end = 0
+        with tf.io.TFRecordWriter(temporary) as writer:
+            for number, data in zip(
+                numbers, pool.map(encoded, numbers), strict=True
+            ):
+                size = checksum = MISSING
+                if isinstance(data, SoundError):
+                    bad[str(number)] = data.reason
+                else:
+                    writer.write(data)
+                    size, checksum = len(data), zlib.crc32(data)
+                path = _name(clips.sounds[number], number)
+                row = (path, end + HEADER, size, checksum)
+                for column, value in zip(columns.values(), row, strict=True):
+                    column.append(value)
+                if size != MISSING:
+                    end += HEADER + size + FOOTER
+                bar.update()
+
+    _move_when_whole(shards.path(shard), write)
+    write_whole(index, json.dumps({**columns, "bad": bad}))
+    return bad
+
+
+def _name(sound, number):
+    if isinstance(sound, (str, os.PathLike)):
+        return os.fspath(sound)
+    return f"array number {number}"
+
+
+def _bad_rows(clips, bad):
+    """`(part, path, reason)` of each bad clip."""
+    return [
+        (part, _name(clips[part].sounds[int(number)], int(number)), reason)
+        for part, reasons in bad.items()
+        for number, reason in reasons.items()
+    ]
+
+
+def _table(rows):
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([("part", "path", "reason"), *rows])
+    return text.getvalue()
+
+
+def write_whole(path, text):
+    """Writes a text file that appears whole or not at all.
+
+    As `run_folder.write_whole`, on any path that `tf.io.gfile` knows.
+    """
+
+    def write(temporary):
+        with tf.io.gfile.GFile(temporary, "w") as file:
+            file.write(text)
+
+    _move_when_whole(path, write)
+
+
+def _move_when_whole(path, write):
+    folder, name = os.path.split(path)
+    temporary = os.path.join(folder, f"unfinished-{name}")
+    write(temporary)
+    tf.io.gfile.rename(temporary, path, overwrite=True)

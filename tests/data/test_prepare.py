@@ -1,0 +1,358 @@
+"""Prepared data against the files they were made of, kills included."""
+
+import csv
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from keras_c2f.data import (
+    AudioPipeline,
+    Augment,
+    Clips,
+    prepare,
+    read_prepared,
+)
+from keras_c2f.data.decode import SoundError
+from keras_c2f.frontend import Frontend
+
+tf = pytest.importorskip("tensorflow")
+soundfile = pytest.importorskip("soundfile")
+pytest.importorskip("soxr")
+pytest.importorskip("tqdm")
+
+SMALL = Frontend(sample_rate=4000, num_mel_bins=16)
+HTS_AT = Frontend(
+    4000, 16, 32.0, 10.0, 50.0, 1900.0, 0.0, -40.0, 9.0, "librosa"
+)
+T = 40
+BAD = (2, 5)
+
+
+def write_clips(folder, n=11, rate=4000, subtype="PCM_16", longest=3000):
+    """Noise of `n` lengths, two files of them broken, as `Clips`."""
+    rng = np.random.default_rng(0)
+    folder.mkdir(exist_ok=True)
+    paths = [folder / f"{i}.wav" for i in range(n)]
+    for i, path in enumerate(paths):
+        noise = rng.uniform(-1, 1, rng.integers(60, longest))
+        soundfile.write(path, noise, rate, subtype)
+        if i in BAD:
+            path.write_bytes(b"" if i == 2 else b"no sound")
+    return Clips(map(str, paths), np.arange(n) % 3, "abc")
+
+
+def parts(clips):
+    return clips, clips.subset([1, 2, 3])
+
+
+def prepare_and_read(clips, folder, store="waveform", frontend=SMALL):
+    prepare(parts(clips), str(folder), frontend, store, clips_per_shard=4)
+    return read_prepared(str(folder))
+
+
+def make_pipeline(frontend=SMALL, **options):
+    options = {"on_error": "skip", **options}
+    return AudioPipeline(frontend, T, 4, **options)
+
+
+def batches(clips, training=True, epoch=3, resolution="shift:2", **options):
+    pipeline = make_pipeline(**options)
+    pipeline.set_phase(resolution, epoch)
+    return [
+        (x.numpy(), y.numpy()) for x, y in pipeline.dataset(clips, training)
+    ]
+
+
+def assert_same(found, expected, **tolerance):
+    assert len(found) == len(expected)
+    for pair in zip(found, expected, strict=True):
+        for mine, theirs in zip(*pair, strict=True):
+            np.testing.assert_allclose(mine, theirs, **tolerance)
+
+
+def test_same_batches_from_waveforms(tmp_path):
+    """16 bits at the model's rate: exactly; random crops and mix-up too."""
+    raw = write_clips(tmp_path / "raw")
+    train, validation = prepare_and_read(raw, tmp_path / "prepared")
+    options = {
+        "augment": Augment(mixup=0.5, gain_db=6, noise=0.1, time_mask=9),
+        "clip_seconds": 0.3,
+    }
+    expected = batches(raw, **options)
+    assert sum(len(x) for x, _ in expected) == len(raw) - len(BAD)
+    assert_same(batches(train, **options), expected, rtol=0, atol=0)
+    assert_same(
+        batches(validation, training=False),
+        batches(raw.subset([1, 2, 3]), training=False),
+        rtol=0,
+        atol=0,
+    )
+
+
+def test_rounded_to_16_bits_otherwise(tmp_path):
+    raw = write_clips(tmp_path / "raw", rate=6000, subtype="FLOAT")
+    train, _ = prepare_and_read(raw, tmp_path / "prepared")
+    options = {"outputs": "waveform", "training": False}
+    for (mine, _), (theirs, _) in zip(
+        batches(train, **options), batches(raw, **options), strict=True
+    ):
+        # half a step of 16 bits; resampled noise overshoots and is clipped
+        theirs = theirs.clip(-1, 32767 / 32768)
+        np.testing.assert_allclose(mine, theirs, rtol=0, atol=0.51 / 32768)
+
+
+@pytest.mark.parametrize(
+    "resolution", ["full", "pool:2", "pool:4:max", "patch:2", "shift:3"]
+)
+@pytest.mark.parametrize("training", [False, True])
+def test_same_batches_from_log_mel(resolution, training, tmp_path):
+    """To float16; clips are no longer than T, so crops agree."""
+    raw = write_clips(tmp_path / "raw", longest=1600)
+    train, _ = prepare_and_read(raw, tmp_path / "prepared", "log_mel")
+    options = {
+        "training": training,
+        "resolution": resolution,
+        "augment": Augment(freq_mask=4),
+    }
+    # 11 bits of numbers up to 16, over 2 std
+    assert_same(batches(train, **options), batches(raw, **options), atol=1e-3)
+
+
+def test_log_mel_of_librosa_style(tmp_path):
+    # not cut: raw, the end of a crop is reflected, and here what follows it
+    raw = write_clips(tmp_path / "raw", longest=1500)
+    train, _ = prepare_and_read(raw, tmp_path / "out", "log_mel", HTS_AT)
+    options = {"frontend": HTS_AT, "training": False}
+    # 11 bits of numbers up to 128, over 2 std
+    assert_same(batches(train, **options), batches(raw, **options), atol=4e-3)
+
+
+def test_crops_of_log_mel_begin_at_frames(tmp_path):
+    """A crop of Kaldi's features is the features of a crop at a frame."""
+    samples = np.random.default_rng(0).normal(0, 0.1, 8000)
+    soundfile.write(tmp_path / "long.wav", samples, 4000)
+    clips = Clips([str(tmp_path / "long.wav")] * 6, [0, 1] * 3, "ab")
+    train, _ = prepare_and_read(clips, tmp_path / "prepared", "log_mel")
+    ((first, _), (second, _)) = batches(train, resolution="full")
+    crops = np.concatenate([first, second])
+    stored = train.sounds[0].load().astype("float32")
+    whole = SMALL.normalize(stored)
+    starts = [
+        [i for i in range(len(whole)) if np.allclose(whole[i], crop[0])]
+        for crop in crops
+    ]
+    assert len({start for (start,) in starts}) > 3
+    for (start,), crop in zip(starts, crops, strict=True):
+        np.testing.assert_array_equal(crop, whole[start : start + T])
+
+
+def test_bad_files_are_listed_and_named_again(tmp_path):
+    raw = write_clips(tmp_path / "raw")
+    train, _ = prepare_and_read(raw, tmp_path / "prepared")
+    with open(tmp_path / "prepared" / "bad_files.csv", newline="") as file:
+        rows = list(csv.reader(file))
+    expected = [
+        ["train", raw.sounds[2], "is empty"],
+        ["train", raw.sounds[5]],
+        ["validation", raw.sounds[2], "is empty"],
+    ]
+    assert rows[0] == ["part", "path", "reason"]
+    for row, start in zip(rows[1:], expected, strict=True):
+        assert row[: len(start)] == start
+    pipelines = [make_pipeline(), make_pipeline()]
+    for pipeline, clips in zip(pipelines, (raw, train), strict=True):
+        for _ in pipeline.dataset(clips):
+            pass
+    assert sorted(pipelines[0].skipped) == sorted(pipelines[1].skipped)
+
+
+def test_damaged_record_is_a_bad_sound(tmp_path):
+    raw = write_clips(tmp_path / "raw")
+    train, _ = prepare_and_read(raw, tmp_path / "prepared")
+    shard = tmp_path / "prepared" / "train-00001-of-00003.tfrecord"
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 2] ^= 1
+    shard.write_bytes(data)
+    pipeline = make_pipeline()
+    count = sum(len(x) for x, _ in pipeline.dataset(train))
+    assert count == len(raw) - len(BAD) - 1
+    ((name, reason),) = [
+        bad for bad in pipeline.skipped if bad[0] not in raw.sounds
+    ]
+    assert str(shard) in name and ".wav" in name and "damaged" in reason
+    shard.unlink()
+    with pytest.raises(SoundError, match="cannot be read"):
+        train.sounds[4].load()
+    pipeline = make_pipeline(on_error="raise")
+    with pytest.raises(SoundError), pipeline.naming_bad_sound():
+        for _ in pipeline.dataset(train):
+            pass
+
+
+def test_any_tensorflow_program_reads_the_records(tmp_path):
+    raw = write_clips(tmp_path / "raw", n=5)
+    prepare_and_read(raw, tmp_path / "prepared")
+    files = sorted(map(str, (tmp_path / "prepared").glob("train-*.tfrecord")))
+    found = [
+        tf.io.decode_raw(record, tf.int16).numpy()
+        for record in tf.data.TFRecordDataset(files)
+    ]
+    paths = [path for i, path in enumerate(raw.sounds) if i not in BAD]
+    for mine, path in zip(found, paths, strict=True):
+        np.testing.assert_array_equal(
+            mine, soundfile.read(path, dtype="int16")[0]
+        )
+
+
+def test_several_labels(tmp_path):
+    raw = write_clips(tmp_path / "raw", n=3)
+    labels = [[1, 0, 1], [0, 0, 0], [0, 0.25, 1]]
+    raw = Clips(raw.sounds, labels, "xyz")
+    prepare((raw, raw), str(tmp_path / "prepared"), SMALL)
+    train, _ = read_prepared(str(tmp_path / "prepared"))
+    np.testing.assert_array_equal(train.targets(), labels)
+    assert train.class_names == ("x", "y", "z")
+
+
+def test_paths_of_another_file_system(tmp_path):
+    """TensorFlow's in-memory scheme stands for `gs://` and the like."""
+    local = write_clips(tmp_path / "raw")
+    for path in local.sounds:
+        with tf.io.gfile.GFile(f"ram://raw/{os.path.basename(path)}", "w") as f:
+            f.write(Path(path).read_bytes())
+    remote = Clips(
+        [f"ram://raw/{os.path.basename(path)}" for path in local.sounds],
+        local.labels,
+        local.class_names,
+    )
+    expected = batches(local)
+    assert_same(batches(remote), expected, rtol=0, atol=0)
+    train, _ = prepare_and_read(remote, "ram://prepared")
+    assert_same(batches(train), expected, rtol=0, atol=0)
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_stopped_anywhere_it_goes_on(tmp_path, monkeypatch):
+    """Every file system step of a preparation fails once."""
+    raw = write_clips(tmp_path / "raw")
+    prepare_and_read(raw, tmp_path / "whole")
+    module = sys.modules["keras_c2f.data.prepare"]
+    move = module._move_when_whole
+    steps = 1 + 2 * (3 + 1) + 2  # plan; shard and index; table, dataset
+
+    def stop_at(limit, before):
+        count = iter(range(limit + 1))
+
+        def step(path, write):
+            if next(count) < limit:
+                return move(path, write)
+            if before:  # half a temporary file
+                with open(f"{os.path.dirname(path)}/unfinished-x", "w"):
+                    raise KeyboardInterrupt
+            move(path, write)
+            raise KeyboardInterrupt
+
+        return step
+
+    for before in (True, False):
+        for limit in range(steps):
+            folder = tmp_path / f"stopped{limit}{before}"
+            with monkeypatch.context() as patch:
+                patch.setattr(
+                    module, "_move_when_whole", stop_at(limit, before)
+                )
+                with pytest.raises(KeyboardInterrupt):
+                    prepare_and_read(raw, folder)
+            if limit < steps - 1 or before:
+                with pytest.raises(ValueError, match="unfinished"):
+                    read_prepared(str(folder))
+            prepare_and_read(raw, folder)
+            found = contents(folder)
+            found.pop("unfinished-x", None)
+            assert found == contents(tmp_path / "whole")
+
+
+PROGRAM = """
+import sys
+from keras_c2f.data import Clips, prepare
+from keras_c2f.frontend import Frontend
+paths = open(sys.argv[1]).read().split()
+clips = Clips(paths, [i % 3 for i in range(len(paths))], "abc")
+prepare.__globals__["tf"].io.gfile  # loads TensorFlow
+print("ready", flush=True)
+frontend = Frontend(sample_rate=4000, num_mel_bins=16)
+prepare((clips, clips.subset([1, 2, 3])), sys.argv[2], frontend, "waveform", 4)
+"""
+
+
+def test_killed_at_random_moments(tmp_path):
+    raw = write_clips(tmp_path / "raw", n=400)
+    (tmp_path / "paths").write_text("\n".join(raw.sounds))
+    prepare(parts(raw), str(tmp_path / "whole"), SMALL, clips_per_shard=4)
+    rng = random.Random()
+    arguments = [str(tmp_path / "paths"), str(tmp_path / "killed")]
+    kills = 0
+    for _ in range(3):
+        with subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        ) as process:
+            assert process.stdout.readline() == b"ready\n"
+            time.sleep(rng.uniform(0, 0.2))
+            process.send_signal(signal.SIGKILL)
+            kills += process.wait() == -signal.SIGKILL
+    assert kills
+    prepare(parts(raw), str(tmp_path / "killed"), SMALL, clips_per_shard=4)
+    assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
+
+
+def test_what_does_not_fit_is_refused(tmp_path):
+    raw = write_clips(tmp_path / "raw")
+    waveforms, _ = prepare_and_read(raw, tmp_path / "waveforms")
+    mels, _ = prepare_and_read(raw, tmp_path / "mels", "log_mel")
+    mixed = Clips([mels.sounds[0], raw.sounds[0]], [0, 1], "ab")
+    other = {**SMALL.get_config(), "low_hz": 60.0}
+    for clips, options, sentence in (
+        (waveforms, {"frontend": Frontend(8000, 16)}, "sample_rate=4000"),
+        (mels, {"frontend": Frontend(**other)}, "low_hz=20.0"),
+        (mels, {"outputs": "waveform"}, "store=waveform"),
+        (mels, {"augment": Augment(mixup=0.5)}, "mixup needs waveforms"),
+        (mels, {"augment": Augment(gain_db=1)}, "gain_db needs waveforms"),
+        (mixed, {}, "others are not"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            make_pipeline(**options).dataset(clips, training=True)
+    # statistics are applied when it is read; what trains only, only there
+    other = {**SMALL.get_config(), "mean": 1.0, "std": 2.0}
+    pipeline = make_pipeline(Frontend(**other), augment=Augment(mixup=0.5))
+    assert len(list(pipeline.dataset(mels))) == 3
+    for arguments, sentence in (
+        ((parts(raw), str(tmp_path / "x"), SMALL, "mp3"), "`store` is one of"),
+        ((parts(raw), str(tmp_path / "mels"), SMALL), "another preparation"),
+        ((parts(mels), str(tmp_path / "x"), SMALL), "prepared already"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            prepare(*arguments)
+    with pytest.raises(ValueError, match="no prepared data set"):
+        read_prepared(str(tmp_path))
+
+
+def test_settings_are_kept(tmp_path):
+    prepare_and_read(write_clips(tmp_path / "raw"), tmp_path / "prepared")
+    config = json.loads((tmp_path / "prepared" / "dataset.json").read_text())
+    assert config["sample_rate"] == 4000
+    assert Frontend.from_config(config["frontend"]) == SMALL
+    assert config["class_names"] == ["a", "b", "c"]
+    assert config["labels"]["validation"] == [1, 2, 0]
