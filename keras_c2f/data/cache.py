@@ -3,6 +3,8 @@
 import os
 import threading
 
+import numpy as np
+
 from keras_c2f.data.decode import SoundError, load_sound
 from keras_c2f.data.shards import Record
 
@@ -52,6 +54,21 @@ class SoundCache:
                 self._samples[path] = samples
                 self._free -= samples.nbytes
         return samples
+
+    def usable(self, sounds):
+        """bool `(n,)`, false for paths and records known to be bad."""
+        with self._lock:
+            for sound in sounds:
+                if isinstance(sound, Record) and sound.problem:
+                    name, reason = sound.problem
+                    self.bad[name] = reason
+        return np.array([self._is_usable(sound) for sound in sounds])
+
+    def _is_usable(self, sound):
+        if isinstance(sound, Record):
+            return not sound.problem
+        is_path = isinstance(sound, (str, os.PathLike))
+        return not is_path or os.fspath(sound) not in self.bad
 
     def _load(self, sound, name):
         try:

@@ -11,6 +11,7 @@ from keras_c2f.data.augment import Augment
 from keras_c2f.data.cache import SoundCache
 from keras_c2f.data.decode import DECODERS, SoundError
 from keras_c2f.data.lazy import tf
+from keras_c2f.data.order import check_shard, clips_to_read, count_steps
 from keras_c2f.data.shards import are_log_mel
 from keras_c2f.resolution import Resolution
 
@@ -44,9 +45,14 @@ class AudioPipeline:
         seed: int, of order, crops and augmentations.
         clip_seconds: float, clips are cut to this: anywhere in training, at
             the start otherwise. Default: what T frames need.
-
-    Attributes:
-        skipped: list of `(path, reason)`, each bad file once.
+        shard: pair of int, this worker's index from 0 and the number of
+            workers: each reads every `count`-th clip of the same order, so
+            all need the same seed and clips. From `tf.distribute`'s input
+            context: `(input_pipeline_id, num_input_pipelines)`; from JAX:
+            `(process_index(), process_count())`. `batch_size` is that of one
+            worker. All have the same number of batches: training leaves out
+            up to `count - 1` clips of an epoch. Of bad files this holds if
+            they are known beforehand: prepared data, or `skipped`.
 
     Raises:
         ValueError: if an argument is not among the above, or `augment`
@@ -79,6 +85,7 @@ class AudioPipeline:
         cache_mb=512,
         seed=0,
         clip_seconds=None,
+        shard=(0, 1),
     ):
         for name, value, choices in (
             ("outputs", outputs, OUTPUTS),
@@ -96,6 +103,7 @@ class AudioPipeline:
         self.augment = augment or Augment()
         self.on_error = on_error
         self.seed = seed
+        self.shard = check_shard(shard)
         if outputs == "waveform" and self.augment.on_spectrogram:
             raise ValueError(
                 "Masks, noise, roll and layers of `augment` change "
@@ -116,8 +124,15 @@ class AudioPipeline:
 
     @property
     def skipped(self):
-        """list of `(path, reason)` of sounds that could not be used."""
+        """list of `(path, reason)` of sounds that could not be used.
+
+        Set it to that of an earlier run, and its bad files are known.
+        """
         return list(self._sounds.bad.items())
+
+    @skipped.setter
+    def skipped(self, bad):
+        self._sounds.bad.update(map(tuple, bad))
 
     def set_phase(self, resolution, epoch):
         """Sets what the next iterator of every set of this pipeline makes.
@@ -153,12 +168,17 @@ class AudioPipeline:
                 raise
             raise SoundError(*self.skipped[0]) from error
 
-    def dataset(self, clips, training=False):
+    def dataset(self, clips, training=False, start_step=0):
         """`tf.data.Dataset` of one epoch of `(features, targets)`.
 
         Args:
             clips: `Clips`.
             training: bool, shuffles, crops anywhere and augments.
+            start_step: int, to go on in the middle of an epoch: this many
+                batches are left out, and their sounds never read. Every
+                iterator of this set begins there; use another for the next
+                epochs. With `on_error="skip"`, bad files among those left out
+                have to be known, as for `shard`.
 
         Returns:
             Features float32, by `outputs`: `(batch, frames, mel_bins)`
@@ -167,7 +187,18 @@ class AudioPipeline:
             axis is unknown beforehand. The number of batches is known, unless
             bad files are skipped: Keras then warns once, when the first epoch
             ends, that the input ran out of data.
+
+        Raises:
+            ValueError: if the epoch has no batch `start_step`, or workers
+                would have unequal numbers of batches, or prepared data do not
+                fit this pipeline.
         """
+        usable = np.ones(len(clips), bool)
+        if self.on_error == "skip" and (start_step or self.shard != (0, 1)):
+            usable = self._sounds.usable(clips.sounds)
+        steps = count_steps(
+            usable.sum(), self.batch_size, self.shard, start_step, training
+        )
         on_waveform = self._on_waveform(training)
         if are_log_mel(clips.sounds, self.frontend, on_waveform):
             size = max(self.frontend.num_frames(self._clip_samples), 1)
@@ -205,6 +236,8 @@ class AudioPipeline:
             if training:
                 self._epoch.assign_add(1)
                 order = tf.random.experimental.stateless_shuffle(order, key)
+            start = start_step * self.batch_size
+            order = clips_to_read(order, usable, self.shard, start, training)
 
             def one_clip(index):
                 seeds = tf.random.split(tf.random.fold_in(key, index), 6)
@@ -227,12 +260,14 @@ class AudioPipeline:
 
         dataset = tf.data.Dataset.range(1).flat_map(one_epoch)
         if self.on_error == "raise":
-            steps = -(-len(clips) // self.batch_size)
             cardinality = tf.data.experimental.assert_cardinality(steps)
             dataset = dataset.apply(cardinality)
         options = tf.data.Options()
         # ending an iterator would wait for its tuner, up to seconds an epoch
         options.autotune.enabled = False
+        if self.shard != (0, 1):  # or `tf.distribute` would do so once more
+            policy = tf.data.experimental.AutoShardPolicy.OFF
+            options.experimental_distribute.auto_shard_policy = policy
         return dataset.with_options(options)
 
     def _batches(self, order, one_clip, training):

@@ -75,7 +75,7 @@ def prepare(
         _write_shards(clips, folder, config, workers)
     if tf.io.gfile.exists(plan):
         tf.io.gfile.remove(plan)
-    return _bad_rows(clips, read_json(whole)["bad"])
+    return _bad_rows(read_json(whole)["bad"])
 
 
 def _write_shards(clips, folder, config, workers):
@@ -94,7 +94,7 @@ def _write_shards(clips, folder, config, workers):
             for shard in range(shards.num_shards):
                 bad = _shard(shards, shard, clips[part], encode, pool, bar)
                 config["bad"][part].update(bad)
-    table = _table(_bad_rows(clips, config["bad"]))
+    table = _table(_bad_rows(config["bad"]))
     write_whole(os.path.join(folder, "bad_files.csv"), table)
     write_whole(os.path.join(folder, "dataset.json"), json.dumps(config))
 
@@ -195,13 +195,13 @@ def _shard(shards, shard, clips, encode, pool, bar):
             for number, data in zip(
                 numbers, pool.map(encoded, numbers), strict=True
             ):
+                path = _name(clips.sounds[number], number)
                 size = checksum = MISSING
                 if isinstance(data, SoundError):
-                    bad[str(number)] = data.reason
+                    bad[str(number)] = (path, data.reason)
                 else:
                     writer.write(data)
                     size, checksum = len(data), zlib.crc32(data)
-                path = _name(clips.sounds[number], number)
                 row = (path, end + HEADER, size, checksum)
                 for column, value in zip(columns.values(), row, strict=True):
                     column.append(value)
@@ -220,13 +220,9 @@ def _name(sound, number):
     return f"array number {number}"
 
 
-def _bad_rows(clips, bad):
+def _bad_rows(bad):
     """`(part, path, reason)` of each bad clip."""
-    return [
-        (part, _name(clips[part].sounds[int(number)], int(number)), reason)
-        for part, reasons in bad.items()
-        for number, reason in reasons.items()
-    ]
+    return [(part, *row) for part in bad for row in bad[part].values()]
 
 
 def _table(rows):

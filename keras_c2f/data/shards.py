@@ -52,7 +52,8 @@ class Shards:
     Attributes:
         store: str, `"waveform"` or `"log_mel"`.
         frontend: `Frontend` it was prepared for.
-        bad: dict from the numbers of clips without a record to the reason.
+        bad: dict from the numbers of clips without a record to path and
+            reason.
     """
 
     def __init__(self, folder, part, config):
@@ -60,7 +61,7 @@ class Shards:
         self.part = part
         self.store = config["store"]
         self.frontend = Frontend.from_config(config["frontend"])
-        self.bad = {int(i): why for i, why in config["bad"][part].items()}
+        self.bad = {int(i): bad for i, bad in config["bad"][part].items()}
         self.num_clips = len(config["labels"][part])
         self.clips_per_shard = config["clips_per_shard"]
         self.num_shards = -(-self.num_clips // self.clips_per_shard)
@@ -82,7 +83,7 @@ class Shards:
         shard, row = divmod(number, self.clips_per_shard)
         offset, size, checksum = self._index(shard)[row].tolist()
         if size == MISSING:
-            raise SoundError(self._source(number), self.bad[number])
+            raise SoundError(*self.bad[number])
         path = self.path(shard)
         try:
             data = read_bytes(path, offset, size)
@@ -118,14 +119,9 @@ class Shards:
                 self._indices[shard] = index
         return self._indices[shard]
 
-    def _source(self, number):
-        """Path of the sound that a record was made of."""
-        shard, row = divmod(number, self.clips_per_shard)
-        return read_json(self.path(shard, ".json"))["path"][row]
-
     def _name(self, number):
         shard, row = divmod(number, self.clips_per_shard)
-        source = self._source(number)
+        source = read_json(self.path(shard, ".json"))["path"][row]
         return f"{self.path(shard)}, record of clip {row}, {source}"
 
 
@@ -147,7 +143,7 @@ class Record:
 
     @property
     def problem(self):
-        """str, why preparation left the sound out; `None` if it did not."""
+        """Path and reason, if preparation left the sound out; else `None`."""
         return self.shards.bad.get(self.number)
 
 

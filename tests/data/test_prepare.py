@@ -356,3 +356,29 @@ def test_settings_are_kept(tmp_path):
     assert Frontend.from_config(config["frontend"]) == SMALL
     assert config["class_names"] == ["a", "b", "c"]
     assert config["labels"]["validation"] == [1, 2, 0]
+
+
+def test_known_bad_sounds_count_for_no_worker(tmp_path):
+    """Steps are equal, and a resume exact, though files are broken."""
+    raw = write_clips(tmp_path / "raw", n=19)
+    train, _ = prepare_and_read(raw, tmp_path / "prepared")
+    expected = batches(raw)
+    pipeline = make_pipeline()
+    pipeline.set_phase("shift:2", 3)
+    rest = list(pipeline.dataset(train, training=True, start_step=2))
+    assert_same(rest, expected[2:], rtol=0, atol=0)
+    assert {path for path, _ in pipeline.skipped} == {
+        raw.sounds[i] for i in BAD
+    }
+    resumed = make_pipeline()  # from files, as told by the run before
+    resumed.skipped = pipeline.skipped
+    resumed.set_phase("shift:2", 3)
+    rest = list(resumed.dataset(raw, training=True, start_step=2))
+    assert_same(rest, expected[2:], rtol=0, atol=0)
+
+    workers = [batches(train, shard=(i, 2)) for i in range(2)]
+    assert [[len(x) for x, _ in part] for part in workers] == [[4, 4]] * 2
+    alone = np.concatenate([x for x, _ in expected])
+    for index, part in enumerate(workers):
+        mine = np.concatenate([x for x, _ in part])
+        np.testing.assert_array_equal(mine, alone[:16][index::2])

@@ -1,0 +1,119 @@
+"""Going on in an epoch, and sharing it among machines."""
+
+import numpy as np
+import pytest
+
+from keras_c2f.data import AudioPipeline, Augment, Clips
+from keras_c2f.frontend import Frontend
+
+tf = pytest.importorskip("tensorflow")
+SMALL = Frontend(sample_rate=4000, num_mel_bins=16)
+
+
+def make_clips(n):
+    rng = np.random.default_rng(0)
+    sounds = rng.normal(0, 0.1, (n, 2000)).astype("float32")
+    return Clips(sounds, np.arange(n) % 3, "abc")
+
+
+def make_pipeline(**options):
+    augment = Augment(mixup=0.5, noise=0.1)
+    pipeline = AudioPipeline(SMALL, 40, 4, augment=augment, **options)
+    pipeline.set_phase("pool:2", epoch=5)
+    return pipeline
+
+
+def collect(dataset):
+    return [(x.numpy(), y.numpy()) for x, y in dataset]
+
+
+def assert_same(found, expected):
+    assert len(found) == len(expected)
+    for pair in zip(found, expected, strict=True):
+        for mine, theirs in zip(*pair, strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("start", [0, 1, 3, 5])
+def test_rest_of_an_epoch(start, training):
+    clips = make_clips(22)
+    whole = collect(make_pipeline().dataset(clips, training))
+    dataset = make_pipeline().dataset(clips, training, start_step=start)
+    assert int(dataset.cardinality()) == 6 - start
+    assert_same(collect(dataset), whole[start:])
+
+
+def test_what_is_left_out_is_not_read(monkeypatch):
+    clips = make_clips(22)
+    pipeline = AudioPipeline(SMALL, 40, 4)
+    read = []
+    load = type(pipeline._sounds).load
+
+    def noted(self, sound, index):
+        read.append(int(index))
+        return load(self, sound, index)
+
+    monkeypatch.setattr(type(pipeline._sounds), "load", noted)
+    collect(pipeline.dataset(clips, start_step=4))
+    assert sorted(read) == list(range(16, 22))
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_workers_share_the_same_order(count):
+    """Worker i has every count-th clip of what one would read alone."""
+    clips = make_clips(22)
+    alone = collect(make_pipeline().dataset(clips, training=True))
+    alone = [np.concatenate(part) for part in zip(*alone, strict=True)]
+    kept = 22 // count * count
+    steps = set()
+    for index in range(count):
+        context = tf.distribute.InputContext(count, index)
+        shard = (context.input_pipeline_id, context.num_input_pipelines)
+        dataset = make_pipeline(shard=shard).dataset(clips, training=True)
+        steps.add(int(dataset.cardinality()))
+        mine = collect(dataset)
+        assert len(mine) == int(dataset.cardinality())
+        mine = [np.concatenate(part) for part in zip(*mine, strict=True)]
+        for found, expected in zip(mine, alone, strict=True):
+            np.testing.assert_array_equal(found, expected[:kept][index::count])
+    assert len(steps) == 1
+
+
+def test_evaluation_loses_no_clip():
+    clips = make_clips(22)
+    parts = [
+        collect(make_pipeline(shard=(i, 4)).dataset(clips)) for i in range(4)
+    ]
+    assert {len(part) for part in parts} == {2}
+    assert sum(len(x) for part in parts for x, _ in part) == 22
+
+
+def test_rest_of_a_workers_epoch():
+    clips = make_clips(22)
+    whole = collect(make_pipeline(shard=(1, 2)).dataset(clips, True))
+    rest = make_pipeline(shard=(1, 2)).dataset(clips, True, start_step=2)
+    assert_same(collect(rest), whole[2:])
+
+
+def test_a_distributed_set_is_not_sharded_twice():
+    dataset = make_pipeline(shard=(0, 2)).dataset(make_clips(4))
+    options = dataset.options()
+    policy = options.experimental_distribute.auto_shard_policy
+    assert policy == tf.data.experimental.AutoShardPolicy.OFF
+
+
+@pytest.mark.parametrize("shard", [(2, 2), (-1, 2), (0, 0), (0,)])
+def test_wrong_shards_are_refused(shard):
+    with pytest.raises(ValueError, match="`shard` is this worker's index"):
+        make_pipeline(shard=shard)
+
+
+def test_what_cannot_be_is_refused():
+    with pytest.raises(ValueError, match="6 batches a worker"):
+        make_pipeline().dataset(make_clips(22), start_step=6)
+    with pytest.raises(ValueError, match="without a last batch"):
+        make_pipeline(shard=(0, 2)).dataset(make_clips(9))
+    make_pipeline(shard=(0, 2)).dataset(make_clips(9), training=True)
+    with pytest.raises(ValueError, match="0 batches a worker"):
+        make_pipeline(shard=(0, 2)).dataset(make_clips(1), training=True)
