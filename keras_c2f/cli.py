@@ -185,6 +185,39 @@ def prepare(arguments):
     return int(bool(bad))
 
 
+def stats(arguments):
+    """Prints mean and deviation of the training part's log-mel."""
+    from keras_c2f.data import feature_moments
+    from keras_c2f.evaluation import no_sound
+    from keras_c2f.training import make_pipeline
+
+    recipe = _recipe(arguments)
+    clips = recipe.open_data()
+    _print_data(clips)
+    pipeline = make_pipeline(recipe, recipe.frontend)
+    resolutions = ["full", *(str(p.resolution) for p in recipe.phases)]
+    resolutions = list(dict.fromkeys(resolutions))
+    found = feature_moments(pipeline, clips[0], resolutions)
+    if not found:
+        raise ValueError(no_sound(pipeline))
+    full = found[0]
+    columns = "{:<18}{:>12}{:>12}{:>24}"
+    print(columns.format("resolution", "mean", "std", "standard error of mean"))
+    for name, row in zip(resolutions, found, strict=True):
+        numbers = (row.mean, row.std, row.standard_error)
+        print(columns.format(name, *(f"{n:.7f}" for n in numbers)))
+    print(
+        f"{full.num_clips} clips of {recipe.frames(pipeline.frontend)} frames, "
+        f"{full.padded:.1%} of them padding, which counts as in AST."
+    )
+    print(
+        "Train with the full resolution's, which serve every phase: "
+        f"--mean={full.mean:.7f} --std={full.std:.7f}"
+    )
+    for path, reason in pipeline.skipped:
+        print(f"skipped {path}: {reason}")
+
+
 def convert(arguments):
     """Converts a checkpoint of another project into a Keras model."""
     from keras_c2f.convert import PUBLISHED, from_preset, load_checkpoint
@@ -366,6 +399,8 @@ def parse(argv):
         "--workers", type=int, help="threads (default: one per core)"
     )
     add_recipe(command, only=("data", "held_out", "model"))
+    command = add(stats)
+    add_recipe(command)
     command = add(convert)
     command.add_argument(
         "checkpoint", help="file, Hugging Face folder, or published name"

@@ -35,6 +35,12 @@ class Recipe:
     clip_seconds: float = _option(
         1.0, "clips are cut or zero-padded to this length, in seconds"
     )
+    mean: float = _option(
+        0.0, "mean of the log-mel, as `keras-c2f stats` prints it; with std"
+    )
+    std: float = _option(
+        0.0, "its standard deviation; 0: both from 512 training clips"
+    )
     schedule: str = _option(
         "pool:4@14, pool:2@4, full@2",
         "phases RESOLUTION@EPOCHS: shift:C, pool:C, pool:C:max, patch:C or "
@@ -96,6 +102,13 @@ class Recipe:
                 "`batch_size` is at least 1 and `clip_seconds` above 0. "
                 f"Received: batch_size={self.batch_size}, "
                 f"clip_seconds={self.clip_seconds}."
+            )
+
+        if self.std < 0 or (self.mean and not self.std):
+            raise ValueError(
+                "`mean` and `std` are given together, and `std` is above 0 "
+                "(0: measured). Received: "
+                f"mean={self.mean}, std={self.std}."
             )
 
     def open_data(self):

@@ -17,7 +17,7 @@ import warnings
 import keras
 import numpy as np
 
-from keras_c2f.data import AudioPipeline, Augment
+from keras_c2f.data import AudioPipeline, Augment, feature_moments
 from keras_c2f.evaluation import evaluate, no_sound
 from keras_c2f.flops import network_cost
 from keras_c2f.frontend import Frontend
@@ -169,7 +169,11 @@ class Run:
         if os.path.exists(self.path("config.json")):  # measured before a kill
             kept = read_json(self.path("config.json"))["frontend"]
             return Frontend.from_config(kept)
-        pipeline = make_pipeline(self.recipe, self.recipe.frontend)
+        frontend = self.recipe.frontend
+        if self.recipe.std:
+            given = {"mean": self.recipe.mean, "std": self.recipe.std}
+            return dataclasses.replace(frontend, **given)
+        pipeline = make_pipeline(self.recipe, frontend)
         return measured_frontend(pipeline, self.train_clips)
 
     def _schedule(self):
@@ -418,22 +422,8 @@ def measured_frontend(pipeline, clips, num_clips=512):
     """
     step = -(-len(clips) // num_clips)
     sample = clips.subset(range(0, len(clips), step))
-    count, total, squares = 0, 0.0, 0.0
-    with pipeline.naming_bad_sound():
-        for features, _ in pipeline.dataset(sample):
-            values = features.numpy().astype("float64")
-            count += values.size
-            total += values.sum()
-            squares += (values**2).sum()
-    if not count:
+    found = feature_moments(pipeline, sample)
+    if not found:
         raise ValueError(no_sound(pipeline))
-    mean = total / count
-    std = (squares / count - mean**2) ** 0.5
-    old = pipeline.frontend  # features are (log_mel - mean) / (2 std)
-    return Frontend.from_config(
-        {
-            **old.get_config(),
-            "mean": float(old.mean + 2 * old.std * mean),
-            "std": float(2 * old.std * std),
-        }
-    )
+    (full,) = found
+    return dataclasses.replace(pipeline.frontend, mean=full.mean, std=full.std)

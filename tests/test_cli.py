@@ -1,5 +1,7 @@
 """The command line as a newcomer meets it: output, and errors as sentences."""
 
+import re
+
 import pytest
 import torch_vit
 from test_training import write_sounds
@@ -7,6 +9,7 @@ from test_training import write_sounds
 from keras_c2f import cli
 from keras_c2f.convert import from_preset
 from keras_c2f.data import open_dataset
+from keras_c2f.run_folder import read_json
 
 SMALL = ("--clip_seconds=0.32", "--schedule=pool:2@1, full@1", "--batch_size=4")
 
@@ -101,6 +104,25 @@ def test_prepare(trained, tmp_path, capsys):
     assert code == 2 and "another preparation" in err
 
 
+def test_stats(trained, tmp_path, capsys):
+    data = f"--data=folder:{trained / 'sounds'}"
+    schedule = "--schedule=shift:2@1, pool:4:max@1, full@1"
+    code, out, _ = run(capsys, "stats", data, *SMALL, schedule)
+    assert code == 0
+    for text in ("full  ", "shift:2  ", "pool:4:max  ", "8 clips of 64 frames"):
+        assert text in out
+    assert "broken.wav: cannot be decoded" in out
+    mean, std = re.search(r"--mean=(\S+) --std=(\S+)", out).groups()
+    given = (f"--mean={mean}", f"--std={std}")
+    code, _, _ = run(capsys, "train", "--run", tmp_path, data, *SMALL, *given)
+    assert code == 0
+    config = read_json(tmp_path / "coarse_to_fine" / "config.json")
+    frontend = config["frontend"]
+    assert (frontend["mean"], frontend["std"]) == (float(mean), float(std))
+    code, _, err = run(capsys, "stats", data, "--mean=-4")
+    assert code == 2 and "are given together" in err
+
+
 def test_describe_shows_the_published_cost(capsys):
     code, out, _ = run(
         *(capsys, "describe", "--model=ast_base", "--num_frames=1024"),
@@ -176,13 +198,8 @@ def test_run_without_model_is_a_sentence(tmp_path, capsys):
 def test_help_lists_commands(capsys):
     code, out, _ = run(capsys, "--help")
     assert code == 0
-    for name in (
-        "demo",
-        "train",
-        "pretrain",
-        "prepare",
-        "evaluate",
-        "predict",
-        "describe",
-    ):
+    names = (
+        "demo train pretrain prepare stats evaluate predict describe convert"
+    )
+    for name in names.split():
         assert name in out

@@ -5,6 +5,7 @@ from keras_c2f.data.clips import Clips
 from keras_c2f.data.decode import SoundError, load_sound
 from keras_c2f.data.keywords import synthesize_keywords
 from keras_c2f.data.labels import LabelSets
+from keras_c2f.data.moments import feature_moments
 from keras_c2f.data.pipeline import AudioPipeline
 from keras_c2f.data.prepare import prepare
 from keras_c2f.data.readers import (
@@ -31,6 +32,7 @@ __all__ = [
     "Clips",
     "LabelSets",
     "SoundError",
+    "feature_moments",
     "load_sound",
     "open_dataset",
     "read_ast_json",
