@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 import shlex
 import sys
 
@@ -87,6 +88,8 @@ def pretrain(arguments):
 
 def _run(arguments, recipe, clips, network, run_class):
     """Runs of one kind, baseline first if wanted, and their report."""
+    from keras_c2f.evaluation import headline_metric
+    from keras_c2f.evaluation_table import format_metric, metric_words
     from keras_c2f.report import write_report
     from keras_c2f.report.plots import import_matplotlib
 
@@ -101,8 +104,10 @@ def _run(arguments, recipe, clips, network, run_class):
     for name, run_recipe in runs.items():
         folder = os.path.join(arguments.run, name)
         result = run_class(folder, run_recipe, clips, command).train()
+        metric = headline_metric(result)
         print(
-            f"{name}: accuracy {result['accuracy']:.1%} on "
+            f"{name}: {metric_words(metric)} "
+            f"{format_metric(metric, result[metric])} on "
             f"{result['num_clips']} validation clips"
         )
         skipped.update(map(tuple, result["skipped"]))
@@ -114,8 +119,10 @@ def _run(arguments, recipe, clips, network, run_class):
 def evaluate(arguments):
     """Scores a trained run on a data set, by default its own validation."""
     from keras_c2f.evaluation import evaluate
+    from keras_c2f.evaluation_table import evaluation_table
+    from keras_c2f.run_folder import read_json, write_evaluation
 
-    network, pipeline, recipe, config = _open_run(arguments)
+    folder, network, pipeline, recipe, config = _open_run(arguments)
     if arguments.data:
         recipe = dataclasses.replace(
             recipe, data=arguments.data, held_out=arguments.held_out
@@ -128,20 +135,32 @@ def evaluate(arguments):
             f"{recipe.data} has classes {', '.join(clips.class_names)}; the "
             f"run was trained on {', '.join(config['class_names'])}."
         )
-    result = evaluate(network, pipeline, clips)
-    print(
-        f"accuracy {result['accuracy']:.1%}, loss {result['loss']:.3f}, on "
-        f"{result['num_clips']} clips"
-    )
+    summary, classes = evaluate(network, pipeline, clips, arguments.crops)
+    print(evaluation_table(summary, classes))
     for path, reason in pipeline.skipped:
         print(f"skipped {path}: {reason}")
+    name = _evaluation_name(arguments)
+    path = os.path.join(folder, f"{name}.json")
+    kept = {"data": recipe.data, "skipped": pipeline.skipped}
+    if name == "evaluation" and os.path.exists(path):
+        kept = read_json(path)  # with what training skipped
+    write_evaluation(folder, {**kept, **summary}, classes, name)
+    print(f"Written: {path}, and each class in {name}.csv")
+
+
+def _evaluation_name(arguments):
+    """`evaluation` of a run's own data; other scores do not replace these."""
+    parts = [arguments.data, arguments.held_out] if arguments.data else []
+    if arguments.crops > 1:
+        parts.append(f"{arguments.crops} crops")
+    return re.sub(r"\W+", "_", " ".join(["evaluation", *filter(None, parts)]))
 
 
 def predict(arguments):
     """Prints the likely classes of sound files, from their first seconds."""
     from keras_c2f.evaluation import probabilities
 
-    network, pipeline, _, config = _open_run(arguments, on_error="raise")
+    _, network, pipeline, _, config = _open_run(arguments, on_error="raise")
     class_names = config["class_names"]
     scores = probabilities(
         network,
@@ -292,7 +311,7 @@ def _print_costs(recipe, network):
 
 
 def _open_run(arguments, on_error="skip"):
-    """Network, pipeline, recipe and `config.json` of a trained run."""
+    """Folder, network, pipeline, recipe, `config.json` of a trained run."""
     import keras
 
     from keras_c2f.frontend import Frontend
@@ -312,7 +331,7 @@ def _open_run(arguments, on_error="skip"):
     network = keras.models.load_model(os.path.join(folder, "model.keras"))
     frontend = Frontend.from_config(config["frontend"])
     pipeline = make_pipeline(recipe, frontend)
-    return network, pipeline, recipe, config
+    return folder, network, pipeline, recipe, config
 
 
 def parse(argv):
@@ -379,6 +398,13 @@ def parse(argv):
     )
     command.add_argument(
         "--held_out", default="", help="which part that is; see train --help"
+    )
+    command.add_argument(
+        "--crops",
+        type=int,
+        default=1,
+        help="windows of clip_seconds to hear of a longer clip, spread "
+        "evenly; their probabilities are averaged (default: its start alone)",
     )
     command = add(predict)
     command.add_argument("--run", required=True, help="folder of a trained run")

@@ -5,6 +5,7 @@ import functools
 import keras
 import numpy as np
 
+from keras_c2f.evaluation import no_sound
 from keras_c2f.models import (
     MaskedPatchLoss,
     MaskedPatchModel,
@@ -34,16 +35,19 @@ class PretrainRun(Run):
         loss = MaskedPatchLoss(self.recipe.generative_weight)
         return loss, masked_patch_metrics()
 
+    def _validate(self, network, pipeline):
+        scores = self._scores(network, pipeline)
+        del scores["num_clips"]
+        return scores
+
     def _evaluate(self, network, pipeline):
-        result = evaluate_masked_patches(
-            network, pipeline, self.validation_clips
-        )
-        weight = self.recipe.generative_weight
-        result["loss"] = (
-            result["discriminative_loss"] + weight * result["generative_loss"]
-        )
         self._write_reconstruction(network, pipeline)
-        return result
+        return self._scores(network, pipeline), []
+
+    def _scores(self, network, pipeline):
+        weight = self.recipe.generative_weight
+        clips = self.validation_clips
+        return evaluate_masked_patches(network, pipeline, clips, weight)
 
     def _write_reconstruction(self, network, pipeline):
         clip = self.validation_clips.subset([0])
@@ -75,31 +79,38 @@ def build_masked_patches(recipe, frontend):
     )
 
 
-def evaluate_masked_patches(network, pipeline, clips):
+def evaluate_masked_patches(network, pipeline, clips, generative_weight=10.0):
     """How well a network guesses the masked patches of `Clips`.
 
     Args:
         network: `MaskedPatchModel` fed with what `pipeline` makes.
         pipeline: `AudioPipeline`; set to the network's resolution.
         clips: `Clips`, of which the labels are not looked at.
+        generative_weight: float, see `MaskedPatchLoss`.
 
     Returns:
-        dict with `num_clips` (those that could be read), `accuracy`,
-        `discriminative_loss` and `generative_loss`, means over all masked
-        patches.
+        dict with `num_clips` (those that could be read), and means over all
+        masked patches: `accuracy`, `discriminative_loss`, `generative_loss`,
+        and of the latter `loss`.
+
+    Raises:
+        ValueError: if no clip can be read.
     """
     pipeline.set_phase(network.resolution, epoch=0)
     outcomes = [
         np.asarray(network.predict_on_batch(features.numpy()))
         for features, _ in pipeline.dataset(clips)
     ]
+    if not outcomes:
+        raise ValueError(no_sound(pipeline))
     outcomes = np.concatenate(outcomes).astype("float64")
-    contrast, error, hit = outcomes.mean(axis=(0, 1))
+    contrast, error, hit = map(float, outcomes.mean(axis=(0, 1)))
     return {
         "num_clips": len(outcomes),
-        "accuracy": float(hit),
-        "discriminative_loss": float(contrast),
-        "generative_loss": float(error),
+        "accuracy": hit,
+        "discriminative_loss": contrast,
+        "generative_loss": error,
+        "loss": contrast + generative_weight * error,
     }
 
 

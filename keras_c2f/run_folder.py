@@ -3,6 +3,7 @@
 import csv
 import importlib.metadata
 import json
+import math
 import os
 import platform
 import re
@@ -37,8 +38,8 @@ def read_json(path):
         return json.load(file)
 
 
-def write_history(path, rows):
-    """Writes a CSV with a row per epoch, whole.
+def write_rows(path, rows):
+    """Writes a CSV, such as the history with a row per epoch, whole.
 
     Args:
         path: str.
@@ -46,7 +47,7 @@ def write_history(path, rows):
     """
 
     def write(temporary):
-        with open(temporary, "w", newline="") as file:
+        with open(temporary, "w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, rows[0] if rows else ())
             writer.writeheader()
             writer.writerows(rows)
@@ -54,11 +55,11 @@ def write_history(path, rows):
     write_whole(path, write)
 
 
-def read_history(path):
-    """Rows of `write_history` as dicts of strings; none if there is no file."""
+def read_rows(path):
+    """Rows of `write_rows` as dicts of strings; none if there is no file."""
     if not os.path.exists(path):
         return []
-    with open(path, newline="") as file:
+    with open(path, newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
@@ -75,6 +76,28 @@ def find_run(folder):
         f"There is no trained model in {folder}. Give the folder that "
         "`keras-c2f train --run FOLDER` wrote, after it has finished."
     )
+
+
+def write_evaluation(folder, summary, classes, name="evaluation"):
+    """Writes what `evaluate` returned as `NAME.json` and `NAME.csv`.
+
+    Args:
+        folder: path.
+        summary: dict. A figure that is infinite or not a number is `null` in
+            the file: JSON has neither.
+        classes: list of dicts, the rows of the CSV; empty where there is
+            nothing to classify, and then no CSV is written.
+        name: str.
+    """
+    if classes:
+        write_rows(os.path.join(folder, f"{name}.csv"), classes)
+    summary = {
+        key: None
+        if isinstance(value, float) and not math.isfinite(value)
+        else value
+        for key, value in summary.items()
+    }
+    write_json(os.path.join(folder, f"{name}.json"), summary)
 
 
 def versions():

@@ -2,9 +2,9 @@
 
 A run folder holds `config.json` (the resolved recipe), `history.csv` (a row
 per epoch), `checkpoint-EPOCHS.keras` (while training), `model.keras` (the
-trained network), `evaluation.json`, `example.npz` (one clip at each
-resolution) and `tensorboard/`. A run killed at any moment goes on from its
-last complete epoch.
+trained network), `evaluation.json` and `evaluation.csv` (a row per class),
+`example.npz` (one clip at each resolution) and `tensorboard/`. A run killed at
+any moment goes on from its last complete epoch.
 """
 
 import dataclasses
@@ -18,7 +18,12 @@ import keras
 import numpy as np
 
 from keras_c2f.data import AudioPipeline, Augment, feature_moments
-from keras_c2f.evaluation import evaluate, no_sound
+from keras_c2f.evaluation import (
+    Validation,
+    evaluate,
+    headline_metric,
+    no_sound,
+)
 from keras_c2f.flops import network_cost
 from keras_c2f.frontend import Frontend
 from keras_c2f.initial import start_from
@@ -28,11 +33,12 @@ from keras_c2f.progress import Progress
 from keras_c2f.recipes import parse_pair
 from keras_c2f.run_folder import (
     hardware,
-    read_history,
     read_json,
+    read_rows,
     versions,
-    write_history,
+    write_evaluation,
     write_json,
+    write_rows,
     write_whole,
 )
 
@@ -74,8 +80,9 @@ class Run:
         """Trains, or goes on after a kill, then evaluates.
 
         Returns:
-            dict, what `evaluation.json` holds: see `evaluate`. A run that
-            is complete returns it at once.
+            dict, what `evaluation.json` holds: the summary of `evaluate`,
+            and `skipped`, files that could not be used. A run that is
+            complete returns it at once.
         """
         if os.path.exists(self.path("evaluation.json")):
             return read_json(self.path("evaluation.json"))
@@ -98,22 +105,22 @@ class Run:
             model.fit(
                 pipeline.dataset(self.train_clips, training=True),
                 shuffle=False,  # the pipeline does
-                validation_data=pipeline.dataset(self.validation_clips),
                 initial_epoch=len(rows),
                 verbose=0,
                 callbacks=[
                     scheduler,
+                    Validation(lambda net: self._validate(net, pipeline)),
                     RunLog(self, rows),
                     keras.callbacks.TensorBoard(self.path("tensorboard")),
                     Progress(scheduler, self.name, len(rows)),
                 ],
             )
         write_whole(self.path("model.keras"), model.network.save)
-        result = self._evaluate(model.network, pipeline)
-        result["skipped"] = pipeline.skipped
-        write_json(self.path("evaluation.json"), result)
+        summary, classes = self._evaluate(model.network, pipeline)
+        summary["skipped"] = pipeline.skipped
+        write_evaluation(self.folder, summary, classes)
         self._remove_checkpoints(keep=None)
-        return result
+        return read_json(self.path("evaluation.json"))
 
     def save_epoch(self, model, rows):
         """Keeps model and history after a complete epoch.
@@ -122,7 +129,7 @@ class Run:
             model: the `PhasedModel`, optimizer and all.
             rows: list of dicts, the history up to and with this epoch.
         """
-        write_history(self.path("history.csv"), rows)
+        write_rows(self.path("history.csv"), rows)
         checkpoint = self.path(f"checkpoint-{len(rows):04d}.keras")
         write_whole(checkpoint, model.save)
         self._remove_checkpoints(keep=checkpoint)
@@ -133,7 +140,7 @@ class Run:
         if not checkpoints:
             return None, []
         done = int(re.search(r"(\d+)\.keras$", checkpoints[-1])[1])
-        rows = read_history(self.path("history.csv"))[:done]
+        rows = read_rows(self.path("history.csv"))[:done]
         return keras.models.load_model(checkpoints[-1]), rows
 
     def _checkpoints(self):
@@ -225,21 +232,22 @@ class Run:
         """Loss, and list of metrics."""
         if self.train_clips.multi_label:
             loss = keras.losses.BinaryCrossentropy(from_logits=True)
-            metric = keras.metrics.AUC(  # interpolates 200 thresholds
-                curve="PR",
-                multi_label=True,
-                from_logits=True,
-                name="mean_average_precision",
-            )
+            metrics = []  # a ranking of augmented clips says little
         else:
             loss = keras.losses.CategoricalCrossentropy(
                 from_logits=True, label_smoothing=self.recipe.label_smoothing
             )
-            metric = keras.metrics.CategoricalAccuracy(name="accuracy")
-        return loss, [metric]
+            metrics = [keras.metrics.CategoricalAccuracy(name="accuracy")]
+        return loss, metrics
+
+    def _validate(self, network, pipeline):
+        """dict of the figures to log after each epoch."""
+        summary, _ = self._evaluate(network, pipeline)
+        names = ("loss", headline_metric(summary))
+        return {name: summary[name] for name in names}
 
     def _evaluate(self, network, pipeline):
-        """dict, what `evaluation.json` holds beside the skipped sounds."""
+        """Summary and a row per class, for `write_evaluation`."""
         return evaluate(network, pipeline, self.validation_clips)
 
     def _write_config(self, network, started):

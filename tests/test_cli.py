@@ -1,6 +1,9 @@
 """The command line as a newcomer meets it: output, and errors as sentences."""
 
+import csv
+import json
 import re
+from pathlib import Path
 
 import pytest
 import torch_vit
@@ -47,8 +50,37 @@ def test_train_evaluate_predict(trained, capsys):
     assert "baseline: accuracy" in out and "coarse_to_fine: accuracy" in out
     assert (folder / "report.html").exists()
 
+    trained_with = folder / "coarse_to_fine"
+    before = json.loads((trained_with / "evaluation.json").read_text())
     code, out, _ = run(capsys, "evaluate", "--run", folder)
-    assert code == 0 and "accuracy" in out
+    assert code == 0
+    accuracy = f"{before['accuracy']:.1%}"
+    assert re.search(rf"^accuracy +{accuracy}$", out, re.MULTILINE)
+    for words in ("mean average precision", "AUC", "d'", "recall", "high"):
+        assert words in out
+    assert f"on {before['num_clips']} clips\n" in out
+    after = json.loads((trained_with / "evaluation.json").read_text())
+    assert len(after["skipped"]) == 2  # what training skipped
+    loss = after.pop("loss")
+    assert loss == pytest.approx(before.pop("loss"), rel=1e-5)
+    assert after == before
+    with open(trained_with / "evaluation.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["name"] for row in rows] == ["high", "low"]
+    assert sum(int(row["num_clips"]) for row in rows) == before["num_clips"]
+
+    code, out, _ = run(capsys, "evaluate", "--run", folder, data, "--crops", 2)
+    assert code == 0 and "clips, 2 windows each" in out
+    name = re.search(r"Written: (.*)\.json, and", out)[1]
+    assert name.endswith("sounds_2_crops")
+    other = json.loads(Path(f"{name}.json").read_text())
+    assert other["crops"] == 2 and other["data"] == f"folder:{sounds}"
+    assert Path(f"{name}.csv").exists()
+    after = json.loads((trained_with / "evaluation.json").read_text())
+    assert {**before, "loss": loss} == after
+
+    code, _, err = run(capsys, "evaluate", "--run", folder, "--crops", 0)
+    assert code == 2 and "crops=0" in err
 
     files = [sounds / "low" / "0.wav", sounds / "high" / "1.wav"]
     code, out, _ = run(capsys, "predict", "--run", folder, *files)
@@ -121,6 +153,37 @@ def test_stats(trained, tmp_path, capsys):
     assert (frontend["mean"], frontend["std"]) == (float(mean), float(std))
     code, _, err = run(capsys, "stats", data, "--mean=-4")
     assert code == 2 and "are given together" in err
+
+
+def test_several_labels_a_clip(tmp_path, capsys):
+    write_sounds(tmp_path / "sounds", per_class=6)
+    lines = ["path,labels,fold"]
+    for index in range(6):
+        fold = index % 2 + 1
+        lines.append(f"sounds/low/{index}.wav,hum,{fold}")
+        lines.append(f"sounds/high/{index}.wav,beep;loud,{fold}")
+    (tmp_path / "clips.csv").write_text("\n".join(lines))
+    code, out, err = run(
+        *(capsys, "train", "--run", tmp_path / "run", *SMALL),
+        *(f"--data=csv:{tmp_path / 'clips.csv'}", "--held_out=2"),
+    )
+    assert code == 0, err
+    assert "coarse_to_fine: mean average precision" in out
+    folder = tmp_path / "run" / "coarse_to_fine"
+    found = json.loads((folder / "evaluation.json").read_text())
+    assert "accuracy" not in found and found["num_ranked_classes"] == 3
+    with open(folder / "history.csv") as file:
+        history = list(csv.DictReader(file))
+    assert "val_accuracy" not in history[-1]
+    for name in ("loss", "mean_average_precision"):  # of the same network
+        last = float(history[-1][f"val_{name}"])
+        assert found[name] == pytest.approx(last, rel=1e-4)
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "Class by class" in page and "beep" in page
+    assert "accuracy" not in page
+    code, out, _ = run(capsys, "evaluate", "--run", tmp_path / "run")
+    assert code == 0 and "mean average precision" in out
+    assert "accuracy" not in out and "recall" not in out
 
 
 def test_describe_shows_the_published_cost(capsys):

@@ -6,9 +6,11 @@ import pytest
 from sklearn import metrics
 
 from keras_c2f.data import AudioPipeline, Clips, LabelSets
-from keras_c2f.evaluation import evaluate, probabilities
+from keras_c2f.evaluation import Validation, evaluate, probabilities
 from keras_c2f.frontend import Frontend
+from keras_c2f.metrics import d_prime
 from keras_c2f.models import AST, AudioClassifier
+from keras_c2f.phases import PhasedModel, PhaseScheduler
 
 pytest.importorskip("soundfile", reason="needs the extra `sound`")
 
@@ -32,19 +34,33 @@ def scored():
     return network, pipeline, sounds, logits.astype("float64")
 
 
+def softmax(logits):
+    return np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+
+
+def sigmoid(logits):
+    return 1 / (1 + np.exp(-logits))
+
+
 def test_scores_of_one_label_a_clip(scored):
     network, pipeline, sounds, logits = scored
     labels = np.arange(10) % 3
-    result = evaluate(network, pipeline, Clips(sounds, labels, "abc"))
-    shares = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    clips = Clips(sounds, labels, "abc")
+    summary, classes = evaluate(network, pipeline, clips)
+    shares = softmax(logits)
     guesses = shares.argmax(1)
     assert len(set(guesses)) > 1
-    assert result["num_clips"] == 10
-    assert result["accuracy"] == metrics.accuracy_score(labels, guesses)
+    assert summary["num_clips"] == 10 and summary["crops"] == 1
+    assert summary["accuracy"] == metrics.accuracy_score(labels, guesses)
     expected = metrics.log_loss(labels, shares)
-    assert result["loss"] == pytest.approx(expected, rel=1e-5)
+    assert summary["loss"] == pytest.approx(expected, rel=1e-5)
     confusion = metrics.confusion_matrix(labels, guesses, labels=range(3))
-    assert result["confusion"] == confusion.tolist()
+    assert summary["confusion"] == confusion.tolist()
+    assert "top_5_accuracy" not in summary
+    assert_ranked(summary, classes, np.eye(3)[labels], shares)
+    # a class is ranked by its share, not by a logit that others do not bound
+    wrong = metrics.average_precision_score(np.eye(3)[labels], logits)
+    assert summary["mean_average_precision"] != pytest.approx(wrong, abs=1e-6)
 
 
 @pytest.mark.parametrize("sparse", [False, True])
@@ -53,16 +69,145 @@ def test_scores_of_several_labels_a_clip(scored, sparse):
     labels = np.random.default_rng(2).integers(0, 2, (10, 3))
     sets = LabelSets.of([row.nonzero()[0] for row in labels])
     clips = Clips(sounds, sets if sparse else labels, "abc")
-    result = evaluate(network, pipeline, clips)
-    shares = 1 / (1 + np.exp(-logits))
-    expected = sum(
-        metrics.log_loss(labels[:, k], shares[:, k], labels=[0, 1])
-        for k in range(3)
+    summary, classes = evaluate(network, pipeline, clips)
+    shares = sigmoid(logits)
+    expected = np.mean(
+        [
+            metrics.log_loss(labels[:, k], shares[:, k], labels=[0, 1])
+            for k in range(3)
+        ]
     )
-    assert result["loss"] == pytest.approx(expected, rel=1e-5)
-    guesses = logits.argmax(1)
-    assert result["accuracy"] == labels[np.arange(10), guesses].mean()
-    assert result["confusion"] == []
+    assert summary["loss"] == pytest.approx(expected, rel=1e-5)
+    assert_ranked(summary, classes, labels, logits)
+    assert "accuracy" not in summary and "confusion" not in summary
+
+
+def assert_ranked(summary, classes, targets, scores):
+    precision = metrics.average_precision_score(targets, scores, average=None)
+    auc = metrics.roc_auc_score(targets, scores, average=None)
+    found = [row["average_precision"] for row in classes]
+    np.testing.assert_allclose(found, precision, atol=1e-6)
+    np.testing.assert_allclose([row["auc"] for row in classes], auc, atol=1e-6)
+    for name, value in (
+        ("mean_average_precision", precision.mean()),
+        ("auc", auc.mean()),
+        ("d_prime", d_prime(auc.mean())),
+    ):
+        assert summary[name] == pytest.approx(value, abs=1e-6), name
+    assert [row["name"] for row in classes] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_crops_are_averaged_as_probabilities(scored, multi_label):
+    network, pipeline, _, _ = scored
+    rng = np.random.default_rng(3)
+    lengths = (12_001, 5360, 5300, 5361, 9000, 6144)
+    sounds = [rng.normal(0, 0.1, n).astype("float32") for n in lengths]
+    labels = np.array([0, 1, 2, 0, 1, 2])
+    targets = np.eye(3)[labels]
+    if multi_label:
+        labels = targets = np.maximum(targets, targets[::-1])
+    clips = Clips(sounds, labels, "abc")
+    summary, classes = evaluate(network, pipeline, clips, crops=3)
+    assert summary["crops"] == 3
+
+    means = []
+    for sound in sounds:
+        windows = []
+        for crop in range(3):
+            spare = max(len(sound) - 5360, 0)  # 32 frames: 31 x 160 + 400
+            start = crop * spare // 2  # first, middle, last
+            window = sound[start : start + 5360]
+            features, _ = next(
+                iter(pipeline.dataset(Clips([window], [0], "abc")))
+            )
+            logits = keras.ops.convert_to_numpy(network(features.numpy()))[0]
+            chance = sigmoid if multi_label else softmax
+            windows.append(chance(logits.astype("float64")))
+        means.append(np.mean(windows, axis=0))
+    means = np.array(means)
+    one, _ = evaluate(network, pipeline, clips)
+    assert abs(one["loss"] - summary["loss"]) > 1e-3  # it does matter here
+    if multi_label:
+        wrong = np.abs(1 - targets - means)
+        expected = -np.log(wrong).mean()
+    else:
+        expected = metrics.log_loss(labels, means)
+        assert summary["accuracy"] == (means.argmax(1) == labels).mean()
+    # logits of about 100 in float32
+    assert summary["loss"] == pytest.approx(expected, rel=1e-4)
+    assert_ranked(summary, classes, targets, means)
+
+
+def test_crops_of_short_clips_change_nothing(scored):
+    network, pipeline, sounds, _ = scored
+    sounds = [sound[: 4000 + 150 * k] for k, sound in enumerate(sounds)]
+    clips = Clips(sounds, np.arange(10) % 3, "abc")
+    one, one_by_class = evaluate(network, pipeline, clips)
+    many, many_by_class = evaluate(network, pipeline, clips, crops=4)
+    assert many.pop("crops") == 4 and one.pop("crops") == 1
+    # the mean of four equal float64 logarithms
+    assert many.pop("loss") == pytest.approx(one.pop("loss"), rel=1e-9)
+    assert many == one and many_by_class == one_by_class
+
+
+def test_scores_that_saturate_are_still_ranked(scored):
+    """Sigmoids of logits above 17 are all 1 in float32."""
+    network, pipeline, sounds, logits = scored
+    head = network.get_layer("head")
+    kernel, bias = head.kernel.numpy(), head.bias.numpy()
+    labels = np.random.default_rng(2).integers(0, 2, (10, 3))
+    clips = Clips(sounds, labels, "abc")
+    try:
+        head.bias.assign(bias + 60)
+        assert (1 / (1 + np.exp(-(logits + 60).astype("float32"))) == 1).all()
+        summary, classes = evaluate(network, pipeline, clips)
+        assert_ranked(summary, classes, labels, logits)
+    finally:
+        head.kernel.assign(kernel)
+        head.bias.assign(bias)
+
+
+def test_every_epoch_is_scored_as_the_end_is():
+    """What Keras' metrics cannot do: rank clips of different batches."""
+    keras.utils.set_random_seed(0)
+    backbone = AST(32, 16, (8, 8), width=8, depth=1, num_heads=2)
+    frontend = Frontend(num_mel_bins=16)
+    pipeline = AudioPipeline(frontend, 32, batch_size=4)
+    rng = np.random.default_rng(0)
+    sounds = list(rng.normal(0, 0.1, (10, 5520)))
+    clips = Clips(sounds, rng.integers(0, 2, (10, 3)), "abc")
+    model = PhasedModel(AudioClassifier(backbone, 3, frontend=frontend))
+    loss = keras.losses.BinaryCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(0.1), loss)
+    expected = []
+
+    class Recomputed(keras.callbacks.Callback):
+        """The same from the model itself, on a copy of the data."""
+
+        def on_epoch_end(self, epoch, logs=None):
+            other = AudioPipeline(frontend, 32, batch_size=10)
+            other.set_phase(self.model.resolution, 0)
+            features, targets = next(iter(other.dataset(clips)))
+            logits = self.model(features.numpy(), training=False)
+            logits = keras.ops.convert_to_numpy(logits)
+            precision = metrics.average_precision_score(targets, logits)
+            loss = np.logaddexp(0, logits) - targets.numpy() * logits
+            expected.append((precision, loss.mean()))
+
+    history = model.fit(
+        pipeline.dataset(clips, training=True),
+        shuffle=False,
+        verbose=0,
+        callbacks=[
+            PhaseScheduler("pool:2@1, full@2", pipeline, verbose=0),
+            Validation(lambda network: evaluate(network, pipeline, clips)[0]),
+            Recomputed(),
+        ],
+    ).history
+    found = history["val_mean_average_precision"], history["val_loss"]
+    np.testing.assert_allclose(np.transpose(found), expected, rtol=1e-4)
+    assert "val_accuracy" not in history
 
 
 @pytest.mark.parametrize("multi_label", [False, True])

@@ -19,7 +19,7 @@ from keras_c2f.pretraining import (
 )
 from keras_c2f.recipes import PretrainRecipe, Recipe
 from keras_c2f.report import write_report
-from keras_c2f.run_folder import read_history, read_json
+from keras_c2f.run_folder import read_json, read_rows
 from keras_c2f.training import Run, make_pipeline
 
 pytest.importorskip("soundfile", reason="needs the extra `sound`")
@@ -56,7 +56,7 @@ def test_run_is_complete(pretrained):
     }
     assert run.train_clips.num_classes == 0
     assert result["num_clips"] == len(run.validation_clips) == 1
-    rows = read_history(run.path("history.csv"))
+    rows = read_rows(run.path("history.csv"))
     assert [row["resolution"] for row in rows] == ["patch:2", "full"]
     for name in ("accuracy", "discriminative_loss", "generative_loss"):
         assert np.isfinite(float(rows[-1][name]))
@@ -82,7 +82,7 @@ def test_stopped_run_ends_like_an_uninterrupted_one(
     monkeypatch.setattr(PretrainRun, "save_epoch", save_and_stop)
     with pytest.raises(KeyboardInterrupt):
         other.train()
-    assert len(read_history(other.path("history.csv"))) == 1
+    assert len(read_rows(other.path("history.csv"))) == 1
     monkeypatch.undo()
     resumed = other.train()
     for name in ("loss", "accuracy", "discriminative_loss", "generative_loss"):

@@ -62,6 +62,7 @@ def test_run_folder_is_complete(finished):
     names = {name for name in os.listdir(run.folder)}
     assert names == {
         "config.json",
+        "evaluation.csv",
         "evaluation.json",
         "example.npz",
         "history.csv",

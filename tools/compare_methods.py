@@ -18,18 +18,20 @@ import sys
 
 import keras
 
+from keras_c2f.evaluation import headline_metric
+from keras_c2f.evaluation_table import format_metric, metric_words
 from keras_c2f.recipes import Recipe
 from keras_c2f.run_folder import (
     hardware,
-    read_history,
     read_json,
+    read_rows,
     versions,
 )
 from keras_c2f.training import Run
 
 BASELINE = "full"
 COMPRESSIONS = ("shift", "pool", "patch")
-COLUMNS = ("method", "held_out", "accuracy", "gmacs", "seconds")
+COLUMNS = ("method", "held_out", "score", "gmacs", "seconds")
 
 
 def parse():
@@ -70,22 +72,27 @@ def recipes(arguments):
 
 
 def row(method, held_out, run, result):
-    """Accuracy, training cost and time of one finished run."""
-    history = read_history(run.path("history.csv"))
+    """Headline metric, training cost and time of one finished run."""
+    history = read_rows(run.path("history.csv"))
     clips = read_json(run.path("config.json"))["num_train_clips"]
     gmacs = 3 * clips * sum(float(line["gmacs"]) for line in history)
     seconds = sum(float(line["seconds"]) for line in history)
     return dict(
         zip(
             COLUMNS,
-            (method, held_out, result["accuracy"], gmacs, seconds),
+            (method, held_out, result[headline_metric(result)], gmacs, seconds),
             strict=True,
         )
     )
 
 
-def table(rows):
-    """Markdown: mean over held-out parts, and shares of the baseline's."""
+def table(rows, metric):
+    """Markdown: mean over held-out parts, and shares of the baseline's.
+
+    Args:
+        rows: list of dicts made by `row`.
+        metric: str, what their `score` is.
+    """
     by_method = {
         method: [r for r in rows if r["method"] == method]
         for method in (BASELINE, *COMPRESSIONS)
@@ -95,18 +102,20 @@ def table(rows):
         return statistics.mean(r[column] for r in by_method[method])
 
     lines = [
-        "| method | accuracy | each part | training TMACs | of baseline "
+        f"| method | {metric_words(metric)} | each part | training TMACs "
+        "| of baseline "
         "| seconds | of baseline |",
         "|---|---|---|---|---|---|---|",
     ]
     for method in (BASELINE, *COMPRESSIONS):
-        parts = " ".join(f"{r['accuracy']:.3f}" for r in by_method[method])
+        parts = " ".join(f"{r['score']:.3f}" for r in by_method[method])
         shares = [
             mean(method, column) / mean(BASELINE, column)
             for column in ("gmacs", "seconds")
         ]
+        score = format_metric(metric, mean(method, "score"))
         lines.append(
-            f"| {method} | {mean(method, 'accuracy'):.1%} | {parts} "
+            f"| {method} | {score} | {parts} "
             f"| {mean(method, 'gmacs') / 1e3:.2f} | {shares[0]:.1%} "
             f"| {mean(method, 'seconds'):.0f} | {shares[1]:.1%} |"
         )
@@ -119,7 +128,8 @@ def main():
     for method, held_out, recipe in recipes(arguments):
         folder = os.path.join(arguments.run, f"{held_out}-{method}")
         run = Run(folder, recipe, recipe.open_data(), shlex.join(sys.argv))
-        rows.append(row(method, held_out, run, run.train()))
+        result = run.train()
+        rows.append(row(method, held_out, run, result))
         keras.utils.clear_session()
         with open(os.path.join(arguments.run, "rows.csv"), "w") as file:
             writer = csv.DictWriter(file, COLUMNS)
@@ -127,7 +137,7 @@ def main():
             writer.writerows(rows)
     print(f"`{shlex.join(['python', *sys.argv])}`\n")
     print(", ".join(f"{k} {v}" for k, v in versions().items()), hardware())
-    print(f"\n{table(rows)}")
+    print(f"\n{table(rows, headline_metric(result))}")
 
 
 if __name__ == "__main__":

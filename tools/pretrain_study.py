@@ -127,11 +127,11 @@ def table(rows):
         before = "– | – | –"
         if first[0]:
             before = (
-                f"{mean(first, 'accuracy'):.1%} "
+                f"{mean(first, 'score'):.1%} "
                 f"| {mean(first, 'gmacs') / 1e3:.2f} "
                 f"| {mean(first, 'seconds'):.0f}"
             )
-        folds = " ".join(f"{r['accuracy']:.3f}" for r in then)
+        folds = " ".join(f"{r['score']:.3f}" for r in then)
         lines.append(
             f"| {start} | {mean(then, 'accuracy'):.1%} | {folds} | {before} "
             f"| {mean(then, 'gmacs') / 1e3:.2f} "

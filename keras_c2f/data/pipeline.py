@@ -168,7 +168,7 @@ class AudioPipeline:
                 raise
             raise SoundError(*self.skipped[0]) from error
 
-    def dataset(self, clips, training=False, start_step=0):
+    def dataset(self, clips, training=False, start_step=0, crops=1):
         """`tf.data.Dataset` of one epoch of `(features, targets)`.
 
         Args:
@@ -179,20 +179,29 @@ class AudioPipeline:
                 iterator of this set begins there; use another for the next
                 epochs. With `on_error="skip"`, bad files among those left out
                 have to be known, as for `shard`.
+            crops: int, windows a clip, to evaluate clips longer than
+                `clip_seconds`: spread evenly, the first at the clip's start,
+                the last at its end. All windows of a shorter clip are alike.
 
         Returns:
             Features float32, by `outputs`: `(batch, frames, mel_bins)`
             normalised, or `(batch, samples)`, cut or zero-padded to
-            `clip_seconds`. Targets float32 `(batch, num_classes)`. The time
+            `clip_seconds`. Behind the batch is an axis of `crops` if these
+            are several. Targets float32 `(batch, num_classes)`. The time
             axis is unknown beforehand. The number of batches is known, unless
             bad files are skipped: Keras then warns once, when the first epoch
             ends, that the input ran out of data.
 
         Raises:
-            ValueError: if the epoch has no batch `start_step`, or workers
-                would have unequal numbers of batches, or prepared data do not
-                fit this pipeline.
+            ValueError: if the epoch has no batch `start_step`, workers would
+                have unequal numbers of batches, prepared data do not fit this
+                pipeline, or `crops` is below 1, or above 1 in training.
         """
+        if crops < 1 or training and crops > 1:
+            raise ValueError(
+                "`crops` is a number of windows, at least 1, and 1 in "
+                f"training. Received: crops={crops}, training={training}."
+            )
         usable = np.ones(len(clips), bool)
         if self.on_error == "skip" and (start_step or self.shard != (0, 1)):
             usable = self._sounds.usable(clips.sounds)
@@ -210,9 +219,14 @@ class AudioPipeline:
             try:
                 sound = self._sounds.load(clips.sounds[index], index)
             except SoundError as error:
-                return nothing, clips.target(index), str(error)
-            start = max(int(where * (len(sound) - size + 1)), 0)
-            return sound[start : start + size], clips.target(index), ""
+                empty = np.stack([nothing] * crops)
+                return empty, clips.target(index), str(error)
+            spare = max(len(sound) - size, 0)
+            starts = np.arange(crops) * spare // max(crops - 1, 1)
+            if training:
+                starts = [int(where * (spare + 1))]
+            windows = [sound[s : s + size] for s in starts]
+            return np.stack(windows), clips.target(index), ""
 
         def load_in_graph(index, seed):
             where = tf.random.stateless_uniform([], seed) if training else 0.0
@@ -221,14 +235,14 @@ class AudioPipeline:
                 [index, where],
                 [nothing.dtype, tf.float32, tf.string],
             )
-            samples.set_shape([None, *nothing.shape[1:]])
+            samples.set_shape([crops, None, *nothing.shape[1:]])
             target.set_shape([clips.num_classes])
             if self.on_error == "raise":
                 with tf.control_dependencies(
                     [tf.debugging.Assert(problem == "", [problem])]
                 ):
                     samples = tf.identity(samples)
-            return samples, target
+            return samples if crops > 1 else samples[0], target
 
         def one_epoch(_):
             key = tf.stack([self.seed, self._epoch.read_value()])
@@ -242,6 +256,9 @@ class AudioPipeline:
             def one_clip(index):
                 seeds = tf.random.split(tf.random.fold_in(key, index), 6)
                 samples, target = load_in_graph(index, seeds[0])
+                if crops > 1:
+                    windows = [self._features(w) for w in tf.unstack(samples)]
+                    return tf.stack(windows), target
                 if not training:
                     return self._features(samples), target
                 other = tf.random.stateless_uniform(
@@ -274,7 +291,7 @@ class AudioPipeline:
         """Clips in `order`, mapped and batched, some batches ahead."""
 
         def usable(features, _):
-            return tf.shape(features)[0] > 0
+            return tf.size(features) > 0
 
         dataset = tf.data.Dataset.from_tensor_slices(order)
         dataset = dataset.map(one_clip, os.cpu_count(), deterministic=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_c2f.report import plots
+from keras_c2f.report.classes import class_table
 from keras_c2f.report.runs import (
     find_baseline,
     read_runs,
@@ -42,8 +43,8 @@ def write_report(folder):
     Args:
         folder: path that holds one folder per run, each with `config.json`
             and, as far as training has come, `history.csv`,
-            `evaluation.json` and `example.npz`. A run named `baseline` is
-            what the others are compared with.
+            `evaluation.json`, `evaluation.csv` and `example.npz`. A run
+            named `baseline` is what the others are compared with.
 
     Returns:
         `pathlib.Path` of `report.html` inside `folder`.
@@ -63,6 +64,7 @@ def write_report(folder):
         _spectrogram_section(runs),
         *map(_reconstruction_section, runs),
         _confusion_section(runs),
+        _class_section(runs),
         _skipped_section(runs),
         _config_section(runs),
     )
@@ -314,6 +316,11 @@ def _confused_pairs(run):
                 f"{wrong[true, predicted]} of {counts[true].sum()})"
             )
     return f"{run.name} most often took {', '.join(pairs)}." if pairs else ""
+
+
+def _class_section(runs):
+    table, caption = class_table(runs)
+    return _section("Class by class", table, caption) if table else ""
 
 
 def _skipped_section(runs):

@@ -1,9 +1,9 @@
 """What training runs left in a folder, and the figures that follow from it.
 
 Each run has a folder with `config.json`, `history.csv` (one row per epoch),
-and, once training is over, `evaluation.json` and `example.npz`, after
-pre-training `reconstruction.npz` too. Compute is
-counted in multiply-accumulates (MACs): an epoch costs three forward passes
+and, once training is over, `evaluation.json`, `evaluation.csv` (one row per
+class) and `example.npz`, after pre-training `reconstruction.npz` too. Compute
+is counted in multiply-accumulates (MACs): an epoch costs three forward passes
 (one forward, two backward) over the training clips.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_c2f.run_folder import read_history, read_json
+from keras_c2f.run_folder import read_json, read_rows
 
 BASELINE = "baseline"
 
@@ -28,6 +28,7 @@ class RunRecord:
         evaluation: dict, as in `evaluation.json`; empty while training.
         example: dict of log-mels `(frames, mel_bins)` by resolution.
         example_label: str, class of that clip.
+        classes: list of dict, the rows of `evaluation.csv`.
         reconstruction: dict of log-mels of one clip, for a run on masked
             patches: `original`, `masked` and `reconstructed`.
     """
@@ -37,6 +38,7 @@ class RunRecord:
     evaluation: dict
     example: dict
     example_label: str = ""
+    classes: list = field(default_factory=list)
     reconstruction: dict = field(default_factory=dict)
 
     @property
@@ -199,13 +201,11 @@ def _read_run(folder):
     evaluation = read_json(path) if path.exists() else {}
     return RunRecord(
         config,
-        [
-            {name: _number(text) for name, text in row.items()}
-            for row in read_history(folder / "history.csv")
-        ],
+        _read_numbers(folder / "history.csv"),
         evaluation,
         example,
         label,
+        _read_numbers(folder / "evaluation.csv", but=("name",)),
         _read_arrays(folder / "reconstruction.npz"),
     )
 
@@ -215,6 +215,14 @@ def _read_arrays(path):
         return {}
     with np.load(path) as arrays:
         return {key: arrays[key] for key in arrays}
+
+
+def _read_numbers(path, but=()):
+    """Rows of a CSV; what reads as a number is one, in columns not in `but`"""
+    return [
+        {k: text if k in but else _number(text) for k, text in row.items()}
+        for row in read_rows(path)
+    ]
 
 
 def _number(text):
