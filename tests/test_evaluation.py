@@ -1,5 +1,8 @@
 """Scores of a network, recomputed with scikit-learn and by hand."""
 
+import json
+import math
+
 import keras
 import numpy as np
 import pytest
@@ -7,10 +10,12 @@ from sklearn import metrics
 
 from keras_c2f.data import AudioPipeline, Clips, LabelSets
 from keras_c2f.evaluation import Validation, evaluate, probabilities
+from keras_c2f.evaluation_table import evaluation_table
 from keras_c2f.frontend import Frontend
 from keras_c2f.metrics import d_prime
 from keras_c2f.models import AST, AudioClassifier
 from keras_c2f.phases import PhasedModel, PhaseScheduler
+from keras_c2f.run_folder import read_rows, write_evaluation
 
 pytest.importorskip("soundfile", reason="needs the extra `sound`")
 
@@ -222,3 +227,53 @@ def test_probabilities(scored, tmp_path, multi_label):
     odds = np.exp(logits[:3])
     total = 1 + odds if multi_label else odds.sum(1, keepdims=True)
     np.testing.assert_allclose(shares, odds / total, rtol=1e-4)
+
+
+def test_table_for_a_terminal():
+    classes = [
+        {
+            "name": f"class {k}",
+            "num_clips": 3,
+            "average_precision": 1 - k / 20,
+            "auc": 0.5,
+            "d_prime": 0.0,
+        }
+        for k in range(13)
+    ]
+    classes[4] |= {"num_clips": 0, "average_precision": math.nan}
+    summary = {
+        "num_clips": 40,
+        "mean_average_precision": 0.7,
+        "auc": 1.0,
+        "d_prime": math.inf,
+        "num_ranked_classes": 12,
+        "loss": 0.25,
+        "crops": 1,
+    }
+    lines = evaluation_table(summary, classes).splitlines()
+    assert lines[:5] == [
+        "mean average precision     0.700",
+        "AUC                        1.000",
+        "d'                           inf",
+        "loss                       0.250",
+        "on 40 clips",
+    ]
+    assert lines[5].startswith("1 of 13 classes have no clip")
+    assert lines[7:9] == [
+        "worst classes     clips      AP     AUC      d'",
+        "class 12              3   0.400   0.500   0.000",
+    ]
+    names = [line.split()[1] for line in lines[8:]]
+    assert names == [str(k) for k in (12, 11, 10, 9, 8, 7, 6, 5, 3, 2)]
+
+
+def test_files_of_an_evaluation(tmp_path):
+    """JSON has no infinity; a table in CSV may."""
+    summary = {"num_clips": 2, "d_prime": math.inf, "auc": 1.0}
+    classes = [{"name": "Bär, klein", "d_prime": math.inf}]
+    write_evaluation(tmp_path, summary, classes)
+    text = (tmp_path / "evaluation.json").read_text()
+    found = json.loads(text, parse_constant=pytest.fail)
+    assert found == {"num_clips": 2, "d_prime": None, "auc": 1.0}
+    rows = read_rows(tmp_path / "evaluation.csv")
+    assert rows == [{"name": "Bär, klein", "d_prime": "inf"}]

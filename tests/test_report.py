@@ -274,6 +274,47 @@ def test_many_classes(tmp_path):
     write_report(tmp_path)
 
 
+CLASSES = ("name", "num_clips", "average_precision", "auc", "d_prime")
+
+
+def write_classes(folder, rows, columns=CLASSES):
+    with (folder / "evaluation.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([columns, *rows])
+
+
+def test_classes_are_listed_the_worst_first(experiment):
+    rows = [
+        ("dog", 10, 1.0, 1.0, "inf", 0.8),
+        ("rain & <wind>", 10, 0.25, 0.5, 0.0, 0.995),
+        ("7", 0, "nan", "nan", "nan", "nan"),
+    ]
+    write_classes(experiment / "baseline", rows, (*CLASSES, "recall"))
+    write_evaluation(
+        experiment / "baseline", mean_average_precision=0.625, auc=0.75
+    )
+    text = read_text(experiment)
+    assert (
+        "Class by class run class clips average precision AUC d′ recognised "
+        "baseline rain & <wind> 10 0.250 0.500 0.000 100 % "
+        "dog 10 1.000 1.000 ∞ 80 % "
+        "all classes 1000 0.625 0.750 – 90 %" in text
+    )
+    assert "The worst class first. Average precision" in text
+
+
+def test_of_many_classes_the_worst_and_the_best_are_listed(tmp_path):
+    folder = write_run(tmp_path / "mine", BASELINE)
+    rows = [(f"sound {k}", k, 1 - k / 600, 0.5, 0.0) for k in range(527)]
+    write_classes(folder, rows)
+    evaluation = {"mean_average_precision": 0.5, "num_clips": 9}
+    (folder / "evaluation.json").write_text(json.dumps(evaluation))
+    text = read_text(tmp_path)
+    shown = [int(number) for number in re.findall(r"sound (\d+)", text)]
+    assert shown == [*range(526, 516, -1), *range(9, -1, -1)]
+    assert "worst and the 10 best of 527 classes" in text
+    assert "sound 517 517 0.138 0.500 0.000 – … sound 9 9" in text
+
+
 def test_same_numbers_same_page(experiment):
     first = write_report(experiment).read_bytes()
     assert write_report(experiment).read_bytes() == first

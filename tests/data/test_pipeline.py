@@ -147,6 +147,42 @@ def test_crops_are_random_in_training_only():
     np.testing.assert_allclose(features[:, -1] - starts, ramp[1999], atol=1e-6)
 
 
+@pytest.mark.parametrize("crops", [2, 3, 4])
+def test_crops_spread_from_start_to_end(crops):
+    lengths = (8000, 2003, 2000, 700)
+    sounds = [np.arange(n, dtype="float32") / n for n in lengths]
+    clips = Clips(sounds, [0, 1, 0, 1], "ab")
+    pipeline = make_pipeline(3, outputs="waveform", clip_seconds=0.5)
+    features, targets = collect(pipeline.dataset(clips, crops=crops))
+    assert features.shape == (4, crops, 2000)
+    np.testing.assert_array_equal(targets, np.eye(2)[[0, 1, 0, 1]])
+    for sound, windows in zip(sounds, features, strict=True):
+        spare = max(len(sound) - 2000, 0)
+        for crop, window in enumerate(windows):
+            start = crop * spare // (crops - 1)
+            heard = sound[start : start + 2000]
+            np.testing.assert_array_equal(window[: len(heard)], heard)
+            assert not window[len(heard) :].any()
+        if spare:
+            assert windows[0, 0] == sound[0] and windows[-1, -1] == sound[-1]
+
+
+def test_crops_follow_the_resolution_and_skip_bad_files(tmp_path):
+    clips = write_sounds(tmp_path)
+    pipeline = make_pipeline(on_error="skip", resolution="shift:2+pool:2")
+    features, targets = collect(pipeline.dataset(clips, crops=2))
+    once, same_targets = collect(pipeline.dataset(clips))
+    assert features.shape == (4, 2, *once.shape[1:])
+    np.testing.assert_array_equal(features[:, 0], once)
+    np.testing.assert_array_equal(targets, same_targets)
+
+
+@pytest.mark.parametrize(("crops", "training"), [(0, False), (2, True)])
+def test_impossible_crops_are_refused(crops, training):
+    with pytest.raises(ValueError, match=f"crops={crops}, training"):
+        make_pipeline().dataset(make_clips(), training, crops)
+
+
 class Recorder(keras.layers.Layer):
     """Counts batches by their number of frames, inside the real `fit`."""
 
