@@ -164,8 +164,12 @@ def test_several_labels_a_clip(tmp_path, capsys):
         lines.append(f"sounds/high/{index}.wav,beep;loud,{fold}")
     (tmp_path / "clips.csv").write_text("\n".join(lines))
     code, out, err = run(
-        *(capsys, "train", "--run", tmp_path / "run", *SMALL),
-        *(f"--data=csv:{tmp_path / 'clips.csv'}", "--held_out=2"),
+        *(capsys, "train", "--run", tmp_path / "run", *SMALL[::2]),
+        *(
+            "--schedule=full@1",
+            f"--data=csv:{tmp_path / 'clips.csv'}",
+            "--held_out=2",
+        ),
     )
     assert code == 0, err
     assert "coarse_to_fine: mean average precision" in out
@@ -181,9 +185,6 @@ def test_several_labels_a_clip(tmp_path, capsys):
     page = (tmp_path / "run" / "report.html").read_text()
     assert "Class by class" in page and "beep" in page
     assert "accuracy" not in page
-    code, out, _ = run(capsys, "evaluate", "--run", tmp_path / "run")
-    assert code == 0 and "mean average precision" in out
-    assert "accuracy" not in out and "recall" not in out
 
 
 def test_describe_shows_the_published_cost(capsys):

@@ -27,7 +27,7 @@ def scored():
     frontend = Frontend(num_mel_bins=16)
     backbone = AST(32, 16, (8, 8), width=8, depth=1, num_heads=2)
     network = AudioClassifier(backbone, 3, frontend=frontend)
-    pipeline = AudioPipeline(frontend, 32, batch_size=4)
+    pipeline = AudioPipeline(frontend, 32, batch_size=5)
     sounds = list(np.random.default_rng(0).normal(0, 0.1, (10, 5520)))
     clips = Clips(sounds, [0] * 10, "abc")
     features = np.concatenate([x.numpy() for x, _ in pipeline.dataset(clips)])
@@ -106,30 +106,26 @@ def assert_ranked(summary, classes, targets, scores):
 def test_crops_are_averaged_as_probabilities(scored, multi_label):
     network, pipeline, _, _ = scored
     rng = np.random.default_rng(3)
-    lengths = (12_001, 5360, 5300, 5361, 9000, 6144)
+    lengths = (12_001, 5361, 5300, 9000, 6144)
     sounds = [rng.normal(0, 0.1, n).astype("float32") for n in lengths]
-    labels = np.array([0, 1, 2, 0, 1, 2])
+    labels = np.array([0, 1, 2, 0, 1])
     targets = np.eye(3)[labels]
     if multi_label:
         labels = targets = np.maximum(targets, targets[::-1])
     clips = Clips(sounds, labels, "abc")
-    summary, classes = evaluate(network, pipeline, clips, crops=3)
-    assert summary["crops"] == 3
+    summary, classes = evaluate(network, pipeline, clips, crops=2)
+    assert summary["crops"] == 2
 
-    means = []
+    windows = []
     for sound in sounds:
-        windows = []
-        for crop in range(3):
-            spare = max(len(sound) - 5360, 0)  # 32 frames: 31 x 160 + 400
-            start = crop * spare // 2  # first, middle, last
-            window = sound[start : start + 5360]
-            features, _ = next(
-                iter(pipeline.dataset(Clips([window], [0], "abc")))
-            )
-            logits = keras.ops.convert_to_numpy(network(features.numpy()))[0]
-            chance = sigmoid if multi_label else softmax
-            windows.append(chance(logits.astype("float64")))
-        means.append(np.mean(windows, axis=0))
+        windows.append(sound[:5360])  # 32 frames: 31 x 160 + 400
+        windows.append(sound[-5360:])
+    features = [x for x, _ in pipeline.dataset(Clips(windows, [0] * 10, "abc"))]
+    logits = keras.ops.convert_to_numpy(network(np.concatenate(features)))
+    means = []
+    for first, last in logits.astype("float64").reshape(5, 2, 3):
+        chance = sigmoid if multi_label else softmax
+        means.append((chance(first) + chance(last)) / 2)
     means = np.array(means)
     one, _ = evaluate(network, pipeline, clips)
     assert abs(one["loss"] - summary["loss"]) > 1e-3  # it does matter here
@@ -178,7 +174,7 @@ def test_every_epoch_is_scored_as_the_end_is():
     keras.utils.set_random_seed(0)
     backbone = AST(32, 16, (8, 8), width=8, depth=1, num_heads=2)
     frontend = Frontend(num_mel_bins=16)
-    pipeline = AudioPipeline(frontend, 32, batch_size=4)
+    pipeline = AudioPipeline(frontend, 32, batch_size=5)
     rng = np.random.default_rng(0)
     sounds = list(rng.normal(0, 0.1, (10, 5520)))
     clips = Clips(sounds, rng.integers(0, 2, (10, 3)), "abc")
