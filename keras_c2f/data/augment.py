@@ -1,13 +1,13 @@
 """Augmentations of AST, run inside `tf.data` with stateless seeds.
 
-Every random number follows from the pipeline's seed, the epoch and the clip,
-so it does not depend on the number of workers, and a resumed run repeats it.
-Times are full-resolution frames and shrink with the resolution.
+Every random number follows from the pipeline's seed, the epoch and the clip's
+place in it, so it does not depend on the number of workers, and a resumed run
+repeats it. Times are full-resolution frames and shrink with the resolution.
 
 Reference: Gong, Chung, Glass, "AST: Audio Spectrogram Transformer", 2021,
 section 2.2 (mix-up, SpecAugment), and `src/dataloader.py` of its repository
-(noise, roll). We draw noise and roll from stateless seeds, and gain is not
-part of AST.
+(noise, roll; there only together). Gain is PaSST's, `pydub_augment` in
+`audioset/dataset.py` of its repository.
 """
 
 import dataclasses
@@ -32,14 +32,15 @@ class Augment:
             waveforms, `lambda ~ Beta(10, 10)`; targets are mixed alike. AST
             on AudioSet: 0.5.
         gain_db: float, loudness changes by up to this much either way, dB.
-            PaSST: 7. The front end keeps absolute loudness.
+            PaSST: 7, in whole decibels; here any fraction. The front end
+            keeps absolute loudness.
         time_mask: int, up to so many frames (less one) become padding. AST on
             AudioSet: 192.
         freq_mask: int, the same for mel bins. AST on AudioSet: 48.
         noise: float, uniform noise of up to this much on the normalised
             log-mel, its scale drawn per clip. AST on Speech Commands: 0.1.
         roll_frames: int, the frames are rolled by up to this many either
-            way. AST on Speech Commands: 10.
+            way (one less forwards). AST on Speech Commands: 10.
         layers: Keras layers or callables for whole batches. Keras' (and
             keras-cv's) image augmentations are given a dict of `images`
             `(batch, time, mel, 1)` and `labels` `(batch, num_classes)`, any
@@ -162,8 +163,9 @@ def mask(mels, axis, width, fill, seed):
     """
     draws = tf.random.stateless_uniform([2], seed)
     size = tf.shape(mels)[axis]
-    width = tf.minimum(tf.cast(draws[0] * width, tf.int32), size)
-    start = tf.cast(draws[1] * tf.cast(size - width, tf.float32), tf.int32)
+    width = tf.minimum(draws[0] * width, tf.cast(size, tf.float32))
+    start = draws[1] * (tf.cast(size, tf.float32) - width)
+    width, start = tf.cast(width, tf.int32), tf.cast(start, tf.int32)
     place = tf.range(size)
     hidden = (place >= start) & (place < start + width)
     return tf.where(tf.expand_dims(hidden, 1 - axis), fill, mels)
@@ -192,7 +194,8 @@ def augment_log_mel(mels, augment, fill, factor, seed):
     if augment.roll_frames:
         frames = augment.roll_frames / factor
         frames = tf.random.stateless_uniform([], seeds[4], -1, 1) * frames
-        mels = tf.roll(mels, tf.cast(tf.round(frames), tf.int32), axis=0)
+        # at full resolution, as in AST, from -roll_frames to roll_frames - 1
+        mels = tf.roll(mels, tf.cast(tf.floor(frames), tf.int32), axis=0)
     return mels
 
 

@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+from scipy import stats
 
 from keras_c2f.data import AudioPipeline, Augment, Clips
 from keras_c2f.data import augment as augmentation
@@ -46,9 +47,37 @@ def test_mix_up_blends_waveforms_and_targets():
         np.testing.assert_allclose(mixed, expected, rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(float(target[1]), 1 - ratio, rtol=1e-5)
         ratios.append(ratio)
-    # Beta(10, 10): mean 1/2, variance 1/84; bounds of four standard errors
-    assert abs(np.mean(ratios) - 0.5) < 4 * 84**-0.5 * 200**-0.5
-    assert 0.6 < np.var(ratios) * 84 < 1.4
+    assert stats.kstest(ratios, stats.beta(10, 10).cdf).pvalue > 1e-3
+    assert 0.6 < np.var(ratios) * 84 < 1.4  # four standard errors
+
+
+def test_mix_up_of_several_labels():
+    """A label of both clips stays whole, as in AST's dataloader."""
+    first, second = tf.constant([1.0, 1.0, 0.0]), tf.constant([0.0, 1.0, 1.0])
+    _, target = augmentation.mix_up(
+        tf.ones(4), first, lambda: (tf.ones(4), second), 1.0, seeds(1)[0]
+    )
+    ratio = float(target[0])
+    assert 0 < ratio < 1
+    np.testing.assert_allclose(target, [ratio, 1, 1 - ratio], rtol=1e-6)
+
+
+def test_partners_are_drawn_uniformly():
+    """Over all clips, the clip itself among them, as AST's `randint`."""
+    clips = Clips(np.ones((8, 50)), np.arange(8), "abcdefgh")
+    pipeline = AudioPipeline(
+        SMALL, T, 8, outputs="waveform", augment=Augment(mixup=1.0)
+    )
+    dataset = pipeline.dataset(clips, training=True)
+    targets = np.concatenate([y for _ in range(50) for _, y in dataset])
+    pairs = targets > 0
+    alone = pairs.sum(1) == 1  # mixed with itself
+    assert stats.binomtest(int(alone.sum()), 400, 1 / 8).pvalue > 1e-3
+    partners = (
+        pairs.sum(0) - 50 + np.bincount(targets[alone].argmax(1), None, 8)
+    )
+    assert partners.sum() == 400
+    assert stats.chisquare(partners).pvalue > 1e-3
 
 
 def test_mix_up_leaves_a_share_alone_and_survives_a_bad_partner():
@@ -74,9 +103,7 @@ def test_gain_is_uniform_in_decibels():
         for seed in seeds(300)
     ]
     decibels = 20 * np.log10(factors)
-    assert -6 <= decibels.min() < -5.5
-    assert 5.5 < decibels.max() <= 6
-    assert abs(decibels.mean()) < 4 * (12 / 12**0.5) * 300**-0.5
+    assert stats.kstest(decibels, stats.uniform(-6, 12).cdf).pvalue > 1e-3
 
 
 @pytest.mark.parametrize("axis, size", [(0, 30), (1, 20)])
@@ -96,6 +123,27 @@ def test_masks_are_one_block_of_padding(axis, size):
     assert max(starts) > size - 9
 
 
+@pytest.mark.parametrize("axis, size", [(0, 30), (1, 20)])
+def test_masks_are_distributed_as_in_torchaudio(axis, size):
+    """Its `mask_along_axis`, restated: both draws are rounded down late."""
+    rng = np.random.default_rng(0)
+    wide = 17.0
+    width = rng.random(100_000) * wide
+    start = (rng.random(100_000) * (size - width)).astype(int)
+    places = np.arange(size)
+    end = start + width.astype(int)
+    expected = (places >= start[:, None]) & (places < end[:, None])
+    hidden = np.zeros((1500, size))
+    for row, seed in zip(hidden, seeds(1500), strict=True):
+        masked = augmentation.mask(tf.ones((30, 20)), axis, wide, 0.0, seed)
+        row[:] = 1 - masked.numpy().max(axis=1 - axis)
+    share, n = expected.mean(axis=0), len(hidden)
+    error = np.sqrt(share * (1 - share) / n)
+    assert (np.abs(hidden.mean(axis=0) - share) <= 4 * error).all()
+    widths = np.bincount(hidden.sum(1).astype(int), minlength=17)
+    assert stats.chisquare(widths).pvalue > 1e-3  # 0 to 16, each as often
+
+
 @pytest.mark.parametrize("text, factor", [("full", 1), ("shift:2+pool:2", 4)])
 def test_time_parameters_shrink_with_the_resolution(text, factor):
     clips = noise_clips(64)
@@ -110,25 +158,32 @@ def test_time_parameters_shrink_with_the_resolution(text, factor):
 
 @pytest.mark.parametrize("text, factor", [("full", 1), ("pool:4", 4)])
 def test_roll_shrinks_with_the_resolution(text, factor):
-    silence_then_click = np.zeros((64, SMALL.num_samples(T)), "float32")
+    silence_then_click = np.zeros((256, SMALL.num_samples(T)), "float32")
     middle = SMALL.num_samples(T) // 2
     silence_then_click[:, middle : middle + 8] = 1
-    clips = Clips(silence_then_click, [0, 1] * 32, "ab")
+    clips = Clips(silence_then_click, [0, 1] * 128, "ab")
     still, _ = training_batches(clips, Augment(), resolution=text)
     rolled, _ = training_batches(clips, Augment(roll_frames=8), resolution=text)
     moves = rolled.max(2).argmax(1) - still.max(2).argmax(1)
+    # as AST's `randint(-10, 10)`, which leaves its upper end out
     assert moves.min() == -8 // factor
-    assert moves.max() == 8 // factor
+    assert moves.max() == 8 // factor - 1
+    counts = np.bincount(moves - moves.min())
+    assert stats.chisquare(counts).pvalue > 1e-3
 
 
 def test_noise_is_positive_and_scaled_per_clip():
-    clips = Clips(np.zeros((32, 5000), "float32"), [0, 1] * 16, "ab")
+    """AST's: uniform noise, times a uniform number per clip, over ten."""
+    clips = Clips(np.zeros((200, 5000), "float32"), [0, 1] * 100, "ab")
     quiet, _ = training_batches(clips, Augment())
     noisy, _ = training_batches(clips, Augment(noise=0.1))
-    added = noisy - quiet
-    assert added.min() >= 0
-    assert added.max() <= 0.1
-    assert np.ptp(added.max((1, 2))) > 0.05
+    added = 10 * (noisy - quiet)
+    assert added.min() >= -1e-5  # a difference of float32
+    scales = added.max((1, 2))  # of 640 values: near the scale itself
+    assert stats.kstest(scales, "uniform").pvalue > 1e-3
+    loudest = scales.argmax()
+    one_clip = added[loudest].ravel() / scales[loudest]
+    assert stats.kstest(one_clip, "uniform").pvalue > 1e-3
 
 
 def test_validation_is_not_augmented():
