@@ -1,5 +1,6 @@
 """The command `keras-c2f`."""
 
+import argparse
 import dataclasses
 import os
 import re
@@ -362,12 +363,15 @@ def parse(argv):
             if field.name in without or only and field.name not in only:
                 continue
             default = defaults.get(field.name, field.default)
+            kind = type(field.default)
+            value = {"type": kind, "metavar": kind.__name__.upper()}
+            if kind is bool:
+                value = {"action": argparse.BooleanOptionalAction}
             group.add_argument(
                 f"--{field.name}",
-                type=type(field.default),
                 default=default,
-                metavar=type(field.default).__name__.upper(),
                 help=f"{field.metadata['help']} (default: {default!r})",
+                **value,
             )
 
     command = add(demo)

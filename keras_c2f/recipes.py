@@ -89,6 +89,13 @@ class Recipe:
     freq_mask: int = _option(0, "SpecAugment: widest mask, in mel bins")
     noise: float = _option(0.0, "uniform noise on the log-mel")
     roll_frames: int = _option(0, "random roll in time, up to this many frames")
+    crop: str = _option(
+        "random",
+        "where longer clips are cut in training: random, or leading, as in AST",
+    )
+    balanced: bool = _option(
+        False, "draw clips of rare classes more often, by AST's weights"
+    )
     precision: str = _option("float32", "float32 or mixed_bfloat16")
     on_error: str = _option(
         "skip", "skip broken files and list them at the end, or raise"

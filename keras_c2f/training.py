@@ -408,6 +408,8 @@ def make_pipeline(recipe, frontend):
         on_error=recipe.on_error,
         seed=recipe.seed,
         clip_seconds=recipe.clip_seconds,
+        crop=recipe.crop,
+        balanced=recipe.balanced,
     )
 
 

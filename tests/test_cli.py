@@ -1,6 +1,7 @@
 """The command line as a newcomer meets it: output, and errors as sentences."""
 
 import csv
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -11,8 +12,10 @@ from test_training import write_sounds
 
 from keras_c2f import cli
 from keras_c2f.convert import from_preset
-from keras_c2f.data import open_dataset
+from keras_c2f.data import Augment, open_dataset
+from keras_c2f.recipes import Recipe
 from keras_c2f.run_folder import read_json
+from keras_c2f.training import make_pipeline
 
 SMALL = ("--clip_seconds=0.32", "--schedule=pool:2@1, full@1", "--batch_size=4")
 
@@ -257,6 +260,21 @@ def test_run_without_model_is_a_sentence(tmp_path, capsys):
     code, _, err = run(capsys, "evaluate", "--run", tmp_path)
     assert code == 2
     assert "no trained model" in err
+
+
+def test_every_augmentation_is_an_option(capsys):
+    settings = {f.name for f in dataclasses.fields(Augment)} - {"layers"}
+    given = {"crop": "leading", "balanced": True}
+    given |= dict.fromkeys(settings, 1)
+    flags = [f"--{n}={v}" for n, v in given.items() if v is not True]
+    recipe = cli.parse(["keras-c2f", "train", "--run=x", "--balanced", *flags])
+    recipe = Recipe(
+        **{f.name: getattr(recipe, f.name) for f in dataclasses.fields(Recipe)}
+    )
+    pipeline = make_pipeline(recipe, recipe.frontend)
+    assert pipeline.balanced and pipeline.crop == "leading"
+    for name in settings:
+        assert getattr(pipeline.augment, name) == 1
 
 
 def test_help_lists_commands(capsys):

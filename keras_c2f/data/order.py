@@ -15,14 +15,15 @@ def clips_to_read(order, usable, shard, start, training):
             that would give some workers one more than others.
 
     Returns:
-        int32 tensor: every `count`-th clip of the order.
+        int32 tensor: every `count`-th place of the order.
     """
     index, count = shard
+    places = tf.range(tf.shape(order)[0])
     if not usable.all():
-        order = tf.boolean_mask(order, tf.gather(usable, order))
+        places = tf.boolean_mask(places, tf.gather(usable, order))
     if training:
-        order = order[: tf.shape(order)[0] // count * count]
-    return order[index::count][start:]
+        places = places[: tf.shape(places)[0] // count * count]
+    return places[index::count][start:]
 
 
 def count_steps(num_clips, batch_size, shard, start_step, training):

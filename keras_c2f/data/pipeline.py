@@ -6,7 +6,7 @@ import os
 import numpy as np
 
 from keras_c2f.data import augment as augmentation
-from keras_c2f.data import features
+from keras_c2f.data import features, sampling
 from keras_c2f.data.augment import Augment
 from keras_c2f.data.cache import SoundCache
 from keras_c2f.data.decode import DECODERS, SoundError
@@ -17,6 +17,7 @@ from keras_c2f.resolution import Resolution
 
 OUTPUTS = ("compressed", "log_mel", "waveform")
 ON_ERROR = ("raise", "skip")
+CROPS = ("random", "leading")
 BATCHES_AHEAD = 4
 
 
@@ -43,8 +44,13 @@ class AudioPipeline:
         decoder: `"soundfile"` or `"tensorflow-io"`, see `load_sound`.
         cache_mb: float, decoded sound kept in memory.
         seed: int, of order, crops and augmentations.
-        clip_seconds: float, clips are cut to this: anywhere in training, at
-            the start otherwise. Default: what T frames need.
+        clip_seconds: float, clips are cut to this. Default: what T frames
+            need.
+        crop: `"random"`, training clips are cut anywhere; or `"leading"`, at
+            their start, as in AST and outside training.
+        balanced: bool, training sets draw clips with replacement, those of
+            rare classes more often: see `balancing_weights`. Partners of
+            mix-up are drawn uniformly all the same, as in AST.
         shard: pair of int, this worker's index from 0 and the number of
             workers: each reads every `count`-th clip of the same order, so
             all need the same seed and clips. From `tf.distribute`'s input
@@ -85,12 +91,15 @@ class AudioPipeline:
         cache_mb=512,
         seed=0,
         clip_seconds=None,
+        crop="random",
+        balanced=False,
         shard=(0, 1),
     ):
         for name, value, choices in (
             ("outputs", outputs, OUTPUTS),
             ("on_error", on_error, ON_ERROR),
             ("decoder", decoder, tuple(DECODERS)),
+            ("crop", crop, CROPS),
         ):
             if value not in choices:
                 raise ValueError(
@@ -103,6 +112,8 @@ class AudioPipeline:
         self.augment = augment or Augment()
         self.on_error = on_error
         self.seed = seed
+        self.crop = crop
+        self.balanced = balanced
         self.shard = check_shard(shard)
         if outputs == "waveform" and self.augment.on_spectrogram:
             raise ValueError(
@@ -173,7 +184,7 @@ class AudioPipeline:
 
         Args:
             clips: `Clips`.
-            training: bool, shuffles, crops anywhere and augments.
+            training: bool, shuffles, crops and augments.
             start_step: int, to go on in the middle of an epoch: this many
                 batches are left out, and their sounds never read. Every
                 iterator of this set begins there; use another for the next
@@ -208,6 +219,8 @@ class AudioPipeline:
         steps = count_steps(
             usable.sum(), self.batch_size, self.shard, start_step, training
         )
+        draw = self._draw(clips) if training else None
+        crop_anywhere = training and self.crop == "random"
         on_waveform = self._on_waveform(training)
         if are_log_mel(clips.sounds, self.frontend, on_waveform):
             size = max(self.frontend.num_frames(self._clip_samples), 1)
@@ -223,13 +236,15 @@ class AudioPipeline:
                 return empty, clips.target(index), str(error)
             spare = max(len(sound) - size, 0)
             starts = np.arange(crops) * spare // max(crops - 1, 1)
-            if training:
+            if crops == 1:
                 starts = [int(where * (spare + 1))]
             windows = [sound[s : s + size] for s in starts]
             return np.stack(windows), clips.target(index), ""
 
         def load_in_graph(index, seed):
-            where = tf.random.stateless_uniform([], seed) if training else 0.0
+            where = 0.0
+            if crop_anywhere:
+                where = tf.random.stateless_uniform([], seed)
             samples, target, problem = tf.numpy_function(
                 load,
                 [index, where],
@@ -249,12 +264,14 @@ class AudioPipeline:
             order = tf.range(len(clips))
             if training:
                 self._epoch.assign_add(1)
-                order = tf.random.experimental.stateless_shuffle(order, key)
+                order = draw(key)
             start = start_step * self.batch_size
-            order = clips_to_read(order, usable, self.shard, start, training)
+            places = clips_to_read(order, usable, self.shard, start, training)
 
-            def one_clip(index):
-                seeds = tf.random.split(tf.random.fold_in(key, index), 6)
+            def one_clip(place):
+                index = order[place]
+                # by place: a clip drawn twice is augmented in two ways
+                seeds = tf.random.split(tf.random.fold_in(key, place), 6)
                 samples, target = load_in_graph(index, seeds[0])
                 if crops > 1:
                     windows = [self._features(w) for w in tf.unstack(samples)]
@@ -273,7 +290,7 @@ class AudioPipeline:
                 )
                 return self._augment_features(samples, seeds[5]), target
 
-            return self._batches(order, one_clip, training)
+            return self._batches(places, one_clip, training)
 
         dataset = tf.data.Dataset.range(1).flat_map(one_epoch)
         if self.on_error == "raise":
@@ -287,13 +304,19 @@ class AudioPipeline:
             options.experimental_distribute.auto_shard_policy = policy
         return dataset.with_options(options)
 
-    def _batches(self, order, one_clip, training):
-        """Clips in `order`, mapped and batched, some batches ahead."""
+    def _draw(self, clips):
+        """Function from an epoch's key to the order of a training set."""
+        if not self.balanced:
+            return sampling.every_clip_once(len(clips))
+        return sampling.with_replacement(sampling.balancing_weights(clips))
+
+    def _batches(self, places, one_clip, training):
+        """Clips at `places`, mapped and batched, some batches ahead."""
 
         def usable(features, _):
             return tf.size(features) > 0
 
-        dataset = tf.data.Dataset.from_tensor_slices(order)
+        dataset = tf.data.Dataset.from_tensor_slices(places)
         dataset = dataset.map(one_clip, os.cpu_count(), deterministic=True)
         if self.on_error == "skip":
             dataset = dataset.filter(usable)

@@ -145,6 +145,11 @@ def test_crops_are_random_in_training_only():
     starts = features[:, 0]
     assert len(set(starts)) == 6
     np.testing.assert_allclose(features[:, -1] - starts, ramp[1999], atol=1e-6)
+    pipeline = make_pipeline(
+        outputs="waveform", clip_seconds=0.5, crop="leading"
+    )
+    features, _ = collect(pipeline.dataset(clips, training=True))
+    np.testing.assert_array_equal(features, [ramp[:2000]] * 6)
 
 
 @pytest.mark.parametrize("crops", [2, 3, 4])
@@ -341,6 +346,7 @@ def test_cache_spares_decoding_up_to_its_size(tmp_path):
     [
         ({"outputs": "mfcc"}, "`outputs` is one of"),
         ({"on_error": "ignore"}, "`on_error` is one of"),
+        ({"crop": "middle"}, "`crop` is one of"),
         ({"decoder": "sox"}, "`decoder` is one of"),
         ({"resolution": "pool:50"}, "leaves no frame"),
         (

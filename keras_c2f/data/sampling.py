@@ -1,0 +1,85 @@
+"""Which clips an epoch draws: each once, or rare classes more often.
+
+Reference: `egs/audioset/gen_weight_file.py` (weights) and `src/run.py`
+(`WeightedRandomSampler`, with replacement, as many draws as clips) of AST's
+repository. Mix-up partners are drawn uniformly there, balanced or not.
+"""
+
+import numpy as np
+
+from keras_c2f.data.lazy import tf
+
+
+def balancing_weights(clips):
+    """How often clips are drawn, relative to each other, to balance classes.
+
+    A class weighs `1000 / (clips with it + 0.01)`; a clip weighs as much as
+    its classes together. A label that counts in part does so here too.
+
+    Args:
+        clips: `Clips`.
+
+    Returns:
+        float64 `(n,)`; 0 where a clip has no label: it is never drawn.
+
+    Raises:
+        ValueError: if no clip has a label.
+
+    Example:
+        >>> from keras_c2f.data import Clips
+        >>> clips = Clips(["a", "b", "c"], [0, 0, 1], ["often", "rare"])
+        >>> balancing_weights(clips).round(1).tolist()
+        [497.5, 497.5, 990.1]
+    """
+    labels = clips.labels
+    if labels.ndim == 1:
+        counts = np.bincount(labels, minlength=clips.num_classes)
+        return (1000 / (counts + 0.01))[labels]
+    counts = labels.sum(axis=0, dtype="float64")
+    # float32, so that NumPy makes no float64 copy of all labels
+    weights = labels @ (1000 / (counts + 0.01)).astype(labels.dtype)
+    if not weights.any():
+        raise ValueError(
+            "Balanced sampling needs labels, and no clip has any. Check the "
+            "label column, or train without `balanced`."
+        )
+    return weights.astype("float64")
+
+
+def every_clip_once(num_clips):
+    """Function from an epoch's key to a random order of all clips.
+
+    Args:
+        num_clips: int.
+
+    Returns:
+        Function, int32 `(2,)` tensor to int32 `(num_clips,)` tensor.
+    """
+
+    def draw(key):
+        order = tf.range(num_clips)
+        return tf.random.experimental.stateless_shuffle(order, key)
+
+    return draw
+
+
+def with_replacement(weights):
+    """Function from an epoch's key to as many weighted draws as clips.
+
+    Args:
+        weights: float64 `(n,)`, at least 0.
+
+    Returns:
+        Function, int32 `(2,)` tensor to int32 `(n,)` tensor.
+    """
+    with tf.device("CPU"):
+        edges = tf.constant(np.cumsum(weights) / np.sum(weights), tf.float64)
+
+    def draw(key):
+        # float32 would miss some of a million clips
+        draws = tf.random.stateless_uniform([len(weights)], key, 0, 1, "double")
+        order = tf.searchsorted(edges, draws, side="right")
+        # rounding may leave the last edge below 1
+        return tf.minimum(order, int(np.flatnonzero(weights)[-1]))
+
+    return draw
