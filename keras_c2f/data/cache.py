@@ -5,15 +5,18 @@ import threading
 
 import numpy as np
 
-from keras_c2f.data.decode import SoundError, load_sound
+from keras_c2f.data.decode import SoundError, load_crop
+from keras_c2f.data.excerpt import crop_start
 from keras_c2f.data.shards import Record
 
 
 class SoundCache:
-    """Loads sounds; keeps the decoded files, up to a size, and the bad ones.
+    """Loads sounds; keeps the decoded files, up to a size; notes bad ones.
 
     Nothing is dropped from it: an epoch visits all files once, so what was
-    used longest ago is needed as soon as any other.
+    used longest ago is needed as soon as any other. Files so long that they
+    are read in part are not kept, and not refused for good: another part of
+    them may be sound.
 
     Args:
         sample_rate: int, Hz.
@@ -31,29 +34,33 @@ class SoundCache:
         self._lock = threading.Lock()  # called from tf.data's threads
         self._samples = {}
 
-    def load(self, sound, index):
-        """float32 `(samples,)` of a path, array or prepared `Record`.
+    def load(self, sound, index, size, place):
+        """A crop of a path, array or prepared `Record`.
 
-        A record of log-mel gives float16 `(frames, mel_bins)`.
+        Args:
+            sound: path, array or `Record`.
+            index: int, its number, which names an array.
+            size: int, samples of the crop; frames of a record of log-mel.
+            place: float, where it begins: see `crop_start`.
+
+        Returns:
+            float32 `(samples,)`, of a record of log-mel float16
+            `(frames, mel_bins)`; all of a sound that is shorter.
 
         Raises:
             SoundError: naming the path, or the array by its `index`.
         """
-        if isinstance(sound, Record):  # quick to read: not kept
-            return self._load(sound, None)
-        if not isinstance(sound, (str, os.PathLike)):
-            return self._load(sound, f"array number {index}")
-        path = os.fspath(sound)
-        if path in self.bad:
-            raise SoundError(path, self.bad[path])
-        if path in self._samples:
-            return self._samples[path]
-        samples = self._load(path, path)
-        with self._lock:
-            if samples.nbytes <= self._free and path not in self._samples:
-                self._samples[path] = samples
-                self._free -= samples.nbytes
-        return samples
+        is_path = isinstance(sound, (str, os.PathLike))
+        name = os.fspath(sound) if is_path else f"array number {index}"
+        samples, is_whole = self._samples.get(name), True
+        if samples is None:
+            samples, is_whole = self._read(sound, name, size, place)
+        if not is_whole:
+            return samples
+        if is_path:
+            self._keep(name, samples)
+        start = crop_start(len(samples), size, place)
+        return samples[start : start + size]
 
     def usable(self, sounds):
         """bool `(n,)`, false for paths and records known to be bad."""
@@ -70,13 +77,21 @@ class SoundCache:
         is_path = isinstance(sound, (str, os.PathLike))
         return not is_path or os.fspath(sound) not in self.bad
 
-    def _load(self, sound, name):
+    def _read(self, sound, name, size, place):
+        """Samples, and whether these are all, or the crop alone."""
+        is_record = isinstance(sound, Record)
         try:
-            if isinstance(sound, Record):
-                return sound.load()
-            return load_sound(sound, *self._options)
+            if is_record:
+                return sound.load(), True
+            return load_crop(sound, *self._options, size, place)
         except SoundError as error:
-            name = name or error.path
+            name = error.path if is_record else name
             with self._lock:
                 self.bad[name] = error.reason
             raise SoundError(name, error.reason) from error
+
+    def _keep(self, name, samples):
+        with self._lock:
+            if samples.nbytes <= self._free and name not in self._samples:
+                self._samples[name] = samples
+                self._free -= samples.nbytes

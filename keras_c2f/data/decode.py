@@ -2,10 +2,16 @@
 
 import io
 import os
+from functools import partial
 
 import numpy as np
 
+from keras_c2f.data.excerpt import find_excerpt
 from keras_c2f.data.lazy import soundfile, soxr, tf, tfio
+
+UNKNOWN_LENGTH = 2**62  # frames of a stream that does not say how many
+BLOCK_VALUES = 2**20  # decoded at once, over all channels
+LOUDEST = 2**31  # of integers that were not scaled to [-1, 1]
 
 
 class SoundError(ValueError):
@@ -39,7 +45,7 @@ def load_sound(sound, sample_rate, decoder="soundfile"):
 
     Raises:
         SoundError: if the file is missing or cannot be decoded, or there are
-            no samples, or some are NaN or infinite.
+            no samples, or some are NaN, infinite or out of all proportion.
         ImportError: if the decoder is not installed, with the install line.
         ValueError: if `decoder` is unknown.
 
@@ -49,43 +55,106 @@ def load_sound(sound, sample_rate, decoder="soundfile"):
         keras_c2f.data.decode.SoundError: array of shape (2,): has samples that
         are NaN or infinite
     """
+    return load_crop(sound, sample_rate, decoder, None, 0)[0]
+
+
+def load_crop(sound, sample_rate, decoder, num_samples, place):
+    """Reads a sound, or if it is long only the crop that is wanted of it.
+
+    A file of up to 30 s, or twice the crop, is read whole. `tensorflow-io`
+    reads every file whole.
+
+    Args:
+        sound, sample_rate, decoder: as in `load_sound`.
+        num_samples: int, length of the crop, or `None` for the whole sound.
+        place: float, where the crop begins: see `crop_start`.
+
+    Returns:
+        float32 `(samples,)`, and a bool: whether that is all there is. Else
+        it is the crop, up to the resampler's rounding (1e-5).
+
+    Raises:
+        As `load_sound`, for the part that is read.
+    """
     if decoder not in DECODERS:
         raise ValueError(
             f"`decoder` is one of {tuple(DECODERS)}. "
             f"Received: decoder={decoder!r}."
         )
-    if isinstance(sound, (str, os.PathLike)):
-        name = os.fspath(sound)
-        samples, rate = DECODERS[decoder](name)
-        samples = samples.mean(axis=1)
-        _check(samples, name)  # a resampler smears one NaN over a whole clip
-        if rate != sample_rate:
-            samples = RESAMPLERS[decoder](samples, rate, sample_rate)
-    else:
+    if not isinstance(sound, (str, os.PathLike)):
         samples = np.asarray(sound, dtype="float32")
         name = f"array of shape {samples.shape}"
         if samples.ndim != 1:
             raise SoundError(name, "is not mono; average its channels")
+        _check(samples, name)
+        return samples, True
+    name = os.fspath(sound)
+    excerpt = None
+    if num_samples is not None:
+        excerpt = partial(find_excerpt, sample_rate, num_samples, place)
+    samples, rate, skip = DECODERS[decoder](name, excerpt)
+    _check(samples, name)  # a resampler smears one NaN over a whole clip
+    if rate != sample_rate:
+        samples = RESAMPLERS[decoder](samples, rate, sample_rate)
+    is_whole = skip is None
+    if not is_whole:
+        samples = samples[skip : skip + num_samples]
     _check(samples, name)
-    return np.asarray(samples, dtype="float32")
+    return np.asarray(samples, dtype="float32"), is_whole
 
 
 def _check(samples, name):
     if not len(samples):
         raise SoundError(name, "has no samples")
-    if not np.isfinite(samples).all():
+    loudest = np.abs(samples).max()
+    if not np.isfinite(loudest):
         raise SoundError(name, "has samples that are NaN or infinite")
+    if loudest > LOUDEST:  # its power would leave float32
+        raise SoundError(name, f"has samples of {loudest:.0e}, not of [-1, 1]")
 
 
-def _read_with_soundfile(path):
-    """`(samples, channels)` and the file's rate."""
-    read = soundfile.read  # outside `try`: a missing package is no bad sound
-    file = _read_remote(path) if _is_remote(path) else path
+def _read_with_soundfile(path, excerpt):
+    """Mono `(samples,)`, the file's rate, and `skip` if they are an excerpt."""
+    open_sound = soundfile.SoundFile  # outside `try`: a missing package is no
+    skip = None  # bad sound
+    source = _read_remote(path) if _is_remote(path) else path
     try:
-        return read(file, dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, OSError, TypeError) as error:
+        with open_sound(source) as file:
+            if file.frames >= UNKNOWN_LENGTH:
+                raise SoundError(
+                    path,
+                    "does not say how long it is: convert it once, for "
+                    "example with ffmpeg",
+                )
+            found = excerpt and excerpt(file.frames, file.samplerate)
+            first, last = 0, file.frames
+            if found:
+                first, last, skip = found
+            if first and file.seekable():
+                file.seek(first)
+            else:
+                for _ in _blocks(file, first):
+                    pass
+            blocks = list(_blocks(file, last - first))
+            rate = file.samplerate
+    except (soundfile.SoundFileError, OSError, TypeError) as error:
         # TypeError: headerless .raw
         raise SoundError(path, _reason(path, str(error))) from error
+    return np.concatenate([np.zeros(0, "float32"), *blocks]), rate, skip
+
+
+def _blocks(file, num_frames):
+    """Mono blocks of the next frames, or of as many as there are.
+
+    What a header promises takes no memory, nor do channels beside the first.
+    """
+    size = max(BLOCK_VALUES // file.channels, 1)
+    while num_frames > 0:
+        block = file.read(min(size, num_frames), "float32", always_2d=True)
+        if not len(block):
+            break
+        yield block.mean(axis=1)
+        num_frames -= len(block)
 
 
 def _is_remote(path):
@@ -101,8 +170,8 @@ def _read_remote(path):
         raise SoundError(path, f"cannot be read ({error.message})") from error
 
 
-def _read_with_tensorflow_io(path):
-    """The same with the native decoders of tensorflow-io."""
+def _read_with_tensorflow_io(path, excerpt):
+    """The same, always whole, with the native decoders of tensorflow-io."""
     decoders = {
         "wav": lambda data: tfio.audio.decode_wav(data, dtype=tf.int16),
         "flac": lambda data: tfio.audio.decode_flac(data, dtype=tf.int16),
@@ -131,7 +200,7 @@ def _read_with_tensorflow_io(path):
         raise SoundError(path, _reason(path, str(error))) from error
     if samples.dtype == np.int16:
         samples = samples / 32768
-    return samples, rate
+    return samples.mean(axis=1), rate, None
 
 
 def _reason(path, message):
@@ -141,6 +210,8 @@ def _reason(path, message):
             return "is not a file"
         if not os.path.getsize(path):
             return "is empty"
+    if "does not exist" in message:  # it does: checked above
+        message = "Format not recognised"
     detail = message.replace(path, "").replace("''", "").strip(" .:\n")
     return f"cannot be decoded ({detail})"
 

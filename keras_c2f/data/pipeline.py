@@ -227,18 +227,17 @@ class AudioPipeline:
             nothing = np.zeros((0, self.frontend.num_mel_bins), "float16")
         else:
             size, nothing = self._clip_samples, np.zeros(0, "float32")
+        spread = np.linspace(0, 1, crops)
 
         def load(index, where):
             try:
-                sound = self._sounds.load(clips.sounds[index], index)
+                windows = [
+                    self._sounds.load(clips.sounds[index], index, size, place)
+                    for place in ([float(where)] if crops == 1 else spread)
+                ]
             except SoundError as error:
                 empty = np.stack([nothing] * crops)
                 return empty, clips.target(index), str(error)
-            spare = max(len(sound) - size, 0)
-            starts = np.arange(crops) * spare // max(crops - 1, 1)
-            if crops == 1:
-                starts = [int(where * (spare + 1))]
-            windows = [sound[s : s + size] for s in starts]
             return np.stack(windows), clips.target(index), ""
 
         def load_in_graph(index, seed):
