@@ -117,6 +117,18 @@ def _run(arguments, recipe, clips, network, run_class):
     print(f"Report: {write_report(arguments.run)}")
 
 
+def show_data(arguments):
+    """Writes a page of what the network will really be shown in training."""
+    from keras_c2f.report import write_data_page
+    from keras_c2f.report.plots import import_matplotlib
+
+    import_matplotlib()  # if it is missing, say so before reading
+    recipe = _recipe(arguments)
+    clips = recipe.open_data()
+    _print_data(clips)
+    print(f"Page: {write_data_page(arguments.out, recipe, clips)}")
+
+
 def evaluate(arguments):
     """Scores a trained run on a data set, by default its own validation."""
     from keras_c2f.evaluation import evaluate
@@ -347,7 +359,10 @@ def parse(argv):
     def add(function, **options):
         text = function.__doc__.splitlines()[0]
         command = commands.add_parser(
-            function.__name__, help=text, description=text, **options
+            function.__name__.replace("_", "-"),
+            help=text,
+            description=text,
+            **options,
         )
         command.set_defaults(command=function)
         command.add_argument(
@@ -393,6 +408,9 @@ def parse(argv):
             help="train at full resolution too, for as many epochs, to compare",
         )
         add_recipe(command, recipe_class, without=without)
+    command = add(show_data)
+    command.add_argument("--out", required=True, help="folder to write")
+    add_recipe(command)
     command = add(evaluate)
     command.add_argument("--run", required=True, help="folder of a trained run")
     command.add_argument(

@@ -280,8 +280,18 @@ def test_every_augmentation_is_an_option(capsys):
 def test_help_lists_commands(capsys):
     code, out, _ = run(capsys, "--help")
     assert code == 0
-    names = (
-        "demo train pretrain prepare stats evaluate predict describe convert"
-    )
-    for name in names.split():
+    names = "demo train pretrain show-data prepare stats evaluate predict"
+    for name in (*names.split(), "describe", "convert"):
         assert name in out
+
+
+def test_show_data(trained, tmp_path, capsys):
+    data = f"--data=folder:{trained / 'sounds'}"
+    code, out, err = run(
+        *(capsys, "show-data", data, "--out", tmp_path / "page"),
+        *(*SMALL, "--time_mask=8"),
+    )
+    assert code == 0, err
+    assert f"Page: {tmp_path / 'page' / 'data.html'}" in out
+    text = (tmp_path / "page" / "data.html").read_text("utf-8")
+    assert "time_mask=8" in text and "broken.wav" in text

@@ -1,5 +1,6 @@
 """Sound files to float32 mono samples at the model's rate."""
 
+import contextlib
 import io
 import os
 from functools import partial
@@ -103,6 +104,22 @@ def load_crop(sound, sample_rate, decoder, num_samples, place):
     return np.asarray(samples, dtype="float32"), is_whole
 
 
+def sound_seconds(sound, sample_rate):
+    """float, length of a sound in seconds, from its header alone.
+
+    Args:
+        sound: path, or array at `sample_rate`.
+        sample_rate: int, Hz.
+
+    Raises:
+        SoundError: if the file cannot be opened by `soundfile`.
+    """
+    if not isinstance(sound, (str, os.PathLike)):
+        return len(sound) / sample_rate
+    with _opened(os.fspath(sound)) as file:
+        return file.frames / file.samplerate
+
+
 def _check(samples, name):
     if not len(samples):
         raise SoundError(name, "has no samples")
@@ -113,10 +130,11 @@ def _check(samples, name):
         raise SoundError(name, f"has samples of {loudest:.0e}, not of [-1, 1]")
 
 
-def _read_with_soundfile(path, excerpt):
-    """Mono `(samples,)`, the file's rate, and `skip` if they are an excerpt."""
-    open_sound = soundfile.SoundFile  # outside `try`: a missing package is no
-    skip = None  # bad sound
+@contextlib.contextmanager
+def _opened(path):
+    """A `soundfile.SoundFile`, whose errors are `SoundError`."""
+    # outside `try`: a missing package is no bad sound
+    open_sound = soundfile.SoundFile
     source = _read_remote(path) if _is_remote(path) else path
     try:
         with open_sound(source) as file:
@@ -126,20 +144,26 @@ def _read_with_soundfile(path, excerpt):
                     "does not say how long it is: convert it once, for "
                     "example with ffmpeg",
                 )
-            found = excerpt and excerpt(file.frames, file.samplerate)
-            first, last = 0, file.frames
-            if found:
-                first, last, skip = found
-            if first and file.seekable():
-                file.seek(first)
-            else:
-                for _ in _blocks(file, first):
-                    pass
-            blocks = list(_blocks(file, last - first))
-            rate = file.samplerate
+            yield file
     except (soundfile.SoundFileError, OSError, TypeError) as error:
         # TypeError: headerless .raw
         raise SoundError(path, _reason(path, str(error))) from error
+
+
+def _read_with_soundfile(path, excerpt):
+    """Mono `(samples,)`, the file's rate, and `skip` if they are an excerpt."""
+    first, skip = 0, None
+    with _opened(path) as file:
+        rate, last = file.samplerate, file.frames
+        found = excerpt and excerpt(last, rate)
+        if found:
+            first, last, skip = found
+        if first and file.seekable():
+            file.seek(first)
+        else:
+            for _ in _blocks(file, first):
+                pass
+        blocks = list(_blocks(file, last - first))
     return np.concatenate([np.zeros(0, "float32"), *blocks]), rate, skip
 
 

@@ -72,6 +72,10 @@ class LabelSets:
         more = "" if len(self) <= 5 else f" and {len(self) - 5:,} more"
         return f"LabelSets.of({rows}{more})"
 
+    def rows(self):
+        """int64 `(total,)`, the clip that each of `classes` is of."""
+        return np.repeat(np.arange(len(self)), np.diff(self.offsets))
+
     def multi_hot(self, index, num_classes):
         """float32 `(num_classes,)` of one clip: 1 at its classes, else 0."""
         row = np.zeros(num_classes, "float32")

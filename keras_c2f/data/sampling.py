@@ -7,6 +7,7 @@ repository. Mix-up partners are drawn uniformly there, balanced or not.
 
 import numpy as np
 
+from keras_c2f.data.labels import LabelSets
 from keras_c2f.data.lazy import tf
 
 
@@ -32,18 +33,41 @@ def balancing_weights(clips):
         [497.5, 497.5, 990.1]
     """
     labels = clips.labels
-    if labels.ndim == 1:
-        counts = np.bincount(labels, minlength=clips.num_classes)
-        return (1000 / (counts + 0.01))[labels]
-    counts = labels.sum(axis=0, dtype="float64")
-    # float32, so that NumPy makes no float64 copy of all labels
-    weights = labels @ (1000 / (counts + 0.01)).astype(labels.dtype)
+    class_weights = 1000 / (class_counts(clips) + 0.01)
+    if isinstance(labels, LabelSets):
+        weights = class_weights[labels.classes]
+        weights = np.bincount(labels.rows(), weights, len(labels))
+    elif clips.multi_label:
+        # float32, so that NumPy makes no float64 copy of all labels
+        weights = labels @ class_weights.astype(labels.dtype)
+    else:
+        return class_weights[labels]
     if not weights.any():
         raise ValueError(
             "Balanced sampling needs labels, and no clip has any. Check the "
             "label column, or train without `balanced`."
         )
     return weights.astype("float64")
+
+
+def class_counts(clips, weights=None):
+    """float64 `(num_classes,)`, clips with each class.
+
+    Args:
+        clips: `Clips`.
+        weights: float `(n,)`, what each clip counts; default: 1.
+    """
+    labels = clips.labels
+    if isinstance(labels, LabelSets):
+        if weights is not None:
+            weights = weights[labels.rows()]
+        labels = labels.classes
+    elif clips.multi_label:
+        if weights is None:
+            return labels.sum(axis=0, dtype="float64")
+        return (weights.astype(labels.dtype) @ labels).astype("float64")
+    counts = np.bincount(labels, weights, clips.num_classes)
+    return counts.astype("float64")
 
 
 def every_clip_once(num_clips):

@@ -11,6 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from keras_c2f.report import plots
+from keras_c2f.report.blocks import (
+    figure_section,
+    paragraph,
+    section,
+    skipped_section,
+)
 from keras_c2f.report.classes import class_table
 from keras_c2f.report.runs import (
     find_baseline,
@@ -71,7 +77,7 @@ def write_report(folder):
     page = PAGE.substitute(
         title=escape(f"Coarse to fine: {runs[0].config.get('data', '')}"),
         headline="".join(f"<p>{escape(s)}</p>" for s in headline(runs)),
-        caution=_paragraph(caution(runs, metric)),
+        caution=paragraph(caution(runs, metric)),
         body="\n".join(section for section in sections if section),
     )
     path = folder / "report.html"
@@ -142,7 +148,7 @@ def _cost_table(runs):
     )
     body = "".join(_cost_rows(run, baseline or run) for run in runs)
     cells = "".join(f"<th scope=col>{escape(name)}</th>" for name in head)
-    return _section(
+    return section(
         "What each phase cost",
         f'<div class="scroll"><table><thead><tr>{cells}</tr></thead>{body}'
         "</table></div>",
@@ -210,7 +216,7 @@ def _metric_section(runs):
         for metric in dict.fromkeys(m for run in runs for m in run.metrics)
         for against in ("macs", "seconds")
     ]
-    return _figure_section(
+    return figure_section(
         "Against what was spent",
         figures,
         "Further left: less spent. Open markers are the first epoch of a "
@@ -234,7 +240,7 @@ def _loss_section(runs):
     values = np.concatenate(list(columns.values()))
     margin = 0.05 * np.ptp(values) or 0.1
     limits = values.min() - margin, values.max() + margin
-    return _figure_section(
+    return figure_section(
         "Loss by epoch",
         [(plots.loss_figure(runs, c, limits), c) for c in columns],
         "",
@@ -258,7 +264,7 @@ def _spectrogram_section(runs):
         if any("patch" in text for text in example)
         else ""
     )
-    return _figure_section(
+    return figure_section(
         "What the network is shown",
         [(svg, f"spectrogram, {text}") for text, svg in figures.items()],
         f"One clip ({label}) at the resolution of each phase. Brightness is "
@@ -272,7 +278,7 @@ def _reconstruction_section(run):
         return ""
     seconds = float(run.config["clip_seconds"])
     figures = plots.spectrogram_figures(run.reconstruction, seconds, {})
-    return _figure_section(
+    return figure_section(
         f"What {run.name} makes of masked patches",
         [(svg, f"spectrogram, {name}") for name, svg in figures.items()],
         "One clip of the validation set; masked patches are left blank, and "
@@ -293,7 +299,7 @@ def _confusion_section(runs):
     many_classes = any(
         len(r.evaluation.get("confusion", ())) > 14 for r in runs
     )
-    return _figure_section(
+    return figure_section(
         "What is taken for what",
         figures,
         "Colour: share of the true class’s clips (square root, so that single "
@@ -320,7 +326,7 @@ def _confused_pairs(run):
 
 def _class_section(runs):
     table, caption = class_table(runs)
-    return _section("Class by class", table, caption) if table else ""
+    return section("Class by class", table, caption) if table else ""
 
 
 def _skipped_section(runs):
@@ -329,22 +335,11 @@ def _skipped_section(runs):
         for run in runs
         for path, reason in run.evaluation.get("skipped", [])
     }
-    if not skipped:
-        return ""
-    items = "".join(
-        f"<li><code>{escape(path)}</code> {escape(reason)}</li>"
-        for path, reason in skipped.items()
-    )
-    files = "file was" if len(skipped) == 1 else "files were"
-    return _section(
-        "Skipped files",
-        f"<details{' open' if len(skipped) <= 5 else ''}><summary>"
-        f"{len(skipped)} {files} not used</summary><ul>{items}</ul></details>",
-    )
+    return skipped_section(skipped)
 
 
 def _config_section(runs):
-    return _section(
+    return section(
         "How to repeat this", "".join(_config_details(run) for run in runs)
     )
 
@@ -373,24 +368,3 @@ def _plain(value):
     if isinstance(value, list):
         return ", ".join(map(_plain, value))
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _figure_section(title, figures, caption, kind="figures"):
-    if not figures:
-        return ""
-    shown = "".join(
-        f'<figure role="img" aria-label="{escape(label)}">{svg}</figure>'
-        for svg, label in figures
-    )
-    return _section(title, f'<div class="{kind}">{shown}</div>', caption)
-
-
-def _section(title, body, caption=""):
-    return (
-        f"<section><h2>{escape(title)}</h2>{body}{_paragraph(caption)}"
-        "</section>"
-    )
-
-
-def _paragraph(text):
-    return f'<p class="caption">{escape(text)}</p>' if text.strip() else ""

@@ -64,7 +64,7 @@ def import_matplotlib():
     return matplotlib
 
 
-def _as_svg(draw):
+def as_svg(draw):
     """Lets a function that returns a `Figure` return inline SVG text."""
 
     @functools.wraps(draw)
@@ -114,7 +114,7 @@ def _axes(legend_rows, left=0.62):
 def _legend(axes, lines, names):
     axes.legend(
         lines,
-        [_shorten(name, 26) for name in names],
+        [shorten(name, 26) for name in names],
         loc="lower left",
         bbox_to_anchor=(-0.02, 0.99),
         ncols=2,
@@ -124,7 +124,7 @@ def _legend(axes, lines, names):
     )
 
 
-def _shorten(text, num_letters):
+def shorten(text, num_letters):
     """Room in a figure is limited; an ellipsis stands for the rest."""
     return text if len(text) <= num_letters else f"{text[: num_letters - 1]}…"
 
@@ -183,7 +183,7 @@ def _time_unit(seconds):
     return 1, "wall-clock time (seconds)"
 
 
-@_as_svg
+@as_svg
 def metric_figure(runs, metric, against):
     """A validation metric, against what was spent up to then.
 
@@ -215,7 +215,7 @@ def metric_figure(runs, metric, against):
     return figure
 
 
-@_as_svg
+@as_svg
 def loss_figure(runs, column, y_limits):
     """Training or validation loss by epoch, phase changes as rings.
 
@@ -248,7 +248,7 @@ def loss_figure(runs, column, y_limits):
     return figure
 
 
-@_as_svg
+@as_svg
 def confusion_figure(run):
     """Confusion matrix: a row per true class, its clips by predicted class.
 
@@ -259,7 +259,7 @@ def confusion_figure(run):
     num_classes = len(counts)
     names = list(run.config.get("class_names", []))
     names += [str(i) for i in range(len(names), num_classes)]
-    names = [_shorten(name, 20) for name in names]
+    names = [shorten(name, 20) for name in names]
     side = WIDTH if num_classes <= 14 else 7.5
     figure = import_matplotlib().figure.Figure(
         (side, side), layout="constrained"
@@ -290,7 +290,7 @@ def confusion_figure(run):
                 va="center",
                 fontsize=9 if counts.max() < 1000 else 7,
             )
-    axes.set_title(_shorten(run.name, 40))
+    axes.set_title(shorten(run.name, 40))
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
     return figure
@@ -308,7 +308,7 @@ def spectrogram_figures(example, frame_seconds, num_tokens):
         Dict, resolution to SVG text: the whole clip, and an eighth of it
         around its loudest frame.
     """
-    steps = {text: _frame_step(text) for text in example}
+    steps = {text: frame_step(text) for text in example}
     longest = max(steps[text] * len(example[text]) for text in example)
     values = [v[np.isfinite(v)] for v in example.values()]
     values = np.concatenate([v for v in values if v.size] or [np.zeros(1)])
@@ -333,7 +333,7 @@ def spectrogram_figures(example, frame_seconds, num_tokens):
     return figures
 
 
-@_as_svg
+@as_svg
 def _spectrogram(log_mel, frame_seconds, whole, close, title, limits):
     width = 3.7  # inches; three fit beside each other
     figure = import_matplotlib().figure.Figure((width, 3.9))
@@ -341,33 +341,48 @@ def _spectrogram(log_mel, frame_seconds, whole, close, title, limits):
     top = figure.add_axes((size[0], 0.62, size[1], 0.31))
     bottom = figure.add_axes((size[0], 0.12, size[1], 0.36))
     for axes, (start, end) in ((top, whole), (bottom, close)):
-        first = int(start / frame_seconds)
-        last = min(int(np.ceil(end / frame_seconds)), len(log_mel))
-        axes.imshow(
-            log_mel[first:last].T,
-            aspect="auto",
-            origin="lower",
-            extent=(
-                first * frame_seconds,
-                last * frame_seconds,
-                0,
-                log_mel.shape[1],
-            ),
-            interpolation="none",  # a coarse frame is a block, not a smear
-            cmap="magma",
-            vmin=limits[0],
-            vmax=limits[1],
-        )
-        axes.set_xlim(start, end)
-        axes.grid(False)
-        axes.set_ylabel("mel bin")
+        show_log_mel(axes, log_mel, frame_seconds, (start, end), limits)
     top.axvspan(*close, fill=False, edgecolor="white", linewidth=1.2)
     top.set_title(title)
     bottom.set_xlabel("time (s), the framed part enlarged")
     return figure
 
 
-def _frame_step(text):
+def show_log_mel(axes, log_mel, frame_seconds, span, limits, cmap="magma"):
+    """Draws part of a log-mel on axes, a frame as a block.
+
+    Args:
+        axes: matplotlib axes.
+        log_mel: `(frames, mel_bins)`.
+        frame_seconds: float, seconds from frame to frame.
+        span: `(start, end)`, seconds.
+        limits: `(darkest, brightest)` value.
+        cmap: str, matplotlib's name of the colours.
+    """
+    start, end = span
+    first = int(start / frame_seconds)
+    last = min(int(np.ceil(end / frame_seconds)), len(log_mel))
+    axes.imshow(
+        log_mel[first:last].T,
+        aspect="auto",
+        origin="lower",
+        extent=(
+            first * frame_seconds,
+            last * frame_seconds,
+            0,
+            log_mel.shape[1],
+        ),
+        interpolation="none",  # a coarse frame is a block, not a smear
+        cmap=cmap,
+        vmin=limits[0],
+        vmax=limits[1],
+    )
+    axes.set_xlim(start, end)
+    axes.grid(False)
+    axes.set_ylabel("mel bin")
+
+
+def frame_step(text):
     """Full-resolution frames from one frame of the log-mel to the next."""
     try:
         resolution = Resolution.parse(text)

@@ -1,4 +1,4 @@
-"""The frame of `report.html`: its template and style sheet."""
+"""The frame of the pages: their template and style sheet."""
 
 from string import Template
 
@@ -73,6 +73,9 @@ dd {
 }
 .figures.clips {
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 19rem), 1fr));
+}
+.figures.samples {
+  grid-template-columns: repeat(auto-fill, minmax(min(100%, 19rem), 1fr));
 }
 .figures.wide {
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 40rem), 1fr));

@@ -1,0 +1,197 @@
+"""One page about training data: what the network will really be shown."""
+
+from html import escape
+from pathlib import Path
+
+import numpy as np
+
+from keras_c2f.data.sampling import balancing_weights, class_counts
+from keras_c2f.report import data_plots
+from keras_c2f.report.blocks import figure_section, paragraph, skipped_section
+from keras_c2f.report.data_plots import Panel
+from keras_c2f.report.data_sample import (
+    clip_seconds,
+    samples_of_augmentations,
+    samples_of_phases,
+)
+from keras_c2f.report.plots import frame_step
+from keras_c2f.report.style import PAGE
+from keras_c2f.report.words import SPACE, format_count, format_percent
+from keras_c2f.training import make_pipeline, measured_frontend
+
+CLIPS_OF_PHASE = 3
+EFFECTS = {
+    "mixup": "another clip added",
+    "gain_db": "louder or softer",
+    "time_mask": "a stretch of time hidden",
+    "freq_mask": "a band of mel bins hidden",
+    "noise": "noise added to the log-mel",
+    "roll_frames": "moved in time",
+}
+
+
+def write_data_page(folder, recipe, clips):
+    """Writes `data.html`: clips of each phase, augmentations, classes, lengths.
+
+    Args:
+        folder: path; made if missing.
+        recipe: `Recipe` of the training to come.
+        clips: pair `(train, validation)` of `Clips`.
+
+    Returns:
+        `pathlib.Path` of `data.html` inside `folder`.
+
+    Raises:
+        ValueError: if no clip can be read, or the recipe cannot be used.
+        ImportError: if matplotlib is missing.
+    """
+    training, validation = clips
+    pipeline = make_pipeline(recipe, recipe.frontend)
+    frontend = measured_frontend(pipeline, training)
+    seconds, bad = clip_seconds(training, frontend.sample_rate)
+    phases = samples_of_phases(recipe, frontend, training, CLIPS_OF_PHASE)
+    alone = samples_of_augmentations(recipe, frontend, training)
+    values = [sample.plain for samples in phases for sample in samples]
+    limits = np.percentile(values, (1, 99.7))
+    sections = (
+        *_phase_sections(recipe, frontend, phases, limits),
+        _augmentation_section(frontend, alone, limits),
+        _clips_section(recipe, training, validation, seconds),
+        skipped_section({**bad, **dict(pipeline.skipped)}),
+    )
+    page = PAGE.substitute(
+        title=escape(f"What the network is shown: {recipe.data}"),
+        headline="".join(
+            f"<p>{escape(sentence)}</p>"
+            for sentence in _headline(recipe, frontend, clips, alone)
+        ),
+        caution=paragraph(_statistics(frontend)),
+        body="\n".join(section for section in sections if section),
+    )
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "data.html"
+    path.write_text(page, "utf-8")
+    return path
+
+
+def _headline(recipe, frontend, clips, alone):
+    training, validation = clips
+    frames = recipe.frames(frontend)
+    return [
+        f"{len(training)} clips of {training.num_classes} classes to train on, "
+        f"{len(validation)} to validate on.",
+        f"Of each, up to {recipe.clip_seconds:g}{SPACE}s: {frames} frames of "
+        f"{frontend.num_mel_bins} mel bins at full resolution, and fewer in a "
+        "coarse phase. "
+        + (
+            f"Changed at random by {', '.join(alone)}."
+            if alone
+            else "No augmentation is on."
+        ),
+    ]
+
+
+def _statistics(frontend):
+    return (
+        f"Log-mels have mean {frontend.mean:.2f} and deviation "
+        f"{frontend.std:.2f}; the network is given (log-mel - mean) / (2 "
+        "deviations). Colours are on one scale on the whole page."
+    )
+
+
+def _phase_sections(recipe, frontend, phases, limits):
+    first = 1
+    for number, (phase, samples) in enumerate(
+        zip(recipe.phases, phases, strict=True), 1
+    ):
+        text = str(phase.resolution)
+        milliseconds = f"{frame_step(text) * frontend.frame_shift_ms:g}"
+        frames = len(samples[0].shown)
+        last = first + phase.epochs - 1
+        epochs = f"epoch {first}" if last == first else f"epochs {first}–{last}"
+        yield figure_section(
+            f"Phase {number}: {text}, {epochs}, {frames} frames of "
+            f"{milliseconds}{SPACE}ms",
+            [
+                (
+                    _draw(sample, frontend, limits, f"{frames} frames"),
+                    sample.target,
+                )
+                for sample in samples
+            ],
+            f"Above, training clips as they are on disk, cropped, in "
+            f"{len(samples[0].plain)} frames. Below, what "
+            f"the network is shown of them in epoch {first}, and what it is "
+            "to find there. Masks have the colour of padding."
+            if number == 1
+            else "",
+            kind="figures clips samples",
+        )
+        first = last + 1
+
+
+def _augmentation_section(frontend, alone, limits):
+    figures = []
+    for setting, sample in alone.items():
+        difference = sample.shown - sample.plain
+        effect = EFFECTS[setting.partition("=")[0]]
+        change = Panel(
+            f"{effect}: changes by up to {np.abs(difference).max():.2g}",
+            difference,
+            is_change=True,
+        )
+        svg = _draw(sample, frontend, limits, setting, change)
+        figures.append((svg, setting))
+    return figure_section(
+        "Each augmentation by itself",
+        figures,
+        "Of a dozen clips the one that it changed most. Changes are red where "
+        "the network is shown a higher value and blue where a lower one, each "
+        "on a scale of its own.",
+        kind="figures clips samples",
+    )
+
+
+def _draw(sample, frontend, limits, what, *more):
+    """SVG of a `Sample`, and of `more` panels; `what` was done to it."""
+    seconds = len(sample.plain) * frontend.frame_shift_ms / 1000
+    panels = [
+        Panel(f"raw: {sample.label}", sample.plain),
+        Panel(f"{what}: {sample.target}", sample.shown),
+    ]
+    return data_plots.sample_figure([*panels, *more], seconds, limits)
+
+
+def _clips_section(recipe, training, validation, seconds):
+    counts, held_out = class_counts(training), class_counts(validation)
+    drawn = None
+    if recipe.balanced:
+        weights = balancing_weights(training)
+        drawn = class_counts(training, len(training) * weights / weights.sum())
+    names = training.class_names
+    svg = data_plots.class_figure(names, counts, held_out, drawn)
+    figures = [(svg, "clips per class")]
+    most, least = int(counts.argmax()), int(counts.argmin())
+    sentences = [
+        f"Most clips: {names[most]} ({format_count(counts[most])}); fewest: "
+        f"{names[least]} ({format_count(counts[least])})."
+        if counts[most] > counts[least]
+        else f"Each class has {format_count(counts[most])} training clips."
+    ]
+    if len(seconds):
+        svg = data_plots.length_figure(seconds, recipe.clip_seconds)
+        figures.append((svg, "length of training clips"))
+        sentences.append(_length_sentence(recipe, seconds))
+    return figure_section("The clips", figures, " ".join(sentences))
+
+
+def _length_sentence(recipe, seconds):
+    longer = (seconds > recipe.clip_seconds).mean()
+    shorter = (seconds < recipe.clip_seconds).mean()
+    where = "at the start" if recipe.crop == "leading" else "anywhere"
+    return (
+        f"Of {len(seconds)} clips looked at, {format_percent(longer)} are "
+        f"longer than {recipe.clip_seconds:g}{SPACE}s and cut {where}, "
+        f"{format_percent(shorter)} are shorter and padded."
+    )
