@@ -71,22 +71,45 @@ def moving_averages(optimizer):
 
 def is_plain_adam(optimizer):
     """True for Keras' own Adam and AdamW, without AMSGrad."""
-    classes = (keras.optimizers.Adam, keras.optimizers.AdamW)
-    return type(optimizer) in classes and not optimizer.amsgrad
+    cls = type(optimizer)  # on PyTorch a subclass of the same name
+    of_keras = cls.__module__.startswith("keras.")
+    plain = of_keras and cls.__name__ in ("Adam", "AdamW")
+    return plain and not optimizer.amsgrad
 
 
 def adam_methods(update_step, apply_weight_decay):
-    """Methods of Adam by name, to replace its own."""
+    """Methods of Adam by name, to replace its own on TensorFlow."""
     return {
         "update_step": update_step,
         "_apply_weight_decay": apply_weight_decay,
     }
 
 
+def torch_methods(update_all):
+    """The method that updates all weights on PyTorch, by name."""
+    return {"_backend_update_step": update_all}
+
+
 def adam_slots(optimizer, variable):
     """First and second moment of a weight, as the backend's variables."""
     index = optimizer._get_variable_index(variable)
     return optimizer._momentums[index].value, optimizer._velocities[index].value
+
+
+@contextlib.contextmanager
+def replaced(target, **methods):
+    """Methods of one object, replaced while the context lasts."""
+    before = {name: vars(target).get(name) for name in methods}
+    for name, method in methods.items():
+        setattr(target, name, method)
+    try:
+        yield
+    finally:
+        for name, method in before.items():
+            if method is None:
+                delattr(target, name)
+            else:
+                setattr(target, name, method)
 
 
 def strategy_scope(model):

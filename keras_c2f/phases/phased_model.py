@@ -10,6 +10,7 @@ from keras_c2f.phases.tensorflow_graph import (
     of_known_shape,
     short_graph,
 )
+from keras_c2f.phases.torch_optimizer import fused_adam
 from keras_c2f.phases.transplant import transplant
 from keras_c2f.resolution import Resolution
 
@@ -78,7 +79,7 @@ class PhasedModel(keras.Model):
         return self.network(inputs, training=training)
 
     def train_step(self, *args, **kwargs):
-        with short_graph(self), after_batch(args):
+        with short_graph(self), fused_adam(self), after_batch(args):
             return super().train_step(*args, **kwargs)
 
     def test_step(self, *args, **kwargs):

@@ -36,12 +36,12 @@ def short_graph(model):
         call_once_traced = _traced_once(siblings[0])
         for layer in siblings:
             call = partial(_call_shared, layer, call_once_traced)
-            context.enter_context(_replaced(layer, call=call))
+            context.enter_context(keras_private.replaced(layer, call=call))
     optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
     float32 = all(v.dtype == "float32" for v in model.trainable_variables)
     if float32 and keras_private.is_plain_adam(optimizer):
         methods = keras_private.adam_methods(*_fused_adam(optimizer))
-        context.enter_context(_replaced(optimizer, **methods))
+        context.enter_context(keras_private.replaced(optimizer, **methods))
     return context
 
 
@@ -97,7 +97,7 @@ def _traced_once(layer):
     original = layer.call
 
     def call(weights, state, inputs, training):
-        with _replaced(layer, call=original):
+        with keras_private.replaced(layer, call=original):
             return layer.stateless_call(
                 weights, state, inputs, training=training
             )
@@ -167,19 +167,3 @@ def _fused_adam(optimizer):
                 variable.value.assign_sub(variable.value * share)
 
     return update_step, apply_weight_decay
-
-
-@contextlib.contextmanager
-def _replaced(target, **methods):
-    """Methods of one object, replaced while the context lasts."""
-    before = {name: vars(target).get(name) for name in methods}
-    for name, method in methods.items():
-        setattr(target, name, method)
-    try:
-        yield
-    finally:
-        for name, method in before.items():
-            if method is None:
-                delattr(target, name)
-            else:
-                setattr(target, name, method)
