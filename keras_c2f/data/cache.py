@@ -40,7 +40,8 @@ class SoundCache:
         Args:
             sound: path, array or `Record`.
             index: int, its number, which names an array.
-            size: int, samples of the crop; frames of a record of log-mel.
+            size: int, samples of the crop; frames of a record of log-mel;
+                `None` for the whole sound.
             place: float, where it begins: see `crop_start`.
 
         Returns:
@@ -55,7 +56,7 @@ class SoundCache:
         samples, is_whole = self._samples.get(name), True
         if samples is None:
             samples, is_whole = self._read(sound, name, size, place)
-        if not is_whole:
+        if size is None or not is_whole:
             return samples
         if is_path:
             self._keep(name, samples)

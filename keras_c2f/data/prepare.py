@@ -150,7 +150,7 @@ def _encoder(frontend, store):
     load = SoundCache(frontend.sample_rate, "soundfile", cache_mb=0).load
 
     def waveform(sound, index):
-        samples = np.rint(load(sound, index) * np.float32(32768))
+        samples = np.rint(load(sound, index, None, 0) * np.float32(32768))
         return samples.clip(-32768, 32767).astype("<i2").tobytes()
 
     @tf.function(
@@ -163,7 +163,7 @@ def _encoder(frontend, store):
         return features.log_mel(samples, frontend, frames, normalize=False)
 
     def log_mel(sound, index):
-        samples = load(sound, index)
+        samples = load(sound, index, None, 0)
         # a clip shorter than a window is a frame of padding
         frames = max(frontend.num_frames(len(samples)), 1)
         return mels(samples, frames).numpy().astype("<f2").tobytes()
