@@ -1,6 +1,5 @@
 """The command `keras-c2f`."""
 
-import argparse
 import dataclasses
 import os
 import re
@@ -67,10 +66,9 @@ def demo(arguments):
 
 def train(arguments):
     """Trains a recipe, a baseline too if wanted, and writes a report."""
-    from keras_c2f.recipes import Recipe
     from keras_c2f.training import Run, build_classifier
 
-    recipe = _recipe(arguments, Recipe)
+    recipe = _recipe(arguments)
     clips = recipe.open_data()
     network = build_classifier(recipe, clips[0].num_classes, recipe.frontend)
     _run(arguments, recipe, clips, network, Run)
@@ -195,10 +193,8 @@ def prepare(arguments):
     Returns 1 if some sounds could not be used.
     """
     from keras_c2f.data import prepare
-    from keras_c2f.recipes import Recipe
 
-    names = ("data", "held_out", "model")
-    recipe = Recipe(**{name: getattr(arguments, name) for name in names})
+    recipe = _recipe(arguments)
     clips = recipe.open_data()
     _print_data(clips)
     bad = prepare(
@@ -287,19 +283,21 @@ def convert(arguments):
 
 def describe(arguments):
     """Prints what each phase of a recipe costs, without any training."""
-    from keras_c2f.recipes import Recipe
     from keras_c2f.training import build_classifier
 
-    recipe = _recipe(arguments, Recipe)
+    recipe = _recipe(arguments)
     num_classes = arguments.num_classes
     network = build_classifier(recipe, num_classes, recipe.frontend)
     _print_costs(recipe, network)
 
 
-def _recipe(arguments, recipe_class):
+def _recipe(arguments, recipe_class=None):
+    from keras_c2f.recipes import Recipe, option_names
+
+    recipe_class = recipe_class or Recipe
     given = vars(arguments)
-    names = [field.name for field in dataclasses.fields(recipe_class)]
-    return recipe_class(**{n: given[n] for n in names if n in given})
+    names = [name for name in option_names(recipe_class) if name in given]
+    return recipe_class(**{name: given[name] for name in names})
 
 
 def _print_data(clips):
@@ -349,7 +347,12 @@ def _open_run(arguments, on_error="skip"):
 
 def parse(argv):
     """`argv` with the program's name -> arguments with `command` set."""
-    from keras_c2f.recipes import PretrainRecipe, Recipe
+    from keras_c2f.recipes import (
+        PretrainRecipe,
+        Recipe,
+        add_options,
+        option_names,
+    )
 
     parser = argparse_flags.ArgumentParser(
         prog="keras-c2f", description=DESCRIPTION, allow_abbrev=False
@@ -370,24 +373,10 @@ def parse(argv):
         )
         return command
 
-    def add_recipe(
-        command, recipe_class=Recipe, only=None, without=(), **defaults
-    ):
+    def add_recipe(command, recipe_class=Recipe, without=(), **defaults):
+        names = set(option_names(recipe_class)) - set(without)
         group = command.add_argument_group("recipe")
-        for field in dataclasses.fields(recipe_class):
-            if field.name in without or only and field.name not in only:
-                continue
-            default = defaults.get(field.name, field.default)
-            kind = type(field.default)
-            value = {"type": kind, "metavar": kind.__name__.upper()}
-            if kind is bool:
-                value = {"action": argparse.BooleanOptionalAction}
-            group.add_argument(
-                f"--{field.name}",
-                default=default,
-                help=f"{field.metadata['help']} (default: {default!r})",
-                **value,
-            )
+        add_options(group, names, recipe_class, **defaults)
 
     command = add(demo)
     command.add_argument(
@@ -446,7 +435,7 @@ def parse(argv):
     command.add_argument(
         "--workers", type=int, help="threads (default: one per core)"
     )
-    add_recipe(command, only=("data", "held_out", "model"))
+    add_options(command, ("data", "held_out", "model"))
     command = add(stats)
     add_recipe(command)
     command = add(convert)

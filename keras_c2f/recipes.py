@@ -1,7 +1,8 @@
 """One training run as data: what the command line asks, what a run keeps."""
 
+import argparse
 import math
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 
 from keras_c2f.data.readers import open_dataset
 from keras_c2f.data.readers.specification import READERS, form
@@ -200,6 +201,38 @@ class PretrainRecipe(Recipe):
                 f"Received: cluster={self.cluster!r}."
             ) from None
         return tuple(sizes) or None
+
+
+def option_names(recipe_class):
+    """Names of a recipe's settings, in their order."""
+    return [field.name for field in fields(recipe_class)]
+
+
+def add_options(parser, names, recipe_class=Recipe, prefix="", **defaults):
+    """Adds settings of a recipe to what a command line is asked for.
+
+    Args:
+        parser: `argparse.ArgumentParser`, or a group of one.
+        names: collection of str, the settings to add.
+        recipe_class: `Recipe` or `PretrainRecipe`.
+        prefix: str, before each name.
+        **defaults: other defaults than the recipe's.
+    """
+    for option in fields(recipe_class):
+        if option.name not in names:
+            continue
+        default = defaults.get(option.name, option.default)
+        kind = type(option.default)
+        value = {"type": kind, "metavar": kind.__name__.upper()}
+        if kind is bool:
+            value = {"action": argparse.BooleanOptionalAction}
+        text = option.metadata["help"].replace("%", "%%")
+        parser.add_argument(
+            f"--{prefix}{option.name}",
+            default=default,
+            help=f"{text} (default: {default!r})",
+            **value,
+        )
 
 
 def parse_pair(text):

@@ -10,7 +10,6 @@ and writes a row per run to `rows.csv` in the run folder.
 
 import argparse
 import csv
-import dataclasses
 import os
 import shlex
 import statistics
@@ -20,7 +19,7 @@ import keras
 
 from keras_c2f.evaluation import headline_metric
 from keras_c2f.evaluation_table import format_metric, metric_words
-from keras_c2f.recipes import Recipe
+from keras_c2f.recipes import Recipe, add_options, option_names
 from keras_c2f.run_folder import (
     hardware,
     read_json,
@@ -41,14 +40,7 @@ def parse():
     )
     parser.add_argument("--run", required=True)
     parser.add_argument("--phases", required=True, help="FACTOR@EPOCHS, ...")
-    for field in dataclasses.fields(Recipe):
-        if field.name != "schedule":
-            parser.add_argument(
-                f"--{field.name}",
-                type=type(field.default),
-                default=field.default,
-                help=field.metadata["help"].replace("%", "%%"),
-            )
+    add_options(parser, set(option_names(Recipe)) - {"schedule"})
     return parser.parse_args()
 
 
@@ -56,7 +48,7 @@ def recipes(arguments):
     """`(method, held_out, Recipe)` of every run."""
     phases = [text.split("@") for text in arguments.phases.split(",")]
     settings = vars(arguments)
-    names = [field.name for field in dataclasses.fields(Recipe)]
+    names = option_names(Recipe)
     for held_out in arguments.held_out.split(","):
         options = {n: settings[n] for n in names if n in settings}
         options["held_out"] = held_out

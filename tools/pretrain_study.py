@@ -24,7 +24,12 @@ import numpy as np
 from compare_methods import row
 
 from keras_c2f.pretraining import PretrainRun
-from keras_c2f.recipes import PretrainRecipe, Recipe
+from keras_c2f.recipes import (
+    PretrainRecipe,
+    Recipe,
+    add_options,
+    option_names,
+)
 from keras_c2f.run_folder import hardware, versions
 from keras_c2f.training import Run
 
@@ -54,37 +59,21 @@ def parse():
         help="use this many clips of each set, to try the command; 0: all",
     )
 
-    def add(field, prefix=""):
-        parser.add_argument(
-            f"--{prefix}{field.name}",
-            type=type(field.default),
-            default=field.default,
-            help=field.metadata["help"].replace("%", "%%"),
-        )
-
-    for field in dataclasses.fields(Recipe):
-        if field.name != "initial":
-            add(field)
-    own = {field.name for field in dataclasses.fields(Recipe)}
-    for field in dataclasses.fields(PretrainRecipe):
-        if field.name in OF_PRETRAINING:
-            add(field, "pretrain_")
-        elif field.name not in own:
-            add(field)
+    own = set(option_names(Recipe))
+    added = set(option_names(PretrainRecipe)) - own
+    add_options(parser, own - {"initial"})
+    add_options(parser, added, PretrainRecipe)
+    add_options(parser, OF_PRETRAINING, PretrainRecipe, prefix="pretrain_")
     return parser.parse_args()
 
 
 def recipes(arguments, held_out):
     """`(start, PretrainRecipe or None, Recipe)` of one fold."""
     given = vars(arguments)
-    names = [field.name for field in dataclasses.fields(Recipe)]
+    names = option_names(Recipe)
     options = {name: given[name] for name in names if name in given}
     recipe = Recipe(**{**options, "held_out": held_out})
-    own = [
-        field.name
-        for field in dataclasses.fields(PretrainRecipe)
-        if field.name not in names
-    ]
+    own = set(option_names(PretrainRecipe)) - set(names)
     options = {name: given[name] for name in (*SHARED, *own)}
     options |= {name: given[f"pretrain_{name}"] for name in OF_PRETRAINING}
     pretraining = PretrainRecipe(**options, held_out=held_out)
