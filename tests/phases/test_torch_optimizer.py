@@ -65,11 +65,12 @@ def test_trains_as_keras(make_optimizer, monkeypatch):
     assert_same_weights(
         weights_of(fused.network), weights_of(plain.network), atol=1e-5
     )
+    # each rounds 1 - 0.999 in its own way: 5e-5 of a step
     for mine, theirs in zip(
         fused.optimizer.variables, plain.optimizer.variables, strict=True
     ):
         np.testing.assert_allclose(
-            to_numpy(mine), to_numpy(theirs), atol=1e-5, err_msg=mine.path
+            to_numpy(mine), to_numpy(theirs), atol=1e-4, err_msg=mine.path
         )
 
 
