@@ -17,6 +17,7 @@ from keras_c2f.recipes import Recipe
 from keras_c2f.run_folder import read_json
 from keras_c2f.training import make_pipeline
 
+pytestmark = pytest.mark.once
 SMALL = ("--clip_seconds=0.32", "--schedule=pool:2@1, full@1", "--batch_size=4")
 
 

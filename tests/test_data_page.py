@@ -118,6 +118,9 @@ def test_lengths_come_from_headers(tmp_path):
     assert seconds.tolist() == [0.25, 0.5]
 
 
+pytestmark = pytest.mark.once
+
+
 def test_page_is_whole(page):
     text = page.read_text("utf-8")
     assert page.name == "data.html"

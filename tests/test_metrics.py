@@ -12,6 +12,8 @@ from sklearn import metrics as oracle
 from keras_c2f.column_file import ColumnFile
 from keras_c2f.metrics import ExactMetrics, d_prime, ranking_scores
 
+pytestmark = pytest.mark.once
+
 CLIPS, CLASSES = 300, 9
 
 

@@ -19,6 +19,8 @@ from keras_c2f.report import write_report
 from keras_c2f.report.labels import Mark, place_labels
 from keras_c2f.report.runs import chance_points, read_runs
 
+pytestmark = pytest.mark.once
+
 COLUMNS = (
     "epoch phase resolution num_tokens gmacs seconds loss accuracy val_loss "
     "val_accuracy learning_rate"

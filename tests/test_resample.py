@@ -9,6 +9,8 @@ from keras_c2f.resample import (
     resize_axes,
 )
 
+pytestmark = pytest.mark.once
+
 SIZES = [1, 2, 3, 5, 8, 12, 32, 51, 101]
 GRIDS = [
     ((12, 101), (12, 50)),

@@ -11,6 +11,8 @@ from keras_c2f.resolution import (
     patch_grid,
 )
 
+pytestmark = pytest.mark.once
+
 FACTORS = (1, 2, 3, 4)
 ALL = [
     Resolution(*factors, pool_type)

@@ -3,6 +3,8 @@ import pytest
 
 from keras_c2f.data.clips import Clips
 
+pytestmark = pytest.mark.once
+
 
 def test_targets_of_single_and_multi_labels():
     single = Clips(["a", "b", "c"], [2, 0, 2], "xyz")

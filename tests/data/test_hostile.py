@@ -15,6 +15,8 @@ from keras_c2f.models import preset_frontend
 pytest.importorskip("tensorflow")
 soundfile = pytest.importorskip("soundfile")
 pytest.importorskip("soxr")
+
+pytestmark = pytest.mark.once
 RATE = 4000
 SMALL = Frontend(sample_rate=RATE, num_mel_bins=16)
 THREE_HOURS = 3 * 3600

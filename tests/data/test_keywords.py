@@ -9,6 +9,8 @@ from keras_c2f.data.keywords import place_in_noise, synthesize_keywords
 
 pytest.importorskip("espeakng_loader")
 
+pytestmark = pytest.mark.once
+
 
 def make(words=("yes", "stop"), train=6, validation=3, **options):
     return synthesize_keywords(words, train, validation, **options)

@@ -3,6 +3,8 @@ import pytest
 
 from keras_c2f.data import Clips, LabelSets
 
+pytestmark = pytest.mark.once
+
 ROWS = [[2, 0], [], [1], [0, 1, 2], [2, 2]]
 DENSE = np.array([[1, 0, 1], [0, 0, 0], [0, 1, 0], [1, 1, 1], [0, 0, 1]])
 

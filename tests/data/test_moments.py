@@ -10,6 +10,8 @@ from keras_c2f.frontend import Frontend, LogMel
 from keras_c2f.resolution import Resolution
 
 pytest.importorskip("tensorflow")
+
+pytestmark = pytest.mark.once
 SMALL = Frontend(sample_rate=4000, num_mel_bins=16)
 T = 40
 RESOLUTIONS = ("full", "shift:3", "pool:4", "pool:2:max", "patch:2")

@@ -7,6 +7,8 @@ from keras_c2f.data import AudioPipeline, Augment, Clips
 from keras_c2f.frontend import Frontend
 
 tf = pytest.importorskip("tensorflow")
+
+pytestmark = pytest.mark.once
 SMALL = Frontend(sample_rate=4000, num_mel_bins=16)
 
 

@@ -28,6 +28,8 @@ soundfile = pytest.importorskip("soundfile")
 pytest.importorskip("soxr")
 pytest.importorskip("tqdm")
 
+pytestmark = pytest.mark.once
+
 SMALL = Frontend(sample_rate=4000, num_mel_bins=16)
 HTS_AT = Frontend(
     4000, 16, 32.0, 10.0, 50.0, 1900.0, 0.0, -40.0, 9.0, "librosa"

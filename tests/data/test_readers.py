@@ -13,6 +13,8 @@ from keras_c2f.data.readers import (
     read_sounds,
 )
 
+pytestmark = pytest.mark.once
+
 # Folders
 
 

@@ -24,6 +24,8 @@ from keras_c2f.data.readers import (
 from keras_c2f.data.readers.lines import read_classes
 from keras_c2f.data.readers.sound_files import locate, locate_youtube
 
+pytestmark = pytest.mark.once
+
 
 def write(root, name, *lines):
     return make_csv(root, *lines, name=name, files="")

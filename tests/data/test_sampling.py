@@ -9,6 +9,8 @@ from keras_c2f.data.sampling import balancing_weights, with_replacement
 from keras_c2f.frontend import Frontend
 
 tf = pytest.importorskip("tensorflow")
+
+pytestmark = pytest.mark.once
 SMALL = Frontend(sample_rate=4000, num_mel_bins=16)
 
 

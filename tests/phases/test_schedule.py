@@ -5,6 +5,8 @@ from keras_c2f.phases import Phase, PhaseSchedule
 from keras_c2f.phases.schedule import FromStep
 from keras_c2f.resolution import Pool, Resolution
 
+pytestmark = pytest.mark.once
+
 COSINE = keras.optimizers.schedules.CosineDecay(1e-3, 10)
 
 
