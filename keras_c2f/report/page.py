@@ -216,12 +216,16 @@ def _metric_section(runs):
         for metric in dict.fromkeys(m for run in runs for m in run.metrics)
         for against in ("macs", "seconds")
     ]
-    return figure_section(
-        "Against what was spent",
-        figures,
+    caption = (
         "Further left: less spent. Open markers are the first epoch of a "
-        "phase, labelled with its resolution.",
+        "phase, labelled with its resolution."
     )
+    if any(run.reconstruction for run in runs):
+        caption += (
+            " Figures of masked patches do not compare between resolutions: "
+            "a coarse one has fewer patches to tell apart."
+        )
+    return figure_section("Against what was spent", figures, caption)
 
 
 def _loss_section(runs):
@@ -256,9 +260,9 @@ def _spectrogram_section(runs):
         for run in runs
         for phase in run.phases
     }
-    config = runs[0].config
-    frame_seconds = config["frontend"]["frame_shift_ms"] / 1000
-    figures = plots.spectrogram_figures(example, frame_seconds, tokens)
+    figures = plots.spectrogram_figures(
+        example, _frame_seconds(runs[0]), tokens
+    )
     patches = (
         " A patch phase keeps the spectrogram and takes longer patches."
         if any("patch" in text for text in example)
@@ -276,8 +280,9 @@ def _spectrogram_section(runs):
 def _reconstruction_section(run):
     if not run.reconstruction:
         return ""
-    seconds = float(run.config["clip_seconds"])
-    figures = plots.spectrogram_figures(run.reconstruction, seconds, {})
+    figures = plots.spectrogram_figures(
+        run.reconstruction, _frame_seconds(run), {}
+    )
     return figure_section(
         f"What {run.name} makes of masked patches",
         [(svg, f"spectrogram, {name}") for name, svg in figures.items()],
@@ -285,6 +290,10 @@ def _reconstruction_section(run):
         "in the last picture are as the network draws them.",
         kind="figures clips",
     )
+
+
+def _frame_seconds(run):
+    return run.config["frontend"]["frame_shift_ms"] / 1000
 
 
 def _confusion_section(runs):

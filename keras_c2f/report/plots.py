@@ -306,7 +306,7 @@ def spectrogram_figures(example, frame_seconds, num_tokens):
 
     Returns:
         Dict, resolution to SVG text: the whole clip, and an eighth of it
-        around its loudest frame.
+        around the frame that has most to see; padding and silence are flat.
     """
     steps = {text: frame_step(text) for text in example}
     longest = max(steps[text] * len(example[text]) for text in example)
@@ -314,9 +314,9 @@ def spectrogram_figures(example, frame_seconds, num_tokens):
     values = np.concatenate([v for v in values if v.size] or [np.zeros(1)])
     low, high = np.percentile(values, (1, 99.7))
     finest = max(example.values(), key=len)
-    loudest = np.argmax(np.nan_to_num(finest).mean(axis=1)) / len(finest)
+    richest = np.argmax(np.nan_to_num(finest).std(axis=1)) / len(finest)
     seconds = frame_seconds * longest
-    start = seconds * min(max(loudest - 1 / 16, 0), 7 / 8)
+    start = seconds * min(max(richest - 1 / 16, 0), 7 / 8)
     figures = {}
     for text, log_mel in example.items():
         title = f"{text}: {len(log_mel)} frames"
