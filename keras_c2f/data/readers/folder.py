@@ -1,5 +1,7 @@
 """Recordings sorted into one folder per class."""
 
+import os
+
 import numpy as np
 
 from keras_c2f.data.readers.lines import existing_folder
@@ -50,7 +52,8 @@ def read_folder(root, validation_share=0.2, seed=0):
                 f"The class folder '{folder}' has no sound in it "
                 f"({', '.join(SUFFIXES)}). Put some there, or remove it."
             )
-        sounds += [str(folder / name) for name in names]
+        # a `Path` per clip would take four times as long
+        sounds += [os.path.join(folder, name) for name in names]
         labels += [label] * len(names)
     class_names = [folder.name for folder in folders]
     listing = Listing(sounds, sounds, np.array(labels), class_names, root)

@@ -51,7 +51,7 @@ def _by_name(folder):
     if not os.path.isdir(folder):
         return {}
     names = sorted(os.listdir(folder))
-    sounds = {stem(name): name for name in names if stem(name) != name}
+    sounds = {base: name for name in names if (base := stem(name)) != name}
     return {name: name for name in names} | sounds
 
 

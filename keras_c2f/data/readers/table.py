@@ -1,5 +1,6 @@
 """Recordings listed in a CSV file."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -101,7 +102,7 @@ def choose_parts(
     else:
         used = np.ones(len(rows), bool)
         validation = random_mask(labels, validation_share, seed)
-    sounds = [str(path.parent / row["path"]) for _, row in rows]
+    sounds = [os.path.join(path.parent, row["path"]) for _, row in rows]
     listing = Listing(
         sounds,
         locate(sounds),
