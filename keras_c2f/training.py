@@ -53,8 +53,8 @@ class Run:
         command: str, what to type to get this run again.
 
     Raises:
-        ValueError: if the folder holds a run of another recipe, or of data
-            that have changed since.
+        ValueError: if the folder holds a run of another task or recipe, or
+            of data that have changed since.
     """
 
     task = "classification"
@@ -158,8 +158,10 @@ class Run:
             return
         config = read_json(self.path("config.json"))
         defaults = type(self.recipe)().to_dict()  # of options added since
+        defaults["task"] = Run.task
         kept = {**defaults, **config, **config["recipe"]}
         for name, wanted in {
+            "task": self.task,
             **self.recipe.to_dict(),
             "class_names": list(self.train_clips.class_names),
             "num_train_clips": len(self.train_clips),

@@ -211,6 +211,13 @@ def test_labels_are_needed_to_train(sounds, tmp_path):
         Run(str(tmp_path), recipe, recipe.open_data()).train()
 
 
+def test_training_does_not_go_on_in_a_pretrained_run(pretrained):
+    run, _ = pretrained
+    recipe = Recipe(data=run.recipe.data, **PRETRAIN)
+    with pytest.raises(ValueError, match="task='masked patches'; this one"):
+        Run(run.folder, recipe, (run.train_clips, run.validation_clips))
+
+
 def test_run_of_an_older_version_is_recognised(pretrained):
     """Its recipe lacks what has been added since."""
     run, result = pretrained
