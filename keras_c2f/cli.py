@@ -134,9 +134,10 @@ def evaluate(arguments):
     from keras_c2f.run_folder import read_json, write_evaluation
 
     folder, network, pipeline, recipe, config = _open_run(arguments)
-    if arguments.data:
+    if arguments.data or arguments.held_out:
+        data = arguments.data or recipe.data
         recipe = dataclasses.replace(
-            recipe, data=arguments.data, held_out=arguments.held_out
+            recipe, data=data, held_out=arguments.held_out
         )
     _, clips = recipe.open_data()
     if clips.note:
@@ -161,7 +162,7 @@ def evaluate(arguments):
 
 def _evaluation_name(arguments):
     """`evaluation` of a run's own data; other scores do not replace these."""
-    parts = [arguments.data, arguments.held_out] if arguments.data else []
+    parts = [arguments.data, arguments.held_out]
     if arguments.crops > 1:
         parts.append(f"{arguments.crops} crops")
     return re.sub(r"\W+", "_", " ".join(["evaluation", *filter(None, parts)]))
@@ -408,7 +409,9 @@ def parse(argv):
         "see train --help",
     )
     command.add_argument(
-        "--held_out", default="", help="which part that is; see train --help"
+        "--held_out",
+        default="",
+        help="which part that is, of the run's own data too; see train --help",
     )
     command.add_argument(
         "--crops",

@@ -190,6 +190,12 @@ def test_several_labels_a_clip(tmp_path, capsys):
     assert "Class by class" in page and "beep" in page
     assert "accuracy" not in page
 
+    evaluate = (capsys, "evaluate", "--run", tmp_path / "run")
+    code, out, err = run(*evaluate, "--held_out=1")  # what it was trained on
+    assert code == 0, err
+    assert f"Written: {folder / 'evaluation_1.json'}" in out
+    assert json.loads((folder / "evaluation.json").read_text()) == found
+
 
 def test_describe_shows_the_published_cost(capsys):
     code, out, _ = run(
