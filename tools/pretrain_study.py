@@ -23,6 +23,8 @@ import keras
 import numpy as np
 from compare_methods import row
 
+from keras_c2f.evaluation import headline_metric
+from keras_c2f.evaluation_table import format_metric, metric_words
 from keras_c2f.pretraining import PretrainRun
 from keras_c2f.recipes import (
     PretrainRecipe,
@@ -83,7 +85,7 @@ def recipes(arguments, held_out):
 
 
 def train(run_class, arguments, name, recipe):
-    """`row` of one run, and the folder of its model."""
+    """`row` of one run, the folder of its model, and its headline metric."""
     clips = recipe.open_data()
     if arguments.num_clips:
         clips = [some(part, arguments.num_clips) for part in clips]
@@ -91,7 +93,8 @@ def train(run_class, arguments, name, recipe):
     run = run_class(folder, recipe, clips, shlex.join(sys.argv))
     result = run.train()
     keras.utils.clear_session()
-    return row(name, recipe.held_out, run, result), folder
+    metric = headline_metric(result)
+    return row(name, recipe.held_out, run, result), folder, metric
 
 
 def some(clips, number):
@@ -99,10 +102,16 @@ def some(clips, number):
     return clips.subset(np.linspace(0, len(clips) - 1, number).astype(int))
 
 
-def table(rows):
-    """Markdown; `rows` are `(start, pre-training's row or None, row)`."""
+def table(rows, metric):
+    """Markdown: means over folds.
+
+    Args:
+        rows: list of `(start, pre-training's row or None, row)`.
+        metric: str, what the `score` of the latter is.
+    """
     lines = [
-        "| start | accuracy | each fold | pre-training: patches recognised "
+        f"| start | {metric_words(metric)} | each fold "
+        "| pre-training: patches recognised "
         "| TMACs | seconds | training: TMACs | seconds |",
         "|---|---|---|---|---|---|---|---|",
     ]
@@ -121,8 +130,9 @@ def table(rows):
                 f"| {mean(first, 'seconds'):.0f}"
             )
         folds = " ".join(f"{r['score']:.3f}" for r in then)
+        score = format_metric(metric, mean(then, "score"))
         lines.append(
-            f"| {start} | {mean(then, 'accuracy'):.1%} | {folds} | {before} "
+            f"| {start} | {score} | {folds} | {before} "
             f"| {mean(then, 'gmacs') / 1e3:.2f} "
             f"| {mean(then, 'seconds'):.0f} |"
         )
@@ -136,15 +146,15 @@ def main():
         for start, pretraining, recipe in recipes(arguments, held_out):
             name, first = f"{held_out}-{start.replace(' ', '_')}", None
             if pretraining:
-                first, folder = train(
+                first, folder, _ = train(
                     PretrainRun, arguments, f"{name}-before", pretraining
                 )
                 recipe = dataclasses.replace(recipe, initial=folder)
-            then, _ = train(Run, arguments, name, recipe)
+            then, _, metric = train(Run, arguments, name, recipe)
             rows.append((start, first, then))
     print(f"`{shlex.join(['python', *sys.argv])}`\n")
     print(", ".join(f"{k} {v}" for k, v in versions().items()), hardware())
-    print(f"\n{table(rows)}")
+    print(f"\n{table(rows, metric)}")
 
 
 if __name__ == "__main__":
