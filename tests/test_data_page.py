@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
-from keras_c2f.data import Clips
+from keras_c2f.data import Clips, prepare, read_prepared
 from keras_c2f.recipes import Recipe
 from keras_c2f.report import write_data_page
 from keras_c2f.report.data_sample import (
@@ -18,6 +18,8 @@ from keras_c2f.report.data_sample import (
 from keras_c2f.training import make_pipeline
 
 pytest.importorskip("tensorflow")
+
+pytestmark = pytest.mark.once
 NAMES = ["dog", "rain & <wind>", "$1 coin$"]
 EVERYTHING = {
     "mixup": 0.5,
@@ -118,7 +120,17 @@ def test_lengths_come_from_headers(tmp_path):
     assert seconds.tolist() == [0.25, 0.5]
 
 
-pytestmark = pytest.mark.once
+@pytest.mark.parametrize("store", ["waveform", "log_mel"])
+def test_lengths_of_prepared_clips(store, tmp_path):
+    recipe, clips = make_recipe(), make_clips()
+    broken = Clips([*clips.sounds, "missing.wav"], [*clips.labels, 0], NAMES)
+    data = (broken, clips.subset([0]))
+    prepare(data, str(tmp_path), recipe.frontend, store, clips_per_shard=5)
+    seconds, bad = clip_seconds(read_prepared(tmp_path)[0], 16000)
+    # log-mel: what 58 whole frames of 25 ms every 10 ms need
+    expected = {"waveform": 0.6, "log_mel": 0.595}[store]
+    np.testing.assert_allclose(seconds, [expected] * len(clips))
+    assert list(bad) == ["missing.wav"]
 
 
 def test_page_is_whole(page):

@@ -103,6 +103,22 @@ class Shards:
             return np.frombuffer(data, "<f2").reshape(-1, bins)
         return np.frombuffer(data, "<i2").astype("float32") / 32768
 
+    def seconds(self, number):
+        """float, length of a clip, from the index alone.
+
+        Raises:
+            SoundError: naming the clip, if it has no record.
+        """
+        shard, row = divmod(number, self.clips_per_shard)
+        size = int(self._index(shard)[row, 1])
+        if size == MISSING:
+            raise SoundError(*self.bad[number])
+        samples = size // 2
+        if self.store == "log_mel":
+            frames = samples // self.frontend.num_mel_bins
+            samples = self.frontend.num_samples(frames)
+        return samples / self.frontend.sample_rate
+
     def path(self, shard, ending=".tfrecord"):
         """Path of a shard, or of its index with `ending=".json"`."""
         name = f"{self.part}-{shard:05}-of-{self.num_shards:05}{ending}"
@@ -140,6 +156,10 @@ class Record:
     def load(self):
         """See `Shards.load`."""
         return self.shards.load(self.number)
+
+    def seconds(self):
+        """See `Shards.seconds`."""
+        return self.shards.seconds(self.number)
 
     @property
     def problem(self):

@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_c2f.data import Augment, SoundError
 from keras_c2f.data.decode import sound_seconds
+from keras_c2f.data.shards import Record
 from keras_c2f.evaluation import no_sound
 from keras_c2f.training import make_pipeline
 
@@ -86,7 +87,7 @@ def samples_of_augmentations(recipe, frontend, clips, num_clips=12):
 
 
 def clip_seconds(clips, sample_rate, num_clips=2000):
-    """Lengths of clips, from their headers.
+    """Lengths of clips, from their headers or the index of prepared data.
 
     Args:
         clips: `Clips`.
@@ -101,7 +102,10 @@ def clip_seconds(clips, sample_rate, num_clips=2000):
     seconds, bad = [], {}
     for sound in clips.sounds[::step]:
         try:
-            seconds.append(sound_seconds(sound, sample_rate))
+            if isinstance(sound, Record):
+                seconds.append(sound.seconds())
+            else:
+                seconds.append(sound_seconds(sound, sample_rate))
         except SoundError as error:
             bad[error.path] = error.reason
     return np.array(seconds), bad
