@@ -178,12 +178,8 @@ class Run:
         if os.path.exists(self.path("config.json")):  # measured before a kill
             kept = read_json(self.path("config.json"))["frontend"]
             return Frontend.from_config(kept)
-        frontend = self.recipe.frontend
-        if self.recipe.std:
-            given = {"mean": self.recipe.mean, "std": self.recipe.std}
-            return dataclasses.replace(frontend, **given)
-        pipeline = make_pipeline(self.recipe, frontend)
-        return measured_frontend(pipeline, self.train_clips)
+        pipeline = make_pipeline(self.recipe, self.recipe.frontend)
+        return recipe_frontend(self.recipe, pipeline, self.train_clips)
 
     def _schedule(self):
         """The recipe's phases, each with a learning rate of its own.
@@ -413,6 +409,17 @@ def make_pipeline(recipe, frontend):
         crop=recipe.crop,
         balanced=recipe.balanced,
     )
+
+
+def recipe_frontend(recipe, pipeline, clips):
+    """The pipeline's front end, with the recipe's mean and deviation.
+
+    With those of `clips` where the recipe gives none: see `measured_frontend`.
+    """
+    if not recipe.std:
+        return measured_frontend(pipeline, clips)
+    given = {"mean": recipe.mean, "std": recipe.std}
+    return dataclasses.replace(pipeline.frontend, **given)
 
 
 def measured_frontend(pipeline, clips, num_clips=512):

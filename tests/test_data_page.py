@@ -170,6 +170,17 @@ def test_page_of_many_classes(tmp_path):
     assert "No augmentation is on." in text
 
 
+def test_page_of_clips_without_labels(tmp_path):
+    sounds = make_clips().sounds
+    clips = Clips(sounds, np.zeros((len(sounds), 0)), [])
+    recipe = make_recipe(mean=-3.0, std=2.5)
+    page = write_data_page(tmp_path, recipe, (clips, clips))
+    text = page.read_text("utf-8")
+    assert "have mean -3.00 and deviation 2.50" in text  # as training would
+    assert "12 clips of no classes to train on" in text
+    assert "clips per class" not in text and "network: 0.32 s" in text
+
+
 def test_no_usable_sound_is_a_sentence(tmp_path):
     bad = [tmp_path / "a.wav", tmp_path / "b.wav"]
     clips = Clips(bad, [0, 1], "ab")

@@ -17,7 +17,7 @@ from keras_c2f.report.data_sample import (
 from keras_c2f.report.plots import frame_step
 from keras_c2f.report.style import PAGE
 from keras_c2f.report.words import SPACE, format_count, format_percent
-from keras_c2f.training import make_pipeline, measured_frontend
+from keras_c2f.training import make_pipeline, recipe_frontend
 
 CLIPS_OF_PHASE = 3
 EFFECTS = {
@@ -47,7 +47,7 @@ def write_data_page(folder, recipe, clips):
     """
     training, validation = clips
     pipeline = make_pipeline(recipe, recipe.frontend)
-    frontend = measured_frontend(pipeline, training)
+    frontend = recipe_frontend(recipe, pipeline, training)
     seconds, bad = clip_seconds(training, frontend.sample_rate)
     phases = samples_of_phases(recipe, frontend, training, CLIPS_OF_PHASE)
     alone = samples_of_augmentations(recipe, frontend, training)
@@ -79,8 +79,8 @@ def _headline(recipe, frontend, clips, alone):
     training, validation = clips
     frames = recipe.frames(frontend)
     return [
-        f"{len(training)} clips of {training.num_classes} classes to train on, "
-        f"{len(validation)} to validate on.",
+        f"{len(training)} clips of {training.num_classes or 'no'} classes to "
+        f"train on, {len(validation)} to validate on.",
         f"Of each, up to {recipe.clip_seconds:g}{SPACE}s: {frames} frames of "
         f"{frontend.num_mel_bins} mel bins at full resolution, and fewer in a "
         "coarse phase. "
@@ -164,6 +164,20 @@ def _draw(sample, frontend, limits, what, *more):
 
 
 def _clips_section(recipe, training, validation, seconds):
+    figures, sentences = [], []
+    if training.num_classes:
+        svg, sentence = _classes(recipe, training, validation)
+        figures.append((svg, "clips per class"))
+        sentences.append(sentence)
+    if len(seconds):
+        svg = data_plots.length_figure(seconds, recipe.clip_seconds)
+        figures.append((svg, "length of training clips"))
+        sentences.append(_length_sentence(recipe, seconds))
+    return figure_section("The clips", figures, " ".join(sentences))
+
+
+def _classes(recipe, training, validation):
+    """SVG and a sentence about clips per class."""
     counts, held_out = class_counts(training), class_counts(validation)
     drawn = None
     if recipe.balanced:
@@ -171,19 +185,15 @@ def _clips_section(recipe, training, validation, seconds):
         drawn = class_counts(training, len(training) * weights / weights.sum())
     names = training.class_names
     svg = data_plots.class_figure(names, counts, held_out, drawn)
-    figures = [(svg, "clips per class")]
     most, least = int(counts.argmax()), int(counts.argmin())
-    sentences = [
+    if counts[most] == counts[least]:
+        return svg, (
+            f"Each class has {format_count(counts[most])} training clips."
+        )
+    return svg, (
         f"Most clips: {names[most]} ({format_count(counts[most])}); fewest: "
         f"{names[least]} ({format_count(counts[least])})."
-        if counts[most] > counts[least]
-        else f"Each class has {format_count(counts[most])} training clips."
-    ]
-    if len(seconds):
-        svg = data_plots.length_figure(seconds, recipe.clip_seconds)
-        figures.append((svg, "length of training clips"))
-        sentences.append(_length_sentence(recipe, seconds))
-    return figure_section("The clips", figures, " ".join(sentences))
+    )
 
 
 def _length_sentence(recipe, seconds):
