@@ -570,6 +570,7 @@ def test_jsonl_of_single_labels(tmp_path):
         ('{"label": "x"}', "Line 2 .* keys path, label"),
         ('{"path": "b.wav", "label": 3}', "Line 2 .*'label' is 3, no text"),
         ("[1]", r"Line 2 .* object .* Received: \[1\]"),
+        ('{"path": 3, "label": "x"}', "Line 2 .*'path' is 3, no text"),
     ],
 )
 def test_broken_line_of_jsonl(tmp_path, line, message):
@@ -577,6 +578,13 @@ def test_broken_line_of_jsonl(tmp_path, line, message):
     path.write_text(path.read_text() + line)
     with pytest.raises(ValueError, match=message):
         read_jsonl(path)
+    several = {"path": "a.wav", "labels": ["x", 1], "fold": 1}
+    path = write_jsonl(tmp_path, several)
+    with pytest.raises(ValueError, match=r"'labels' is \['x', 1\], no text"):
+        read_jsonl(path, fold=1)
+    path = write_jsonl(tmp_path, {**several, "labels": [], "fold": None})
+    with pytest.raises(ValueError, match="'fold' is a whole number.*None"):
+        read_jsonl(path, fold=1)
     path.write_text("\n")
     with pytest.raises(ValueError, match="lists no clip"):
         read_jsonl(path)

@@ -54,4 +54,6 @@ def _row(text, keys, where):
             f"{where} is an object with the keys {', '.join(keys)}. Received: "
             f"{text.strip()}."
         )
+    if not isinstance(row["path"], str):
+        raise ValueError(f"{where}: 'path' is {row['path']!r}, no text.")
     return row

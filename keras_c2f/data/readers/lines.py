@@ -156,7 +156,7 @@ def number(text, column, where, kind=int):
     """int, or another `kind` of number, from a table cell."""
     try:
         return kind(text)
-    except ValueError:
+    except (TypeError, ValueError):  # JSON has null and lists as well
         what = "a whole number" if kind is int else "a number"
         raise ValueError(
             f"{where}: {column!r} is {what}. Received: {text!r}."

@@ -127,9 +127,12 @@ def _names(rows, path):
         cell = row[columns[0]]
         if several and isinstance(cell, str):
             cell = cell.split(";")
-        if not isinstance(cell, list if several else str):
+        cells = cell if several else [cell]
+        if not isinstance(cells, list) or not all(
+            isinstance(name, str) for name in cells
+        ):
             raise ValueError(f"{where}: {columns[0]!r} is {cell!r}, no text.")
-        cell = [name.strip() for name in (cell if several else [cell])]
+        cell = [name.strip() for name in cells]
         if cell == [""] and not several:
             raise ValueError(
                 f"{where} has the label ''. Name its class, or use the column "
