@@ -54,11 +54,16 @@ def prepare(
         in `bad_files.csv`.
 
     Raises:
-        ValueError: if `store` is unknown, or the folder holds another
-            preparation.
+        ValueError: if `store` is unknown, `clips_per_shard` below 1, or the
+            folder holds another preparation or cannot be made.
     """
     if store not in STORES:
         raise ValueError(f"`store` is one of {STORES}. Received: {store!r}.")
+    if clips_per_shard < 1:
+        raise ValueError(
+            "`clips_per_shard` is at least 1. "
+            f"Received: clips_per_shard={clips_per_shard}."
+        )
     if any(isinstance(s, Record) for part in clips for s in part.sounds):
         raise ValueError(
             "The data are prepared already. Give the data set they were made "
@@ -68,7 +73,13 @@ def prepare(
     config = _config(clips, frontend, store, clips_per_shard)
     whole = os.path.join(folder, "dataset.json")
     plan = os.path.join(folder, "plan.json")
-    tf.io.gfile.makedirs(folder)
+    try:
+        tf.io.gfile.makedirs(folder)
+    except tf.errors.OpError as error:
+        raise ValueError(
+            f"The folder '{folder}' cannot be made ({error.message}). Choose "
+            "another one."
+        ) from error
     if not _holds(whole, config):
         if not _holds(plan, config):
             write_whole(plan, json.dumps(config))

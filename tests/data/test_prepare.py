@@ -80,6 +80,16 @@ def assert_same(found, expected, **tolerance):
             np.testing.assert_allclose(mine, theirs, **tolerance)
 
 
+def test_what_cannot_be_prepared_is_refused(tmp_path):
+    clips = parts(write_clips(tmp_path / "raw"))
+    out = str(tmp_path / "out")
+    with pytest.raises(ValueError, match="clips_per_shard=0"):
+        prepare(clips, out, SMALL, clips_per_shard=0)
+    Path(out).write_text("a file")
+    with pytest.raises(ValueError, match="cannot be made"):
+        prepare(clips, out, SMALL)
+
+
 def test_same_batches_from_waveforms(tmp_path):
     """16 bits at the model's rate: exactly; random crops and mix-up too."""
     raw = write_clips(tmp_path / "raw")
