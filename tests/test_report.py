@@ -288,6 +288,7 @@ def test_classes_are_listed_the_worst_first(experiment):
     rows = [
         ("dog", 10, 1.0, 1.0, "inf", 0.8),
         ("rain & <wind>", 10, 0.25, 0.5, 0.0, 0.995),
+        ("cat", 1, 0.125, 0.0, "-inf", 0.0),
         ("7", 0, "nan", "nan", "nan", "nan"),
     ]
     write_classes(experiment / "baseline", rows, (*CLASSES, "recall"))
@@ -297,7 +298,8 @@ def test_classes_are_listed_the_worst_first(experiment):
     text = read_text(experiment)
     assert (
         "Class by class run class clips average precision AUC d′ recognised "
-        "baseline rain & <wind> 10 0.250 0.500 0.000 100 % "
+        "baseline cat 1 0.125 0.000 −∞ 0 % "
+        "rain & <wind> 10 0.250 0.500 0.000 100 % "
         "dog 10 1.000 1.000 ∞ 80 % "
         "all classes 1000 0.625 0.750 – 90 %" in text
     )

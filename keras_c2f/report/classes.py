@@ -91,4 +91,6 @@ def _cell(column, value):
         return format_count(value)
     if column == "recall":
         return format_percent(value)
-    return f"{value:.3f}" if np.isfinite(value) else "∞"
+    if np.isfinite(value):
+        return f"{value:.3f}"
+    return "∞" if value > 0 else "−∞"
