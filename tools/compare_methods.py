@@ -9,7 +9,6 @@ and writes a row per run to `rows.csv` in the run folder.
 """
 
 import argparse
-import csv
 import os
 import shlex
 import statistics
@@ -25,6 +24,7 @@ from keras_c2f.run_folder import (
     read_json,
     read_rows,
     versions,
+    write_rows,
 )
 from keras_c2f.training import Run
 
@@ -123,10 +123,7 @@ def main():
         result = run.train()
         rows.append(row(method, held_out, run, result))
         keras.utils.clear_session()
-        with open(os.path.join(arguments.run, "rows.csv"), "w") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows(rows)
+        write_rows(os.path.join(arguments.run, "rows.csv"), rows)
     print(f"`{shlex.join(['python', *sys.argv])}`\n")
     print(", ".join(f"{k} {v}" for k, v in versions().items()), hardware())
     print(f"\n{table(rows, headline_metric(result))}")
