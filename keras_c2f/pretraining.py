@@ -41,8 +41,9 @@ class PretrainRun(Run):
         return scores
 
     def _evaluate(self, network, pipeline):
+        scores = self._scores(network, pipeline)
         self._write_reconstruction(network, pipeline)
-        return self._scores(network, pipeline), []
+        return scores, []
 
     def _scores(self, network, pipeline):
         weight = self.recipe.generative_weight

@@ -88,16 +88,9 @@ class Run:
             return read_json(self.path("evaluation.json"))
         keras.utils.set_random_seed(self.recipe.seed)
         pipeline = make_pipeline(self.recipe, self._frontend())
-        network = self._build(pipeline.frontend)
-        started = ""
-        if self.recipe.initial:
-            started = str(start_from(network, self.recipe.initial))
-        self._write_config(network, started)
-        with pipeline.naming_bad_sound():
-            self._write_example(pipeline)
         model, rows = self._resume()
         if model is None:
-            model = self._compile(PhasedModel(network))
+            model = self._begin(pipeline)
         scheduler = PhaseScheduler(self._schedule(), pipeline, verbose=0)
         with warnings.catch_warnings(), pipeline.naming_bad_sound():
             # how many clips can be read shows when the first epoch ends
@@ -133,6 +126,17 @@ class Run:
         checkpoint = self.path(f"checkpoint-{len(rows):04d}.keras")
         write_whole(checkpoint, model.save)
         self._remove_checkpoints(keep=checkpoint)
+
+    def _begin(self, pipeline):
+        """The model to train; writes what is known before training."""
+        network = self._build(pipeline.frontend)
+        started = ""
+        if self.recipe.initial:
+            started = str(start_from(network, self.recipe.initial))
+        self._write_config(network, started)
+        with pipeline.naming_bad_sound():
+            self._write_example(pipeline)
+        return self._compile(PhasedModel(network))
 
     def _resume(self):
         """Model of the last complete epoch, and the history up to there."""

@@ -13,7 +13,12 @@ import pytest
 from keras_c2f.data import Clips
 from keras_c2f.frontend import Frontend
 from keras_c2f.recipes import Recipe, parse_pair
-from keras_c2f.training import Run, make_pipeline, measured_frontend
+from keras_c2f.training import (
+    Run,
+    build_backbone,
+    make_pipeline,
+    measured_frontend,
+)
 
 pytest.importorskip("soundfile", reason="needs the extra `sound`")
 
@@ -114,6 +119,30 @@ def test_another_architecture_brings_its_front_end(sounds, tmp_path):
     with np.load(folder / "example.npz") as example:
         # 0.32 s at 32 kHz: 33 centred frames, up to patches of 4 x factor 2
         assert example["full"].shape == (40, 64)
+
+
+def test_stopped_run_needs_its_initial_weights_no_more(
+    sounds, tmp_path, monkeypatch
+):
+    initial = tmp_path / "initial.keras"
+    options = {**OPTIONS, "schedule": "pool:2@2"}
+    recipe = Recipe(f"folder:{sounds}", initial=str(initial), **options)
+    build_backbone(recipe, recipe.frontend).save(initial)
+    run = Run(str(tmp_path / "run"), recipe, recipe.open_data())
+    save_epoch = Run.save_epoch
+
+    def save_and_stop(self, model, rows):
+        save_epoch(self, model, rows)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Run, "save_epoch", save_and_stop)
+    with pytest.raises(KeyboardInterrupt):
+        run.train()
+    monkeypatch.undo()
+    initial.unlink()
+    assert np.isfinite(run.train()["loss"])
+    with open(run.path("config.json")) as file:
+        assert "copied" in json.load(file)["model"]["initial"]
 
 
 @pytest.mark.slow
