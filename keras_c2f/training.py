@@ -300,9 +300,9 @@ class Run:
             pipeline.set_phase(phase.resolution, epoch=0)
             for features, _ in pipeline.dataset(clips):
                 pictures[str(phase.resolution)] = features.numpy()[0]
-        label = "unlabelled"
-        if clips.num_classes:
-            label = clips.class_names[int(clips.target(0).argmax())]
+        target, label = clips.target(0), "unlabelled"
+        if target.any():
+            label = clips.class_names[int(target.argmax())]
         write_whole(
             self.path("example.npz"),
             lambda path: np.savez(path, label=label, **pictures),

@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from keras_c2f.data import Clips
+from keras_c2f.data import Clips, LabelSets
 from keras_c2f.frontend import Frontend
 from keras_c2f.recipes import Recipe, parse_pair
 from keras_c2f.training import (
@@ -189,6 +189,17 @@ def test_killed_run_ends_like_an_uninterrupted_one(finished, tmp_path):
         )
     with open(folder / "coarse_to_fine" / "evaluation.json") as file:
         assert json.load(file)["loss"] == pytest.approx(result["loss"], 1e-3)
+
+
+@pytest.mark.parametrize("row, name", [([1], "b"), ([], "unlabelled")])
+def test_example_of_a_clip_that_has_no_label(row, name, tmp_path):
+    sounds = np.zeros((2, 5120), "float32")
+    clips = Clips(sounds, LabelSets.of([row, [0]]), "ab")
+    recipe = Recipe(**OPTIONS)
+    run = Run(str(tmp_path), recipe, (clips, clips))
+    run._write_example(make_pipeline(recipe, recipe.frontend))
+    with np.load(run.path("example.npz")) as example:
+        assert example["label"] == name
 
 
 def test_statistics_are_those_of_the_features():
