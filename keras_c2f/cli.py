@@ -147,6 +147,12 @@ def evaluate(arguments):
             f"{recipe.data} has classes {', '.join(clips.class_names)}; the "
             f"run was trained on {', '.join(config['class_names'])}."
         )
+    if clips.multi_label != config["multi_label"]:
+        kinds = {True: "any number of labels", False: "one label"}
+        raise ValueError(
+            f"A clip of {recipe.data} has {kinds[clips.multi_label]}; the run "
+            f"was trained on clips with {kinds[config['multi_label']]}."
+        )
     summary, classes = evaluate(network, pipeline, clips, arguments.crops)
     print(evaluation_table(summary, classes))
     for path, reason in pipeline.skipped:

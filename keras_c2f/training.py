@@ -147,6 +147,12 @@ class Run:
         rows = read_rows(self.path("history.csv"))[:done]
         return keras.models.load_model(checkpoints[-1]), rows
 
+    @property
+    def _has_begun(self):
+        """bool, whether an epoch is done, or all are."""
+        done = os.path.exists(self.path("model.keras"))
+        return done or bool(self._checkpoints())
+
     def _checkpoints(self):
         """Paths, the one of the last epoch at the end."""
         names = os.path.join(glob.escape(self.folder), "checkpoint-*.keras")
@@ -158,7 +164,7 @@ class Run:
                 os.remove(path)
 
     def _refuse_other_run(self):
-        if not os.path.exists(self.path("config.json")):
+        if not self._has_begun:
             return
         config = read_json(self.path("config.json"))
         defaults = type(self.recipe)().to_dict()  # of options added since
@@ -179,7 +185,7 @@ class Run:
 
     def _frontend(self):
         """Front end with the training set's mean and standard deviation."""
-        if os.path.exists(self.path("config.json")):  # measured before a kill
+        if self._has_begun:  # measured before a kill
             kept = read_json(self.path("config.json"))["frontend"]
             return Frontend.from_config(kept)
         pipeline = make_pipeline(self.recipe, self.recipe.frontend)

@@ -196,6 +196,14 @@ def test_several_labels_a_clip(tmp_path, capsys):
     assert f"Written: {folder / 'evaluation_1.json'}" in out
     assert json.loads((folder / "evaluation.json").read_text()) == found
 
+    lines = [line.replace("beep;loud", "beep") for line in lines]
+    lines[0] = "path,label,fold"
+    lines[-1] = lines[-1].replace("beep", "loud")
+    (tmp_path / "single.csv").write_text("\n".join(lines))
+    other = f"--data=csv:{tmp_path / 'single.csv'}"
+    code, _, err = run(*evaluate, other, "--held_out=2")
+    assert code == 2 and "has one label; the run was trained on" in err
+
 
 def test_describe_shows_the_published_cost(capsys):
     code, out, _ = run(

@@ -1,7 +1,9 @@
 """Runs from a recipe: files, resuming after a kill, errors in a sentence."""
 
+import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -238,6 +240,14 @@ def test_data_of_broken_sounds_alone_is_refused(tmp_path):
     clips = noise_clips([(0, index) for index in range(4)])
     with pytest.raises(ValueError, match="None of the sounds .* number 0: has"):
         Run(str(tmp_path), Recipe(**OPTIONS), clips).train()
+
+
+def test_folder_without_an_epoch_is_free(finished, tmp_path):
+    """A start that ended in an error keeps nothing worth guarding."""
+    run, _ = finished
+    shutil.copy(run.path("config.json"), tmp_path)
+    other = dataclasses.replace(run.recipe, seed=5)
+    Run(str(tmp_path), other, (run.train_clips, run.validation_clips))
 
 
 def test_changed_data_are_refused(finished):
