@@ -88,7 +88,7 @@ def choose_parts(
         class_names = _class_names(class_list)
     index = class_index(class_names, class_list)
     indices = [
-        class_indices(row, index, where)
+        tuple(class_indices(row, index, where))
         for row, (where, _) in zip(names, rows, strict=True)
     ]
     # The label of each clip; of several the first, and -1 if there is none.
@@ -138,7 +138,8 @@ def _names(rows, path):
                 f"{where} has the label ''. Name its class, or use the column "
                 "'labels', which may be empty."
             )
-        names.append([name for name in cell if name])
+        # a tuple: looking for garbage, Python goes through every list anew
+        names.append(tuple(name for name in cell if name))
     return names, several
 
 
