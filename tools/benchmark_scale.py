@@ -197,11 +197,8 @@ def training_memory(root, cache_mb, batches, epochs):
 
 def show_memory(root):
     """Prints resident memory over a long training run."""
-    print(
-        f"\nTraining: {FLAGS.batches:,} batches of {BATCH_SIZE} clips in ",
-        end="",
-    )
-    print(f"{FLAGS.epochs} epochs; resident memory in MB.\n")
+    print(f"\nTraining: {FLAGS.batches:,} batches of {BATCH_SIZE}", end=" ")
+    print(f"clips in {FLAGS.epochs} epochs; resident memory in MB.\n")
     ends = [f"epoch {i + 1}" for i in range(FLAGS.epochs)]
     print(f"| cache_mb | first quarter of epoch 1 | {' | '.join(ends)}", end="")
     print(" | growth after epoch 1 | minutes |")
@@ -232,12 +229,11 @@ def orders(num_clips, epochs, shard=(0, 1)):
         shard=shard,
     )
     dataset = pipeline.dataset(clips, training=True)
-    return [
-        np.concatenate([2**24 * x.numpy()[:, 0] for x, _ in dataset]).astype(
-            int
-        )
-        for _ in range(epochs)
-    ]
+    found = []
+    for _ in range(epochs):
+        batches = [samples.numpy()[:, 0] for samples, _ in dataset]
+        found.append((2**24 * np.concatenate(batches)).astype(int))
+    return found
 
 
 def show_shuffling(workers=3, batch_size=32):
