@@ -10,7 +10,7 @@ check() { # EXTRAS MODULE
   echo "== $2"
   python3 -m venv "$environments/$2"
   local python="$environments/$2/bin/python"
-  "$python" -m pip install --quiet -e ".[$1,sound]" "pytest>=8,<10"
+  "$python" -m pip install --quiet -e ".[$1,sound]" "pytest>=8,<10" scipy
   "$python" -c "import $2" # else its test would be skipped
   KERAS_BACKEND=tensorflow "$python" -m pytest -q tests/data -k "$2"
 }
