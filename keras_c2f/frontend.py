@@ -258,11 +258,17 @@ class LogMel(keras.layers.Layer):
             computed. From 3 on (default sizes) frames do not overlap.
         normalize: bool, `False` returns the plain logarithm, padded with
             `frontend.padding`.
+        use_fft: bool, whether spectra are fast Fourier transforms, or one
+            product with `Frontend.folded_matrix`, which every runtime knows;
+            `None`, what is faster on a CPU with the backend in use.
 
     Call arguments:
         waveform: float `(batch, samples)` in [-1, 1], of any length. Padding
             of the samples themselves is sound to this layer, and becomes
             frames at the floor.
+        num_samples: int `(batch,)` or `None`: how many of the samples, from
+            the first, are the clip; the others are not looked at, and frames
+            without them are padding.
 
     Returns:
         float32 `(batch, num_frames // shift, num_mel_bins)`. A clip shorter
@@ -277,46 +283,76 @@ class LogMel(keras.layers.Layer):
         (2, 64, 128)
     """
 
-    def __init__(self, frontend, num_frames, shift=1, normalize=True, **kwargs):
+    def __init__(
+        self,
+        frontend,
+        num_frames,
+        shift=1,
+        normalize=True,
+        use_fft=None,
+        **kwargs,
+    ):
         kwargs["dtype"] = "float32"
         super().__init__(**kwargs)
         self.frontend = frontend
         self.num_frames = num_frames
         self.shift = shift
         self.normalize = normalize
+        self.use_fft = use_fft
         self._kept_frames = Resolution(shift=shift).num_frames(num_frames)
         self._mel = frontend.mel_matrix().astype("float32")
         self._window = frontend.window().astype("float32")
         self._folded = frontend.folded_matrix().astype("float32")
 
-    def call(self, waveform):
-        frontend = self.frontend
+    def call(self, waveform, num_samples=None):
+        frontend, kept = self.frontend, self._kept_frames
+        if num_samples is not None:
+            num_samples = ops.cast(num_samples, "int32")[:, None]
         if frontend.is_kaldi:
-            waveform = waveform - ops.mean(waveform, axis=1, keepdims=True)
-        frames = self._frames(waveform[:, : frontend.reach(self.num_frames)])
-        if keras.backend.backend() == "tensorflow":
+            waveform = waveform - _clip_mean(waveform, num_samples)
+        waveform = waveform[:, : frontend.reach(self.num_frames)]
+        frames = self._frames(waveform, num_samples)
+        if self._rather_fft():
             real, imag = self._rfft(frames)
-        else:  # the matrix is faster than their rfft on a CPU
+        else:
             real, imag = ops.split(ops.matmul(frames, self._folded), 2, axis=-1)
         mel = ops.matmul(ops.square(real) + ops.square(imag), self._mel)
         log_mel = ops.log(ops.maximum(mel, frontend.log_floor))
         log_mel = frontend.log_scale * log_mel
-        kept = self._kept_frames
         log_mel = ops.pad(
             log_mel,
             [[0, 0], [0, kept], [0, 0]],
             constant_values=frontend.padding,
         )[:, :kept]
+        # A graph for samples of a known number has lost count of the frames.
+        log_mel = ops.reshape(log_mel, (-1, kept, frontend.num_mel_bins))
+        if num_samples is not None:
+            needed = [
+                frontend.num_samples(1 + frame * self.shift)
+                for frame in range(kept)
+            ]
+            whole = (num_samples >= np.array(needed, "int32"))[..., None]
+            log_mel = ops.where(whole, log_mel, frontend.padding)
         return frontend.normalize(log_mel) if self.normalize else log_mel
 
-    def _frames(self, waveform):
+    def _rather_fft(self):
+        if self.use_fft is None:  # elsewhere the matrix is faster
+            return keras.backend.backend() == "tensorflow"
+        return self.use_fft
+
+    def _frames(self, waveform, num_samples):
         """`(batch, samples)` -> `(batch, frames, frame_length)`."""
         length, edge = self.frontend.frame_length, self.frontend.edge
         if edge:
-            num_samples = ops.shape(waveform)[1]
-            places = ops.arange(-edge, num_samples + length - edge)
-            places = self.frontend.reflect(places, num_samples, ops)
-            waveform = ops.take(waveform, places, axis=1)
+            samples = ops.shape(waveform)[1]
+            places = ops.arange(-edge, samples + length - edge)
+            if num_samples is None:
+                places = self.frontend.reflect(places, samples, ops)
+                waveform = ops.take(waveform, places, axis=1)
+            else:
+                places = self.frontend.reflect(places, num_samples, ops)
+                places = ops.minimum(places, samples - 1)
+                waveform = ops.take_along_axis(waveform, places, axis=1)
         if waveform.shape[1] is not None and waveform.shape[1] < length:
             # Only TensorFlow cuts a short clip into no frames by itself.
             return ops.zeros((ops.shape(waveform)[0], 0, length))
@@ -333,8 +369,9 @@ class LogMel(keras.layers.Layer):
         frames = ops.pad(frames, [[0, 0], [0, 0], [0, missing]])
         return ops.rfft(frames, self.frontend.fft_length)
 
-    def compute_output_shape(self, input_shape):
-        return (input_shape[0], self._kept_frames, self.frontend.num_mel_bins)
+    def compute_output_shape(self, waveform_shape, num_samples_shape=None):
+        mel_bins = self.frontend.num_mel_bins
+        return (waveform_shape[0], self._kept_frames, mel_bins)
 
     def get_config(self):
         return {
@@ -343,9 +380,19 @@ class LogMel(keras.layers.Layer):
             "num_frames": self.num_frames,
             "shift": self.shift,
             "normalize": self.normalize,
+            "use_fft": self.use_fft,
         }
 
     @classmethod
     def from_config(cls, config):
         frontend = Frontend.from_config(config["frontend"])
         return cls(**{**config, "frontend": frontend})
+
+
+def _clip_mean(waveform, num_samples):
+    """`(batch, 1)`, mean of the first `num_samples`, or of all if `None`."""
+    if num_samples is None:
+        return ops.mean(waveform, axis=1, keepdims=True)
+    of_clip = ops.arange(ops.shape(waveform)[1]) < num_samples
+    total = ops.sum(ops.where(of_clip, waveform, 0), axis=1, keepdims=True)
+    return total / ops.cast(ops.maximum(num_samples, 1), "float32")

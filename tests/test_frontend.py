@@ -203,9 +203,36 @@ def test_claimed_frames_are_the_real_ones(num_samples, shift):
     assert AST.num_frames(AST.num_samples(claimed) - 1) == claimed - 1
 
 
+@pytest.mark.parametrize("shift", [1, 2])
+@pytest.mark.parametrize(
+    "frontend",
+    [AST, OTHER, HTS_AT, OTHER_LIBROSA],
+    ids=["AST", "other", "HTS-AT", "other librosa"],
+)
+def test_num_samples_is_where_a_clip_ends(frontend, shift):
+    noise = np.stack([SOUNDS["noise"][:16000]] * 7) + 0.1
+    counts = np.array([0, 1, 399, 400, 5000, 15999, 16000], "int32")
+    layer = LogMel(frontend, 70, shift=shift)
+    whole = keras.ops.convert_to_numpy(layer(noise, counts))
+    np.testing.assert_allclose(whole[0], frontend.pad_value, rtol=1e-6)
+    for count, frames in zip(counts[1:], whole[1:], strict=True):
+        alone = log_mel(noise[0, :count], frontend, 70, shift=shift)[0]
+        np.testing.assert_allclose(frames, alone, atol=5e-3)
+
+
+@pytest.mark.parametrize("frontend", [AST, HTS_AT], ids=["AST", "HTS-AT"])
+def test_spectrum_by_fft_or_by_matrix(frontend):
+    noise = SOUNDS["noise"]
+    assert_close(
+        log_mel(noise, frontend, use_fft=True),
+        log_mel(noise, frontend, use_fft=False),
+    )
+
+
 def test_unknown_length_in_a_saved_model(tmp_path):
     inputs = keras.Input((None,))
-    outputs = LogMel(OTHER, 150, shift=2, normalize=False)(inputs)
+    layer = LogMel(OTHER, 150, shift=2, normalize=False, use_fft=True)
+    outputs = layer(inputs)
     assert outputs.shape == (None, 75, 40)
     model = keras.Model(inputs, outputs)
     model.save(tmp_path / "model.keras")

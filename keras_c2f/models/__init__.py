@@ -14,6 +14,7 @@ from keras_c2f.models.masked_patch_loss import (
     masked_patch_metrics,
 )
 from keras_c2f.models.masked_patches import MaskedPatchModel
+from keras_c2f.models.sound_classifier import sound_classifier
 
 __all__ = [
     "AST",
@@ -26,4 +27,5 @@ __all__ = [
     "masked_patch_metrics",
     "preset_frontend",
     "preset_patch",
+    "sound_classifier",
 ]

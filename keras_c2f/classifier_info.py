@@ -1,0 +1,63 @@
+"""What a classifier needs to be told of besides its weights."""
+
+import dataclasses
+import json
+
+FILE_NAME = "keras_c2f.json"  # in an archive or a SavedModel
+PROPERTY = "keras_c2f"  # of an ONNX file
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassifierInfo:
+    """Kept with each exported classifier, as JSON.
+
+    Args:
+        class_names: tuple of str, in the order of the scores.
+        sample_rate: int, Hz.
+        num_samples: int, samples of a window.
+        multi_label: bool; scores are independent, or sum to 1.
+        resolution: str, as `Resolution` writes it.
+        variant: str, numbers that the weights are kept in, such as
+            `"float32"` or `"int8"`.
+
+    Example:
+        >>> info = ClassifierInfo(("no", "yes"), 16000, 16000)
+        >>> ClassifierInfo.from_json(info.to_json()) == info
+        True
+        >>> info.window_seconds
+        1.0
+    """
+
+    class_names: tuple
+    sample_rate: int
+    num_samples: int
+    multi_label: bool = False
+    resolution: str = "full"
+    variant: str = "float32"
+
+    def __post_init__(self):
+        object.__setattr__(self, "class_names", tuple(self.class_names))
+
+    @property
+    def window_seconds(self):
+        """float, length of a window."""
+        return self.num_samples / self.sample_rate
+
+    def to_json(self):
+        """str."""
+        return json.dumps(dataclasses.asdict(self), indent=1)
+
+    @classmethod
+    def from_json(cls, text):
+        """`ClassifierInfo` of a text that `to_json` wrote.
+
+        Raises:
+            ValueError: if it is another text.
+        """
+        try:
+            return cls(**json.loads(text))
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                "The description of the classifier cannot be read: it was "
+                f"not written by this version of keras_c2f. ({error})"
+            ) from None

@@ -1,0 +1,69 @@
+import dataclasses
+
+import keras
+from keras import ops
+
+from keras_c2f.frontend import LogMel
+from keras_c2f.layers import TimeCompression
+
+
+def sound_classifier(network, frontend, num_samples, multi_label=False):
+    """Sound in, scores out: front end, compression and network as one model.
+
+    Made to leave Python: shapes are known, and every operation is one that
+    other runtimes have.
+
+    Args:
+        network: `AudioClassifier`; its resolution is the model's.
+        frontend: `Frontend` that it was trained with.
+        num_samples: int, samples of a window, those of the clips that it was
+            trained with.
+        multi_label: bool, whether a sound may have several labels.
+
+    Returns:
+        `keras.Model` in float32 with two inputs, `waveform`, float
+        `(batch, num_samples)` in [-1, 1], and `num_samples`, int32
+        `(batch,)`: how many of a row's samples are sound; what follows is
+        not looked at. Output: probabilities `(batch, num_classes)`, softmax
+        of the logits, or their sigmoid if `multi_label`. Weights are copies.
+    """
+    network = _of_compressed(network)
+    backbone, resolution = network.backbone, network.resolution
+    waveform = keras.Input((num_samples,), name="waveform")
+    count = keras.Input((), dtype="int32", name="num_samples")
+    features = LogMel(
+        frontend,
+        backbone.num_frames,
+        shift=resolution.shift,
+        use_fft=False,
+        name="frontend",
+    )(waveform, count)
+    features = TimeCompression(
+        dataclasses.replace(resolution, shift=1),
+        dtype="float32",
+        name="time_compression",
+    )(features)
+    logits = network(features)
+    scores = ops.sigmoid(logits) if multi_label else ops.softmax(logits)
+    return keras.Model([waveform, count], scores, name="sound_classifier")
+
+
+def _of_compressed(network):
+    """A float32 copy that is fed with log-mel at its resolution."""
+    config = _in_float32(network.get_config())
+    copy = type(network).from_config({**config, "input_kind": "compressed"})
+    copy.set_weights(network.get_weights())
+    return copy
+
+
+def _in_float32(config):
+    """A config whose dtype policies are all float32."""
+    if isinstance(config, dict):
+        if config.get("class_name") == "DTypePolicy":
+            return keras.saving.serialize_keras_object(
+                keras.DTypePolicy("float32")
+            )
+        return {key: _in_float32(value) for key, value in config.items()}
+    if isinstance(config, list | tuple):
+        return type(config)(map(_in_float32, config))
+    return config
