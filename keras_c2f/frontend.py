@@ -331,8 +331,8 @@ class LogMel(keras.layers.Layer):
                 frontend.num_samples(1 + frame * self.shift)
                 for frame in range(kept)
             ]
-            whole = (num_samples >= np.array(needed, "int32"))[..., None]
-            log_mel = ops.where(whole, log_mel, frontend.padding)
+            whole = ops.greater_equal(num_samples, np.array(needed, "int32"))
+            log_mel = ops.where(whole[..., None], log_mel, frontend.padding)
         return frontend.normalize(log_mel) if self.normalize else log_mel
 
     def _rather_fft(self):
@@ -363,7 +363,8 @@ class LogMel(keras.layers.Layer):
         if self.frontend.is_kaldi:
             frames = frames - ops.mean(frames, axis=-1, keepdims=True)
         before = ops.concatenate([frames[..., :1], frames[..., :-1]], axis=-1)
-        frames = (frames - self.frontend.preemphasis * before) * self._window
+        frames = frames - self.frontend.preemphasis * before
+        frames = ops.multiply(frames, self._window)
         missing = self.frontend.fft_length - self.frontend.frame_length
         # Padded here: TensorFlow's rfft does not pad a clip without frames.
         frames = ops.pad(frames, [[0, 0], [0, 0], [0, missing]])
