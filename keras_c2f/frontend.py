@@ -14,6 +14,8 @@ floor, statistics. `LogMel` runs it inside a model with `keras.ops`;
 | logarithm              | natural, floor 1.19e-7    | 10 log10, floor 1e-10  |
 | padded frame           | 0                         | the floor, silence     |
 
+Removing each frame's mean removes the clip's with it, so that is one step.
+
 Per frame: pre-emphasise (the first sample by itself), window, power spectrum,
 mel, logarithm. Then pad or cut to a fixed number of frames, and only then
 normalise, so that padding in AST has the value `-mean / (2 std)`.
@@ -308,8 +310,6 @@ class LogMel(keras.layers.Layer):
         frontend, kept = self.frontend, self._kept_frames
         if num_samples is not None:
             num_samples = ops.cast(num_samples, "int32")[:, None]
-        if frontend.is_kaldi:
-            waveform = waveform - _clip_mean(waveform, num_samples)
         waveform = waveform[:, : frontend.reach(self.num_frames)]
         frames = self._frames(waveform, num_samples)
         if self._rather_fft():
@@ -388,12 +388,3 @@ class LogMel(keras.layers.Layer):
     def from_config(cls, config):
         frontend = Frontend.from_config(config["frontend"])
         return cls(**{**config, "frontend": frontend})
-
-
-def _clip_mean(waveform, num_samples):
-    """`(batch, 1)`, mean of the first `num_samples`, or of all if `None`."""
-    if num_samples is None:
-        return ops.mean(waveform, axis=1, keepdims=True)
-    of_clip = ops.arange(ops.shape(waveform)[1]) < num_samples
-    total = ops.sum(ops.where(of_clip, waveform, 0), axis=1, keepdims=True)
-    return total / ops.cast(ops.maximum(num_samples, 1), "float32")

@@ -18,8 +18,6 @@ def log_mel(waveform, frontend, num_frames, shift=1, normalize=True):
         float32 `(num_frames // shift, num_mel_bins)`.
     """
     kept = num_frames // shift
-    if frontend.is_kaldi:
-        waveform = waveform - tf.reduce_mean(waveform)
     waveform = waveform[: frontend.reach(num_frames)]
     if frontend.edge:
         num_samples = tf.shape(waveform)[0]
