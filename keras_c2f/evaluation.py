@@ -1,11 +1,10 @@
-"""What a trained network is worth on labelled clips, and on new sounds."""
+"""What a trained network is worth on labelled clips."""
 
 import contextlib
 
 import keras
 import numpy as np
 
-from keras_c2f.data import Clips, load_sound
 from keras_c2f.metrics import ExactMetrics
 
 
@@ -78,36 +77,6 @@ def headline_metric(summary):
         summary: dict, as `evaluate` returns.
     """
     return "accuracy" if "accuracy" in summary else "mean_average_precision"
-
-
-def probabilities(network, pipeline, sounds, class_names, multi_label=False):
-    """Class probabilities of sounds without labels.
-
-    Args:
-        network, pipeline: as in `evaluate`.
-        sounds: list of paths.
-        class_names: list of str.
-        multi_label: bool, whether a clip may have several labels.
-
-    Returns:
-        float `(num_sounds, num_classes)`, softmax of the logits, or their
-        sigmoid if `multi_label`. The leading `clip_seconds` of each sound are
-        used.
-
-    Raises:
-        SoundError: if a sound cannot be read.
-    """
-    rate = pipeline.frontend.sample_rate
-    sounds = [load_sound(sound, rate) for sound in sounds]
-    clips = Clips(sounds, np.zeros(len(sounds), int), class_names)
-    pipeline.set_phase(network.resolution, epoch=0)
-    scores = np.concatenate(
-        [
-            _scores(network, features, 1, multi_label)
-            for features, _ in pipeline.dataset(clips)
-        ]
-    )
-    return np.exp(-np.logaddexp(0, -scores) if multi_label else scores)
 
 
 def no_sound(pipeline):

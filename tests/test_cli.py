@@ -2,10 +2,13 @@
 
 import csv
 import dataclasses
+import io
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch_vit
 from test_training import write_sounds
@@ -95,6 +98,94 @@ def test_train_evaluate_predict(trained, capsys):
         capsys, "predict", "--run", folder, sounds / "low" / "broken.wav"
     )
     assert code == 2 and "broken.wav" in err and "Traceback" not in err
+
+
+@pytest.fixture(scope="module")
+def exported(trained):
+    """A LiteRT file of a run that is trained here if none is."""
+    pytest.importorskip("ai_edge_quantizer", reason="needs the extra `export`")
+    folder = trained / "exported"
+    data = f"--data=folder:{trained / 'sounds'}"
+    arguments = ["keras-c2f", "train", f"--run={folder}", data, *SMALL]
+    assert not cli.run(cli.parse(arguments))
+    return folder
+
+
+def test_export(exported, capsys):
+    code, out, err = run(
+        *(capsys, "export", "--run", exported),
+        "--variant=float32,dynamic",
+    )
+    assert code == 0, err
+    assert "Beside Keras, accuracy" in out and "Take " in out
+    files = re.findall(r"Written: (.*)", out)
+    assert [Path(file).name for file in files] == [
+        "classifier-float32.tflite",
+        "classifier-dynamic.tflite",
+    ]
+    page = (exported / "report.html").read_text("utf-8")
+    assert "coarse_to_fine for other programs" in page
+    with open(exported / "coarse_to_fine" / "exports.csv") as file:
+        (row, _) = csv.DictReader(file)
+    assert row["variant"] == "float32"
+    assert float(row["largest_difference"]) < 1e-4
+    assert float(row["same_class"]) == 1
+
+    code, out, err = run(
+        *(capsys, "export", "--run", exported, "--format=onnx"),
+        *("--resolution=pool:2", "--variant=float32", "--clips=0"),
+    )
+    assert code == 0, err
+    assert out.strip().endswith("classifier-pool_2.onnx")
+    code, _, err = run(
+        capsys, "export", "--run", exported, "--format=keras", "--variant=int8"
+    )
+    assert code == 2 and "litert or onnx" in err
+
+
+def test_predict_with_a_folder_and_an_exported_file(exported, tmp_path, capsys):
+    sounds = exported.parent / "sounds"
+    run(capsys, "export", "--run", exported, "--variant=float32", "--clips=0")
+    model = exported / "coarse_to_fine" / "export" / "classifier.tflite"
+    rows = {}
+    for name in (exported, model):
+        code, out, err = run(
+            *(capsys, "predict", "--run", name, "--format=csv", sounds),
+        )
+        assert code == 1  # of some sounds nothing was heard
+        assert "skipped" in err and "broken.wav: cannot be decoded" in err
+        rows[name] = list(csv.DictReader(out.splitlines()))
+        assert len(rows[name]) == 10 * 2  # classes of each sound
+    for one, other in zip(*rows.values(), strict=True):
+        assert one["path"] == other["path"] and one["start"] == other["start"]
+        assert float(one["score"]) == pytest.approx(
+            float(other["score"]), abs=1e-4
+        )
+    code, out, err = run(
+        *(capsys, "predict", "--run", model, "--format=json", "--overlap=0.5"),
+        *("--timeline", tmp_path, sounds / "low" / "0.wav"),
+    )
+    assert code == 0
+    (window,) = json.loads(out)["windows"]
+    assert window["end"] == pytest.approx(0.32)
+    assert (tmp_path / "0.wav.png").exists()
+    (tmp_path / "empty").mkdir()
+    code, _, err = run(capsys, "predict", "--run", model, tmp_path / "empty")
+    assert code == 2 and "no sound files" in err
+    code, _, err = run(capsys, "predict", sounds)
+    assert code == 2 and "--run names" in err
+
+
+def test_predict_from_standard_input(exported, capsys, monkeypatch):
+    samples = np.zeros(16000, "<i2")
+    monkeypatch.setattr(
+        "sys.stdin", SimpleNamespace(buffer=io.BytesIO(samples.tobytes()))
+    )
+    code, out, err = run(
+        *(capsys, "predict", "--run", exported, "--overlap=0.5", "-")
+    )
+    assert code == 0, err
+    assert out.startswith("0:00.0 to 0:00.3") and len(out.splitlines()) == 15
 
 
 def test_pretrain_then_train(trained, capsys):
@@ -296,7 +387,7 @@ def test_help_lists_commands(capsys):
     code, out, _ = run(capsys, "--help")
     assert code == 0
     names = "demo train pretrain show-data prepare stats evaluate predict"
-    for name in (*names.split(), "describe", "convert"):
+    for name in (*names.split(), "export", "describe", "convert"):
         assert name in out
 
 

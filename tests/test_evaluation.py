@@ -9,7 +9,7 @@ import pytest
 from sklearn import metrics
 
 from keras_c2f.data import AudioPipeline, Clips, LabelSets
-from keras_c2f.evaluation import Validation, evaluate, probabilities
+from keras_c2f.evaluation import Validation, evaluate
 from keras_c2f.evaluation_table import evaluation_table
 from keras_c2f.frontend import Frontend
 from keras_c2f.metrics import d_prime
@@ -209,20 +209,6 @@ def test_every_epoch_is_scored_as_the_end_is():
     found = history["val_mean_average_precision"], history["val_loss"]
     np.testing.assert_allclose(np.transpose(found), expected, rtol=1e-4)
     assert "val_accuracy" not in history
-
-
-@pytest.mark.parametrize("multi_label", [False, True])
-def test_probabilities(scored, tmp_path, multi_label):
-    import soundfile
-
-    network, pipeline, sounds, logits = scored
-    paths = [tmp_path / f"{index}.wav" for index in range(3)]
-    for path, sound in zip(paths, sounds, strict=False):
-        soundfile.write(path, sound, 16000, subtype="FLOAT")
-    shares = probabilities(network, pipeline, paths, "abc", multi_label)
-    odds = np.exp(logits[:3])
-    total = 1 + odds if multi_label else odds.sum(1, keepdims=True)
-    np.testing.assert_allclose(shares, odds / total, rtol=1e-4)
 
 
 def test_table_for_a_terminal():

@@ -39,6 +39,23 @@ ROOMS = {
         "keras_c2f.resolution",
         "keras_c2f.resample",
     },
+    "classifier_info": set(),
+    "trained_run": {
+        "keras",
+        "keras_c2f.classifier_info",
+        "keras_c2f.frontend",
+        "keras_c2f.run_folder",
+    },
+    "inference": {
+        "keras",
+        "numpy",
+        "keras_c2f.classifier_info",
+        "keras_c2f.data.decode",
+        "keras_c2f.data.lazy",
+        "keras_c2f.models",
+        "keras_c2f.report.plots",
+        "keras_c2f.trained_run",
+    },
     "models": {
         "keras",
         "numpy",

@@ -104,6 +104,39 @@ def load_crop(sound, sample_rate, decoder, num_samples, place):
     return np.asarray(samples, dtype="float32"), is_whole
 
 
+def sound_blocks(sound, sample_rate):
+    """Reads a sound of any length in parts, which take little memory.
+
+    Args:
+        sound: path or array, as in `load_sound`.
+        sample_rate: int, Hz, wanted.
+
+    Yields:
+        float32 `(samples,)`, up to about a minute. Together they are what
+        `load_sound` returns, up to the resampler's rounding.
+
+    Raises:
+        SoundError: as `load_sound`, when the part is reached.
+    """
+    if not isinstance(sound, (str, os.PathLike)):
+        yield load_sound(sound, sample_rate)
+        return
+    name = os.fspath(sound)
+    heard = False
+    with _opened(name) as file:
+        resampler = None
+        if file.samplerate != sample_rate:
+            resampler = soxr.ResampleStream(file.samplerate, sample_rate, 1)
+        for block in _blocks(file, file.frames):
+            heard = True
+            _check(block, name)
+            yield resampler.resample_chunk(block) if resampler else block
+        if not heard:
+            raise SoundError(name, "has no samples")
+        if resampler:
+            yield resampler.resample_chunk(np.zeros(0, "float32"), last=True)
+
+
 def sound_seconds(sound, sample_rate):
     """float, length of a sound in seconds, from its header alone.
 

@@ -7,11 +7,13 @@ from keras_c2f.frontend import LogMel
 from keras_c2f.layers import TimeCompression
 
 
-def sound_classifier(network, frontend, num_samples, multi_label=False):
+def sound_classifier(
+    network, frontend, num_samples, multi_label=False, use_fft=None
+):
     """Sound in, scores out: front end, compression and network as one model.
 
     Made to leave Python: shapes are known, and every operation is one that
-    other runtimes have.
+    other runtimes have, Fourier transforms aside.
 
     Args:
         network: `AudioClassifier`; its resolution is the model's.
@@ -19,6 +21,7 @@ def sound_classifier(network, frontend, num_samples, multi_label=False):
         num_samples: int, samples of a window, those of the clips that it was
             trained with.
         multi_label: bool, whether a sound may have several labels.
+        use_fft: bool or `None`: see `LogMel`.
 
     Returns:
         `keras.Model` in float32 with two inputs, `waveform`, float
@@ -35,7 +38,7 @@ def sound_classifier(network, frontend, num_samples, multi_label=False):
         frontend,
         backbone.num_frames,
         shift=resolution.shift,
-        use_fft=False,
+        use_fft=use_fft,
         name="frontend",
     )(waveform, count)
     features = TimeCompression(

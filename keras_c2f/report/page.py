@@ -18,6 +18,7 @@ from keras_c2f.report.blocks import (
     skipped_section,
 )
 from keras_c2f.report.classes import class_table
+from keras_c2f.report.exports import exports_section
 from keras_c2f.report.runs import (
     find_baseline,
     read_runs,
@@ -71,6 +72,7 @@ def write_report(folder):
         *map(_reconstruction_section, runs),
         _confusion_section(runs),
         _class_section(runs),
+        *map(exports_section, runs),
         _skipped_section(runs),
         _config_section(runs),
     )

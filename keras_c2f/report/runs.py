@@ -31,6 +31,7 @@ class RunRecord:
         classes: list of dict, the rows of `evaluation.csv`.
         reconstruction: dict of log-mels of one clip, for a run on masked
             patches: `original`, `masked` and `reconstructed`.
+        exports: list of dict, the rows of `exports.csv`.
     """
 
     config: dict
@@ -40,6 +41,7 @@ class RunRecord:
     example_label: str = ""
     classes: list = field(default_factory=list)
     reconstruction: dict = field(default_factory=dict)
+    exports: list = field(default_factory=list)
 
     @property
     def name(self):
@@ -207,6 +209,7 @@ def _read_run(folder):
         label,
         _read_numbers(folder / "evaluation.csv", but=("name",)),
         _read_arrays(folder / "reconstruction.npz"),
+        _read_numbers(folder / "exports.csv", but=("file",)),
     )
 
 

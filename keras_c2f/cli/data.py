@@ -1,0 +1,99 @@
+"""Commands that look at data or prepare them."""
+
+from keras_c2f.cli.recipe import add_recipe, print_data, recipe_of
+
+
+def add_commands(add):
+    """Adds the commands of this module; see `cli.parse`."""
+    from keras_c2f.recipes import add_options
+
+    command = add(show_data)
+    command.add_argument("--out", required=True, help="folder to write")
+    add_recipe(command)
+    command = add(prepare)
+    command.add_argument("--out", required=True, help="folder to write")
+    command.add_argument(
+        "--store",
+        default="waveform",
+        help="waveform, 16 bits at the model's rate, or log_mel, of the "
+        "model's front end in float16 (default: %(default)s)",
+    )
+    command.add_argument(
+        "--clips_per_shard", type=int, default=512, help="(default: 512)"
+    )
+    command.add_argument(
+        "--workers", type=int, help="threads (default: one per core)"
+    )
+    add_options(command, ("data", "held_out", "model"))
+    add_recipe(add(stats))
+
+
+def show_data(arguments):
+    """Writes a page of what the network will really be shown in training."""
+    from keras_c2f.report import write_data_page
+    from keras_c2f.report.plots import import_matplotlib
+
+    import_matplotlib()  # if it is missing, say so before reading
+    recipe = recipe_of(arguments)
+    clips = recipe.open_data()
+    print_data(clips)
+    print(f"Page: {write_data_page(arguments.out, recipe, clips)}")
+
+
+def prepare(arguments):
+    """Decodes a data set once into shards; train with prepared:FOLDER.
+
+    Returns 1 if some sounds could not be used.
+    """
+    from keras_c2f.data import prepare
+
+    recipe = recipe_of(arguments)
+    clips = recipe.open_data()
+    print_data(clips)
+    bad = prepare(
+        clips,
+        arguments.out,
+        recipe.frontend,
+        arguments.store,
+        arguments.clips_per_shard,
+        arguments.workers,
+    )
+    for _, path, reason in bad:
+        print(f"skipped {path}: {reason}")
+    print(f"Prepared: train with --data=prepared:{arguments.out}")
+    if bad:
+        print(f"{len(bad)} sounds left out: {arguments.out}/bad_files.csv")
+    return int(bool(bad))
+
+
+def stats(arguments):
+    """Prints mean and deviation of the training part's log-mel."""
+    from keras_c2f.data import feature_moments
+    from keras_c2f.evaluation import no_sound
+    from keras_c2f.training import make_pipeline
+
+    recipe = recipe_of(arguments)
+    clips = recipe.open_data()
+    print_data(clips)
+    pipeline = make_pipeline(recipe, recipe.frontend)
+    resolutions = ["full", *(str(p.resolution) for p in recipe.phases)]
+    resolutions = list(dict.fromkeys(resolutions))
+    found = feature_moments(pipeline, clips[0], resolutions)
+    if not found:
+        raise ValueError(no_sound(pipeline))
+    full = found[0]
+    columns = "{:<18}{:>12}{:>12}{:>24}"
+    print(columns.format("resolution", "mean", "std", "standard error of mean"))
+    for name, row in zip(resolutions, found, strict=True):
+        numbers = (row.mean, row.std, row.standard_error)
+        print(columns.format(name, *(f"{n:.7f}" for n in numbers)))
+    print(
+        f"{full.num_clips} clips of {recipe.frames(pipeline.frontend)} frames, "
+        f"{full.padded:.1%} of them padding, which counts as in AST."
+    )
+    print(
+        "Train with the full resolution's, which serve every phase: "
+        f"--mean={full.mean:.7f} --std={full.std:.7f}"
+    )
+    for path, reason in pipeline.skipped:
+        print(f"skipped {path}: {reason}")

@@ -1,0 +1,83 @@
+"""The command that scores a trained run."""
+
+import dataclasses
+import os
+import re
+
+
+def add_commands(add):
+    """Adds the command of this module; see `cli.parse`."""
+    command = add(evaluate)
+    command.add_argument("--run", required=True, help="folder of a trained run")
+    command.add_argument(
+        "--data",
+        help="another data set, of which the part to validate on is scored; "
+        "see train --help",
+    )
+    command.add_argument(
+        "--held_out",
+        default="",
+        help="which part that is, of the run's own data too; see train --help",
+    )
+    command.add_argument(
+        "--crops",
+        type=int,
+        default=1,
+        help="windows of clip_seconds to hear of a longer clip, spread "
+        "evenly; their probabilities are averaged (default: its start alone)",
+    )
+
+
+def evaluate(arguments):
+    """Scores a trained run on a data set, by default its own validation."""
+    from keras_c2f.evaluation import evaluate
+    from keras_c2f.evaluation_table import evaluation_table
+    from keras_c2f.recipes import Recipe
+    from keras_c2f.run_folder import read_json, write_evaluation
+    from keras_c2f.trained_run import read_trained_run
+    from keras_c2f.training import make_pipeline
+
+    trained = read_trained_run(arguments.run)
+    folder, config = trained.folder, trained.config
+    recipe = Recipe(**{**config["recipe"], "on_error": "skip"})
+    pipeline = make_pipeline(recipe, trained.frontend)
+    if arguments.data or arguments.held_out:
+        data = arguments.data or recipe.data
+        recipe = dataclasses.replace(
+            recipe, data=data, held_out=arguments.held_out
+        )
+    _, clips = recipe.open_data()
+    if clips.note:
+        print(clips.note)
+    if list(clips.class_names) != config["class_names"]:
+        raise ValueError(
+            f"{recipe.data} has classes {', '.join(clips.class_names)}; the "
+            f"run was trained on {', '.join(config['class_names'])}."
+        )
+    if clips.multi_label != config["multi_label"]:
+        kinds = {True: "any number of labels", False: "one label"}
+        raise ValueError(
+            f"A clip of {recipe.data} has {kinds[clips.multi_label]}; the run "
+            f"was trained on clips with {kinds[config['multi_label']]}."
+        )
+    summary, classes = evaluate(
+        trained.network, pipeline, clips, arguments.crops
+    )
+    print(evaluation_table(summary, classes))
+    for path, reason in pipeline.skipped:
+        print(f"skipped {path}: {reason}")
+    name = _evaluation_name(arguments)
+    path = os.path.join(folder, f"{name}.json")
+    kept = {"data": recipe.data, "skipped": pipeline.skipped}
+    if name == "evaluation" and os.path.exists(path):
+        kept = read_json(path)  # with what training skipped
+    write_evaluation(folder, {**kept, **summary}, classes, name)
+    print(f"Written: {path}, and each class in {name}.csv")
+
+
+def _evaluation_name(arguments):
+    """`evaluation` of a run's own data; other scores do not replace these."""
+    parts = [arguments.data, arguments.held_out]
+    if arguments.crops > 1:
+        parts.append(f"{arguments.crops} crops")
+    return re.sub(r"\W+", "_", " ".join(["evaluation", *filter(None, parts)]))

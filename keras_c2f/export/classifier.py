@@ -1,0 +1,98 @@
+"""From a trained network to files that sound goes into and names come out."""
+
+import os
+import tempfile
+
+from keras_c2f.classifier_info import ClassifierInfo
+from keras_c2f.export.conversion import convert_archive, save_archive
+from keras_c2f.export.formats import check_format
+from keras_c2f.models import sound_classifier
+from keras_c2f.phases import transplant
+from keras_c2f.resolution import Resolution
+
+
+def export_classifier(
+    network,
+    frontend,
+    class_names,
+    path,
+    num_samples,
+    *,
+    format="litert",
+    variants=("float32",),
+    multi_label=False,
+    resolution=None,
+    batch_size="default",
+    calibration=None,
+):
+    """Writes front end, compression and network as one file.
+
+    Any runtime of `FORMATS` then takes sound and gives scores; what they are
+    called, and the sample rate, are in the file. See `models.sound_classifier`
+    for inputs and output.
+
+    Args:
+        network: `AudioClassifier`, trained on any backend.
+        frontend: `Frontend` that it was trained with.
+        class_names: list of str.
+        path: str, without ending; with several variants each is added to it.
+        num_samples: int, samples of a window: of the clips in training.
+        format: str, a key of `FORMATS`.
+        variants: collection of str, of `VARIANTS`.
+        multi_label: bool, whether a sound may have several labels.
+        resolution: `Resolution` or text; another one than the network's, for
+            a device that is too slow for it. Position grid and kernels are
+            resized, nothing is trained.
+        batch_size: int, or `None` for any. Default: 1 for LiteRT, whose
+            accelerators want to know it, any for the others.
+        calibration: pair of arrays, windows as `Classifier.scores` takes
+            them, needed for `"int8"`: a hundred of the training set will do.
+
+    Returns:
+        dict from variant to path.
+
+    Raises:
+        ImportError: if a converter is not installed, with the install line.
+        ValueError: if there is no such format or variant, or no calibration.
+    """
+    kind = check_format(format, variants)
+    if "int8" in variants and calibration is None:
+        raise ValueError(
+            "variant='int8' fixes the scale of each activation, so it needs "
+            "`calibration`: windows of the training set."
+        )
+    if batch_size == "default":
+        batch_size = 1 if format == "litert" else None
+    if resolution is not None:
+        network = at_resolution(network, resolution)
+    info = ClassifierInfo(
+        tuple(class_names),
+        frontend.sample_rate,
+        num_samples,
+        multi_label,
+        str(network.resolution),
+    )
+    model = sound_classifier(
+        network, frontend, num_samples, multi_label, kind.use_fft
+    )
+    paths = {
+        variant: path + (f"-{variant}" if len(variants) > 1 else "")
+        for variant in variants
+    }
+    paths = {variant: path + kind.ending for variant, path in paths.items()}
+    if format == "keras":
+        save_archive(model, info, paths["float32"])
+        return paths
+    with tempfile.TemporaryDirectory() as folder:
+        archive = os.path.join(folder, "classifier.keras")
+        save_archive(model, info, archive)
+        convert_archive(archive, paths, format, batch_size, calibration)
+    return paths
+
+
+def at_resolution(network, resolution):
+    """A copy of a trained network, its weights resized and not trained on."""
+    resolution = Resolution.parse(resolution)
+    copy = network.at_resolution(resolution)
+    transplant(network, copy)
+    return copy

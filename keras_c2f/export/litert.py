@@ -1,0 +1,121 @@
+"""LiteRT, TensorFlow Lite's successor: telephones and small computers."""
+
+import contextlib
+import io
+import os
+import tempfile
+import warnings
+import zipfile
+
+from keras_c2f.classifier_info import FILE_NAME
+from keras_c2f.data.lazy import LazyModule, tf
+from keras_c2f.export.saved_model import write_saved_model
+
+LABELS = "labels.txt"  # where tools of LiteRT look for class names
+FRONTEND = ".*frontend.*"  # in the names of tensors
+INTEGER_OPERATIONS = ("FULLY_CONNECTED", "CONV_2D")
+
+aeq = LazyModule("ai_edge_quantizer.quantizer", "export")
+qtyping = LazyModule("ai_edge_quantizer.qtyping", "export")
+algorithms = LazyModule("ai_edge_quantizer.algorithm_manager", "export")
+
+
+def convert_to_litert(model, info, batch_size):
+    """A classifier as the bytes of a float32 file, without description.
+
+    By way of a SavedModel, which gives a faster file than a Keras model does.
+    TensorFlow backend only.
+
+    Args:
+        model, info, batch_size: as in `write_saved_model`.
+
+    Returns:
+        bytes.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        write_saved_model(model, info, folder, batch_size)
+        converter = tf.lite.TFLiteConverter.from_saved_model(
+            folder, signature_keys=["serving_default"]
+        )
+        return converter.convert()
+
+
+def quantize_litert(content, variant, calibration):
+    """A float32 file in other numbers.
+
+    The front end stays in float32: quiet bins drown in what rounding leaves
+    of loud ones.
+
+    Args:
+        content: bytes, as `convert_to_litert` returns.
+        variant: `"float16"`, weights alone; `"dynamic"`, weights in 8 bits
+            and activations where they are multiplied; or `"int8"`, with the
+            scale of each activation fixed by calibration.
+        calibration: list of dicts of the inputs, for `"int8"`.
+
+    Returns:
+        bytes.
+    """
+    every = qtyping.TFLOperationName.ALL_SUPPORTED
+    quantizer = aeq.Quantizer(content)
+    if variant == "float16":
+        quantizer.update_quantization_recipe(
+            ".*",
+            every,
+            _float16_weights(),
+            algorithms.AlgorithmName.FLOAT_CASTING,
+        )
+    elif variant == "dynamic":
+        quantizer.add_dynamic_config(".*", every, 8)
+    else:
+        for name in INTEGER_OPERATIONS:
+            operation = getattr(qtyping.TFLOperationName, name)
+            quantizer.add_static_config(".*", operation, 8, 8)
+    quantizer.update_quantization_recipe(
+        FRONTEND, every, algorithm_key=algorithms.AlgorithmName.NO_QUANTIZE
+    )
+    with _silence(), tempfile.TemporaryDirectory() as folder:
+        result = None
+        if variant == "int8":
+            result = quantizer.calibrate({"serving_default": calibration})
+        path = os.path.join(folder, "quantized.tflite")
+        quantizer.quantize(result, enable_progress_report=False).export_model(
+            path
+        )
+        with open(path, "rb") as file:
+            return file.read()
+
+
+@contextlib.contextmanager
+def _silence():
+    """Without the quantizer's progress bars and advice to its developers."""
+    with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _float16_weights():
+    return qtyping.OpQuantizationConfig(
+        weight_tensor_config=qtyping.TensorQuantizationConfig(
+            num_bits=16, dtype=qtyping.TensorDataType.FLOAT
+        ),
+        compute_precision=qtyping.ComputePrecision.FLOAT,
+        explicit_dequantize=True,
+    )
+
+
+def write_litert(content, info, path):
+    """Writes a file with its description, as LiteRT's associated files.
+
+    Behind the model is a ZIP archive, which other programs open by itself.
+
+    Args:
+        content: bytes of the model.
+        info: `ClassifierInfo`.
+        path: str.
+    """
+    with open(path, "wb") as file:
+        file.write(content)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(LABELS, "\n".join(info.class_names) + "\n")
+        archive.writestr(FILE_NAME, info.to_json())

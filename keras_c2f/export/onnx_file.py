@@ -1,0 +1,139 @@
+"""ONNX: servers, desktops and browsers."""
+
+import logging
+import os
+import tempfile
+
+import numpy as np
+
+from keras_c2f.classifier_info import PROPERTY
+from keras_c2f.data.lazy import LazyModule, tf
+from keras_c2f.export.saved_model import input_specs
+
+OPSET = 18
+FRONTEND = "/frontend"  # in the names of its nodes
+INTEGER_OPERATIONS = ("MatMul", "Gemm", "Conv")
+
+onnx = LazyModule("onnx", "export")
+quantization = LazyModule("onnxruntime.quantization", "export")
+tf2onnx = LazyModule("tf2onnx", "export")
+
+
+def convert_to_onnx(model, info, batch_size):
+    """A classifier as a float32 `onnx.ModelProto`. TensorFlow backend only.
+
+    Args:
+        model, info, batch_size: as in `write_saved_model`.
+    """
+    specs = input_specs(info, batch_size)
+
+    @tf.function(input_signature=specs)
+    def serve(waveform, num_samples):
+        inputs = {"waveform": waveform, "num_samples": num_samples}
+        return {"scores": model(inputs, training=False)}
+
+    logging.getLogger("tf2onnx").setLevel(logging.ERROR)
+    proto, _ = tf2onnx.convert.from_function(
+        serve,
+        specs,
+        opset=OPSET,
+        custom_op_handlers={"Erfc": (_erfc_as_erf, [])},
+    )
+    if batch_size is None:
+        for value in (*proto.graph.input, *proto.graph.output):
+            value.type.tensor_type.shape.dim[0].dim_param = "batch"
+    return proto
+
+
+def _erfc_as_erf(context, node, name, arguments):
+    """TensorFlow's GELU has `Erfc`, ONNX has `Erf`: 1 - erf."""
+    node.type = "Erf"
+    one = context.make_const(f"{name}_one", np.float32(1)).output[0]
+    erf = node.output[0]
+    difference = context.insert_new_node_on_output(
+        "Sub", erf, name=f"{name}_complement"
+    )
+    context.replace_inputs(difference, [one, erf])
+
+
+def quantize_onnx(proto, variant, calibration):
+    """A float32 model in other numbers; the front end stays as it is.
+
+    Args:
+        proto: `onnx.ModelProto`; not changed.
+        variant, calibration: as in `quantize_litert`.
+
+    Returns:
+        `onnx.ModelProto`.
+    """
+    if variant == "float16":
+        return _with_float16_weights(proto)
+    frontend = [node.name for node in proto.graph.node if FRONTEND in node.name]
+    options = {
+        "weight_type": quantization.QuantType.QInt8,
+        "op_types_to_quantize": list(INTEGER_OPERATIONS),
+        "nodes_to_exclude": frontend,
+        "per_channel": True,
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        prepared = os.path.join(folder, "prepared.onnx")
+        path = os.path.join(folder, "quantized.onnx")
+        quantization.quant_pre_process(
+            proto, prepared, skip_optimization=True, skip_symbolic_shape=True
+        )
+        if variant == "dynamic":
+            quantization.quantize_dynamic(prepared, path, **options)
+        else:
+            quantization.quantize_static(
+                prepared, path, _Reader(calibration), **options
+            )
+        return onnx.load(path)
+
+
+def _with_float16_weights(proto):
+    """Weights are kept in half the space, and cast back when loaded.
+
+    ONNX Runtime's own converter lets what passes between float32 nodes
+    through float16, in which spectra overflow.
+    """
+    copy = onnx.ModelProto()
+    copy.CopyFrom(proto)
+    casts = []
+    for weight in copy.graph.initializer:
+        value = onnx.numpy_helper.to_array(weight)
+        if value.dtype != np.float32 or FRONTEND in weight.name:
+            continue
+        name, half = weight.name, f"{weight.name}_float16"
+        weight.CopyFrom(
+            onnx.numpy_helper.from_array(value.astype("float16"), half)
+        )
+        casts.append(
+            onnx.helper.make_node(
+                "Cast", [half], [name], to=onnx.TensorProto.FLOAT
+            )
+        )
+    for node in reversed(casts):
+        copy.graph.node.insert(0, node)
+    return copy
+
+
+class _Reader:
+    """What ONNX Runtime calls a calibration data reader."""
+
+    def __init__(self, inputs):
+        self._inputs = iter(inputs)
+
+    def get_next(self):
+        return next(self._inputs, None)
+
+
+def write_onnx(proto, info, path):
+    """Writes a model, its description as metadata.
+
+    Args:
+        proto: `onnx.ModelProto`; gets the metadata too.
+        info: `ClassifierInfo`.
+        path: str.
+    """
+    onnx.helper.set_model_props(proto, {PROPERTY: info.to_json()})
+    onnx.save(proto, path)

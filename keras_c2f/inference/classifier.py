@@ -1,0 +1,139 @@
+"""Sound in, names out, whatever the file that knows how."""
+
+import os
+
+import numpy as np
+
+from keras_c2f.data.decode import sound_blocks
+from keras_c2f.inference.runtimes import OPENERS, in_batches, keras_scores
+from keras_c2f.inference.stream import Stream
+from keras_c2f.models import sound_classifier
+from keras_c2f.trained_run import read_trained_run
+
+
+class Classifier:
+    """A trained classifier, in this process.
+
+    Args:
+        info: `ClassifierInfo`.
+        run: function from waveforms `(batch, info.num_samples)` and counts
+            `(batch,)` to scores.
+        batch_size: int that `run` insists on, or `None`.
+
+    Attributes:
+        info: `ClassifierInfo`: `class_names`, `sample_rate` and more.
+    """
+
+    def __init__(self, info, run, batch_size=None):
+        self.info = info
+        self._run = run if batch_size is None else in_batches(run, batch_size)
+
+    def scores(self, waveforms, counts=None):
+        """Scores of windows.
+
+        Args:
+            waveforms: float `(batch, samples)` in [-1, 1], at the model's
+                sample rate; shorter than a window they count as padded.
+            counts: int `(batch,)`, how many samples of each row are sound;
+                `None`, all.
+
+        Returns:
+            float32 `(batch, num_classes)`: probabilities.
+
+        Raises:
+            ValueError: if rows are longer than a window.
+        """
+        batch, num_samples = waveforms.shape
+        size = self.info.num_samples
+        if num_samples > size:
+            raise ValueError(
+                f"A window has {size} samples. Received: {num_samples}. "
+                "`listen` hears sounds of any length."
+            )
+        if counts is None:
+            counts = np.full(batch, num_samples)
+        waveforms = np.pad(waveforms, [[0, 0], [0, size - num_samples]])
+        scores = self._run(
+            waveforms.astype("float32"), np.asarray(counts, "int32")
+        )
+        return np.asarray(scores, "float32")
+
+    def stream(self, overlap=0.0):
+        """A `Stream` to feed sound to as it comes."""
+        return Stream(self, overlap)
+
+    def listen(self, sound, overlap=0.0):
+        """Hears a sound of any length, window by window.
+
+        A file is decoded a minute at a time, so hours take no more memory.
+
+        Args:
+            sound: path, or float `(samples,)` at the model's sample rate.
+            overlap: float, see `Stream`.
+
+        Yields:
+            `Window`: the first begins with the sound, the last ends with it.
+
+        Raises:
+            SoundError: if the sound cannot be read, or no further.
+        """
+        stream = self.stream(overlap)
+        for samples in sound_blocks(sound, self.info.sample_rate):
+            yield from stream.feed(samples)
+        yield from stream.finish()
+
+
+def load_classifier(path, num_threads=None):
+    """Opens a trained run, or a file that was exported from one.
+
+    Args:
+        path: folder of a run; a `.keras`, `.tflite` or `.onnx` file, or a
+            SavedModel folder, that `keras-c2f export` wrote.
+        num_threads: int, for LiteRT and ONNX Runtime. Default: theirs.
+
+    Returns:
+        `Classifier`.
+
+    Raises:
+        ValueError: if there is no such file, or it holds no classifier.
+        ImportError: if its runtime is not installed, with the install line.
+
+    Example:
+        >>> load_classifier("phone.tflite")
+        Traceback (most recent call last):
+        ValueError: There is no file phone.tflite.
+    """
+    path = os.fspath(path)
+    ending = os.path.splitext(path)[1]
+    if os.path.isdir(path):
+        if not os.path.exists(os.path.join(path, "saved_model.pb")):
+            return _of_run(path)
+        ending = ""
+    elif not os.path.exists(path):
+        raise ValueError(f"There is no file {path}.")
+    elif ending not in OPENERS or not ending:
+        raise ValueError(
+            f"{path} ends in none of {', '.join(filter(None, OPENERS))}, which "
+            "`keras-c2f export` writes."
+        )
+    return Classifier(*OPENERS[ending](path, num_threads))
+
+
+def _of_run(folder):
+    """`Classifier` of the network that a run has trained."""
+    trained = read_trained_run(folder)
+    return classifier_of(trained.network, trained.frontend, trained.info)
+
+
+def classifier_of(network, frontend, info):
+    """A network in this process as a `Classifier`.
+
+    Args:
+        network: `AudioClassifier`.
+        frontend: `Frontend` that it was trained with.
+        info: `ClassifierInfo`.
+    """
+    model = sound_classifier(
+        network, frontend, info.num_samples, info.multi_label
+    )
+    return Classifier(info, keras_scores(model))

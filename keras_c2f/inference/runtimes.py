@@ -1,0 +1,131 @@
+"""What each runtime needs to turn windows of sound into scores.
+
+Every function here opens a file and returns its description, a function from
+`(waveforms, counts)` to scores, and the batch size that it insists on.
+"""
+
+import os
+import zipfile
+
+import keras
+import numpy as np
+
+from keras_c2f.classifier_info import FILE_NAME, PROPERTY, ClassifierInfo
+from keras_c2f.data.lazy import LazyModule, tf
+
+litert = LazyModule("ai_edge_litert.interpreter", "export")
+onnxruntime = LazyModule("onnxruntime", "export")
+
+
+def open_keras(path, num_threads=None):
+    """A `.keras` archive that `export_classifier` wrote.
+
+    Threads are Keras' backend's affair.
+    """
+    info = _archived_info(path)
+    return info, keras_scores(keras.models.load_model(path)), None
+
+
+def keras_scores(model):
+    """The function of what `sound_classifier` returned."""
+
+    def run(waveforms, counts):
+        inputs = {"waveform": waveforms, "num_samples": counts}
+        return model.predict_on_batch(inputs)
+
+    return run
+
+
+def open_saved_model(path, num_threads=None):
+    """A SavedModel folder; threads are TensorFlow's affair."""
+    with open(os.path.join(path, "assets.extra", FILE_NAME)) as file:
+        info = ClassifierInfo.from_json(file.read())
+    loaded = tf.saved_model.load(str(path))  # has to outlive its signature
+    serve = loaded.signatures["serving_default"]
+
+    def run(waveforms, counts, _loaded=loaded):
+        inputs = tf.constant(waveforms), tf.constant(counts)
+        return serve(waveform=inputs[0], num_samples=inputs[1])["scores"]
+
+    _, inputs = serve.structured_input_signature
+    return info, run, inputs["waveform"].shape[0]
+
+
+def open_litert(path, num_threads=None):
+    """A `.tflite` file."""
+    info = _archived_info(path)
+    interpreter = litert.Interpreter(
+        model_path=str(path), num_threads=num_threads
+    )
+    serve = interpreter.get_signature_runner()
+    shape = serve.get_input_details()["waveform"]["shape_signature"]
+
+    def run(waveforms, counts):
+        return serve(waveform=waveforms, num_samples=counts)["scores"]
+
+    return info, run, None if shape[0] < 0 else int(shape[0])
+
+
+def open_onnx(path, num_threads=None):
+    """An `.onnx` file."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = num_threads or 0
+    session = onnxruntime.InferenceSession(
+        str(path), options, providers=["CPUExecutionProvider"]
+    )
+    properties = session.get_modelmeta().custom_metadata_map
+    if PROPERTY not in properties:
+        raise ValueError(NOT_OURS.format(path))
+    info = ClassifierInfo.from_json(properties[PROPERTY])
+
+    def run(waveforms, counts):
+        inputs = {"waveform": waveforms, "num_samples": counts}
+        return session.run(["scores"], inputs)[0]
+
+    (batch, *_), *_ = (entry.shape for entry in session.get_inputs())
+    return info, run, batch if isinstance(batch, int) else None
+
+
+NOT_OURS = (
+    "{} does not say what its classes are: it was not written by `keras-c2f "
+    "export`."
+)
+OPENERS = {
+    ".keras": open_keras,
+    ".tflite": open_litert,
+    ".onnx": open_onnx,
+    "": open_saved_model,
+}
+
+
+def in_batches(run, batch_size):
+    """Lets a function that insists on a batch size take any number.
+
+    Args:
+        run: function of `(waveforms, counts)`.
+        batch_size: int.
+
+    Returns:
+        function of the same.
+    """
+
+    def run_all(waveforms, counts):
+        missing = -len(counts) % batch_size
+        waveforms = np.pad(waveforms, [[0, missing], [0, 0]])
+        padded = np.pad(counts, [0, missing])
+        scores = [
+            run(waveforms[start:end], padded[start:end])
+            for start in range(0, len(padded), batch_size)
+            for end in [start + batch_size]
+        ]
+        return np.concatenate(scores)[: len(counts)]
+
+    return run_all
+
+
+def _archived_info(path):
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return ClassifierInfo.from_json(archive.read(FILE_NAME).decode())
+    except (KeyError, zipfile.BadZipFile):
+        raise ValueError(NOT_OURS.format(path)) from None

@@ -1,0 +1,298 @@
+"""Each format against Keras, opened by its own runtime without our package."""
+
+import json
+import subprocess
+import sys
+import wave
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from keras_c2f import AST, HTSAT, AudioClassifier, Frontend
+from keras_c2f.classifier_info import FILE_NAME, PROPERTY, ClassifierInfo
+from keras_c2f.export import FORMATS, at_resolution, export_classifier
+from keras_c2f.inference import load_classifier
+from keras_c2f.inference.classifier import classifier_of
+
+for module in ("ai_edge_quantizer", "tf2onnx", "onnxruntime", "tensorflow"):
+    pytest.importorskip(module, reason="needs the extra `export`")
+
+CLIENTS = Path(__file__).parents[2] / "examples" / "clients"
+NAMES = ("dog", "rain", "sea, waves", "Bär", "e")
+SECONDS = 1.0
+KALDI = Frontend(sample_rate=8000, num_mel_bins=32)
+LIBROSA = Frontend(
+    sample_rate=8000, num_mel_bins=16, preemphasis=0.0, style="librosa"
+)
+# float16 rounds weights by 2**-11; 8 bits by 2**-8 of the largest.
+TOLERANCE = {"float32": 1e-4, "float16": 1e-2, "dynamic": 0.1, "int8": 0.2}
+
+
+def windows(num=6):
+    """Noise with a tone, some of it short."""
+    rng = np.random.default_rng(0)
+    size = int(SECONDS * 8000)
+    time = np.arange(size) / 8000
+    hz = rng.uniform(200, 3000, (num, 1))
+    waveforms = 0.3 * np.sin(2 * np.pi * hz * time)
+    waveforms += rng.normal(0, 0.02, (num, size))
+    counts = np.array([size, size // 2, 500, *[size] * (num - 3)], "int32")
+    waveforms *= np.arange(size) < counts[:, None]
+    return waveforms.astype("float32"), counts
+
+
+def make_network(kind="ast"):
+    keras.utils.set_random_seed(2)
+    if kind == "ast":
+        backbone = AST(96, 32, (8, 8), width=24, depth=2, num_heads=3)
+        return AudioClassifier(backbone, 5), KALDI
+    backbone = HTSAT(
+        128, 16, width=8, depths=(1, 2), num_heads=(1, 2), window_size=(4, 4)
+    )
+    network = AudioClassifier(backbone, 5, pooling="token_semantic")
+    return network, LIBROSA
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """An AST in every format and variant; what Keras makes of the windows."""
+    network, frontend = make_network()
+    folder = tmp_path_factory.mktemp("exported")
+    paths = {
+        (name, variant): path
+        for name, kind in FORMATS.items()
+        for variant, path in export_classifier(
+            network,
+            frontend,
+            NAMES,
+            str(folder / name),
+            len(windows()[0][0]),
+            format=name,
+            variants=kind.variants,
+            calibration=windows(),
+        ).items()
+    }
+    info = ClassifierInfo(NAMES, 8000, len(windows()[0][0]))
+    scores = classifier_of(network, frontend, info).scores(*windows())
+    assert np.abs(scores[0] - scores[3]).max() > 0.05  # sounds differ
+    return paths, scores
+
+
+CASES = [(name, v) for name, kind in FORMATS.items() for v in kind.variants]
+
+
+@pytest.mark.parametrize("name, variant", CASES)
+def test_scores_and_description(exported, name, variant):
+    paths, expected = exported
+    classifier = load_classifier(paths[name, variant])
+    scores = classifier.scores(*windows())
+    np.testing.assert_allclose(scores, expected, atol=TOLERANCE[variant])
+    if variant != "float32":
+        assert (scores != expected).any()
+    info = classifier.info
+    assert info == ClassifierInfo(NAMES, 8000, 8000, False, "full", variant)
+
+
+def test_smaller_numbers_make_smaller_files(exported):
+    paths, _ = exported
+    for name in ("litert", "onnx"):
+        full, *others = (
+            Path(paths[name, v]).stat().st_size
+            for v in ("float32", "float16", "dynamic")
+        )
+        assert max(others) < full
+
+
+def run_client(script, model, sound):
+    """What a client prints; it may not see our package."""
+    program = (
+        "import runpy, sys; sys.modules['keras_c2f'] = None; "
+        f"sys.argv = {[script, str(model), str(sound)]!r}; "
+        f"runpy.run_path({str(CLIENTS / script)!r})"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True
+    )
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    "script, case",
+    [
+        ("litert.py", ("litert", "float32")),
+        ("onnx_runtime.py", ("onnx", "float32")),
+        ("saved_model.py", ("savedmodel", "float32")),
+    ],
+)
+def test_clients_without_this_package(exported, tmp_path, script, case):
+    if not CLIENTS.exists():
+        pytest.skip("needs the repository")
+    paths, _ = exported
+    (waveform, *_), _ = windows()
+    samples = np.round(32767 * waveform).astype("<i2")
+    sound = np.concatenate([samples, samples[:3000]])
+    for rate in (8000, 44100):
+        with wave.open(str(tmp_path / f"{rate}.wav"), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(rate)
+            file.writeframes(sound.tobytes())
+    done = run_client(script, paths[case], tmp_path / "8000.wav")
+    assert done.returncode == 0, done.stderr
+    first, *lines = done.stdout.splitlines()
+    assert first == "0.0 s" and lines[3] == "1.0 s" and len(lines) == 7
+    expected = load_classifier(paths[case]).scores(samples[None] / 32768)[0]
+    for line, index in zip(lines[:3], expected.argsort()[::-1], strict=False):
+        name, share = line.rsplit(maxsplit=1)
+        assert name.strip() == NAMES[index]
+        assert float(share[:-1]) == pytest.approx(100 * expected[index], abs=1)
+    done = run_client(script, paths[case], tmp_path / "44100.wav")
+    assert done.returncode == 1 and "8000 Hz is wanted" in done.stderr
+
+
+@pytest.mark.once
+def test_litert_description_is_a_zip_archive(exported):
+    with zipfile.ZipFile(exported[0]["litert", "dynamic"]) as archive:
+        assert archive.read("labels.txt").decode().splitlines() == list(NAMES)
+        assert json.loads(archive.read(FILE_NAME))["sample_rate"] == 8000
+
+
+@pytest.mark.once
+def test_onnx_says_what_its_batch_is(exported):
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(exported[0]["onnx", "float32"])
+    waveform, count = session.get_inputs()
+    assert waveform.shape == ["batch", 8000] and count.shape == ["batch"]
+    assert PROPERTY in session.get_modelmeta().custom_metadata_map
+
+
+def test_saved_model_answers_the_rest_shape_of_tensorflow_serving(exported):
+    """`instances` row by row and `inputs` column by column, as its docs say."""
+    import tensorflow as tf
+
+    paths, expected = exported
+    loaded = tf.saved_model.load(paths["savedmodel", "float32"])
+    serve = loaded.signatures["serving_default"]
+    waveforms, counts = windows()
+    rows = json.dumps(
+        {
+            "signature_name": "serving_default",
+            "instances": [
+                {"waveform": row.tolist(), "num_samples": int(count)}
+                for row, count in zip(waveforms, counts, strict=True)
+            ],
+        }
+    )
+    columns = json.dumps(
+        {
+            "inputs": {
+                "waveform": waveforms.tolist(),
+                "num_samples": counts.tolist(),
+            }
+        }
+    )
+    instances = json.loads(rows)["instances"]
+    by_column = json.loads(columns)["inputs"]
+    by_row = {name: [row[name] for row in instances] for name in instances[0]}
+    _, specs = serve.structured_input_signature
+    for given in (by_row, by_column):
+        assert given.keys() == specs.keys()
+        tensors = {
+            name: tf.constant(value, specs[name].dtype)
+            for name, value in given.items()
+        }
+        answer = serve(**tensors)
+        assert list(answer) == ["scores"]  # one output: no name in the answer
+        np.testing.assert_allclose(answer["scores"], expected, atol=1e-4)
+    described = loaded.signatures["describe"]()
+    assert [n.decode() for n in described["class_names"].numpy()] == list(NAMES)
+    assert described["sample_rate"].numpy() == 8000
+
+
+@pytest.mark.parametrize(
+    "resolution",
+    [
+        "patch:2",
+        *(
+            pytest.param(text, marks=pytest.mark.once)
+            for text in ("full", "shift:2", "pool:2:max")
+        ),
+    ],
+)
+def test_hts_at_at_every_resolution(tmp_path, resolution):
+    network, frontend = make_network("hts_at")
+    paths = export_classifier(
+        network,
+        frontend,
+        NAMES,
+        str(tmp_path / "a"),
+        8000,
+        resolution=resolution,
+        multi_label=True,
+    )
+    info = ClassifierInfo(NAMES, 8000, 8000, True, resolution)
+    coarse = at_resolution(network, resolution)
+    expected = classifier_of(coarse, frontend, info).scores(*windows())
+    classifier = load_classifier(paths["float32"])
+    assert classifier.info == info
+    scores = classifier.scores(*windows())
+    np.testing.assert_allclose(scores, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["litert", "onnx", "savedmodel"])
+@pytest.mark.parametrize("batch_size", [None, 4])
+@pytest.mark.once
+def test_batch_free_or_fixed(tmp_path, name, batch_size):
+    network, frontend = make_network()
+    options = {"format": name, "batch_size": batch_size}
+    path = export_classifier(
+        *(network, frontend, NAMES, str(tmp_path / "a"), 8000), **options
+    )["float32"]
+    alone = export_classifier(
+        *(network, frontend, NAMES, str(tmp_path / "b"), 8000), format="keras"
+    )["float32"]
+    expected = load_classifier(alone).scores(*windows())
+    scores = load_classifier(path).scores(*windows())
+    np.testing.assert_allclose(scores, expected, atol=1e-4)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    "options, sentence",
+    [
+        ({"format": "onxn"}, "`format` is one of"),
+        ({"format": "savedmodel", "variants": ["int8"]}, "litert or onnx"),
+        ({"variants": ["int4"]}, "Variants are float32"),
+        ({"variants": ["int8"]}, "windows of the training set"),
+    ],
+)
+def test_what_cannot_be_had_is_a_sentence(tmp_path, options, sentence):
+    network, frontend = make_network()
+    with pytest.raises(ValueError, match=sentence):
+        export_classifier(
+            *(network, frontend, NAMES, str(tmp_path / "a"), 8000), **options
+        )
+
+
+@pytest.mark.once
+def test_what_is_no_classifier_is_a_sentence(tmp_path, exported):
+    network, _ = make_network()
+    network.save(tmp_path / "network.keras")
+    (tmp_path / "a.txt").write_text("no model")
+    onnx = pytest.importorskip("onnx")
+    other = onnx.load(exported[0]["onnx", "float32"])
+    del other.metadata_props[:]
+    onnx.save(other, tmp_path / "other.onnx")
+    for name, sentence in (
+        ("network.keras", "does not say what its classes are"),
+        ("other.onnx", "does not say what its classes are"),
+        ("a.txt", "ends in none of .keras"),
+        ("nowhere.onnx", "There is no file"),
+        ("", "There is no trained model"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            load_classifier(tmp_path / name)

@@ -1,0 +1,75 @@
+"""What `predict` prints and draws."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_c2f.inference import Window
+from keras_c2f.inference.output import (
+    as_json,
+    as_rows,
+    as_text,
+    edges,
+    segments,
+)
+from keras_c2f.inference.timeline import draw_timeline
+
+pytestmark = pytest.mark.once
+NAMES = ("dog", "rain", "$5 coin")
+
+
+def windows(*scores, seconds=4, hop=4):
+    return [
+        Window(hop * k, hop * k + seconds, np.array(row, "float32"))
+        for k, row in enumerate(scores)
+    ]
+
+
+HEARD = windows((0.7, 0.2, 0.1), (0.9, 0.1, 0), (0.2, 0.3, 0.5))
+
+
+def test_text():
+    assert as_text("a.wav", HEARD, NAMES, 2).splitlines() == [
+        "a.wav",
+        "  dog                   60.0% ##################",
+        "  rain                  20.0% ######",
+        "  0:00.0 to 0:08.0     dog 90%",
+        "  0:08.0 to 0:12.0     $5 coin 50%",
+    ]
+    assert len(as_text("a.wav", HEARD[:1], NAMES, 1).splitlines()) == 2
+
+
+def test_a_long_recording_is_summed_up():
+    scores = [(0.9, 0.1, 0), (0.1, 0.9, 0)] * 30
+    lines = as_text("a.wav", windows(*scores), NAMES, 1).splitlines()
+    assert len(lines) == 1 + 1 + 20 + 1
+    assert "and 40 more" in lines[-1]
+
+
+def test_windows_that_overlap_part_in_the_middle():
+    heard = windows((0.9, 0, 0), (0, 0.9, 0), hop=2)
+    assert edges(heard).tolist() == [0, 3, 6]
+    found = [part[:3] for part in segments(heard, NAMES)]
+    assert found == [(0, 3, "dog"), (3, 6, "rain")]
+
+
+def test_records():
+    rows = as_rows("a.wav", HEARD, NAMES, 1)
+    assert [row[:4] for row in rows] == [
+        ("a.wav", 0, 4, "dog"),
+        ("a.wav", 4, 8, "dog"),
+        ("a.wav", 8, 12, "$5 coin"),
+    ]
+    found = json.loads(as_json("a.wav", HEARD, NAMES, 2))
+    assert list(found["scores"]) == ["dog", "rain"]
+    assert found["windows"][2]["scores"]["$5 coin"] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("heard", [HEARD, HEARD[:1], windows((0, 0, 0.01))])
+def test_timeline(tmp_path, heard):
+    path = tmp_path / "a.png"
+    draw_timeline(heard, NAMES, path, "a $ sign")
+    pixels = np.asarray(Image.open(path).convert("L"))
+    assert pixels.std() > 1  # something is drawn
