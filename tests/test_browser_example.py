@@ -1,0 +1,97 @@
+"""The page in `examples/browser`, driven in a headless Chromium."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from keras_c2f import AST, AudioClassifier, Frontend
+from keras_c2f.export import export_classifier
+from keras_c2f.inference import load_classifier
+
+pytestmark = [pytest.mark.once, pytest.mark.slow]
+PAGE = Path(__file__).parents[1] / "examples" / "browser"
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
+CLIPS = "1-17367-A-10.ogg", "4-163264-A-10.ogg", "5-177957-D-40.ogg"
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """A copy of the page, what it needs installed."""
+    if not PAGE.exists():
+        pytest.skip("needs the repository")
+    if not CHROMIUM or not shutil.which("npm"):
+        pytest.skip("needs Chromium and npm")
+    for module in ("tf2onnx", "onnxruntime", "soundfile"):
+        pytest.importorskip(module, reason="needs the extra `export`")
+    folder = tmp_path_factory.mktemp("browser") / "page"
+    shutil.copytree(PAGE, folder, ignore=shutil.ignore_patterns("node_modules"))
+    install = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+    subprocess.run(install, cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """An ONNX file of random weights, large enough to tell sounds apart."""
+    keras.utils.set_random_seed(0)
+    backbone = AST.from_preset("ast_micro", num_frames=512)
+    network = AudioClassifier(backbone, 10)
+    weights = network.get_weights()
+    network.set_weights([*weights[:-2], 20 * weights[-2], weights[-1]])
+    names = [f"class {index}" for index in range(10)]
+    path = str(tmp_path_factory.mktemp("model") / "classifier")
+    options = {"format": "onnx"}
+    paths = export_classifier(
+        network, Frontend(), names, path, 80000, **options
+    )
+    return paths["float32"]
+
+
+def drive(page, model, *arguments):
+    """What the page says of sounds, a dict each."""
+    done = subprocess.run(
+        ["npm", "test", "--silent", "--", model, *map(str, arguments)],
+        cwd=page,
+        env={**os.environ, "CHROMIUM": CHROMIUM},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_scores_are_those_of_python(page, model, shared_data, tmp_path):
+    import soundfile
+
+    audio = shared_data / "esc50" / "audio"
+    sounds = [soundfile.read(audio / name, dtype="float32") for name in CLIPS]
+    paths = [tmp_path / f"{index}.wav" for index in range(len(CLIPS))]
+    for path, (samples, rate) in zip(paths, sounds, strict=True):
+        soundfile.write(path, samples, rate)
+    picture = tmp_path / "page.png"
+    found = drive(page, model, *paths, "--screenshot", picture)
+    assert picture.stat().st_size > 10_000
+    classifier = load_classifier(model)
+    expected = []
+    for path, row in zip(paths, found, strict=True):
+        (window,) = classifier.listen(path)
+        np.testing.assert_allclose(row["scores"], window.scores, atol=1e-3)
+        assert row["top"] == f"class {window.scores.argmax()}"
+        assert row["windows"] == 1
+        expected.append(window.scores)
+    assert np.ptp(expected, axis=0).max() > 0.05  # the clips differ
+
+
+def test_it_hears_a_microphone(page, model, tmp_path):
+    import soundfile
+
+    samples = np.random.default_rng(0).normal(0, 0.1, 16000 * 10)
+    soundfile.write(tmp_path / "a.wav", samples, 16000)
+    (row,) = drive(page, model, "--mic", tmp_path / "a.wav")
+    assert len(row["scores"]) == 10

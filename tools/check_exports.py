@@ -1,0 +1,106 @@
+"""Every export of trained runs beside Keras, on real clips.
+
+Each run is exported in a process with the backend it was trained on, at every
+resolution of its schedule, in every format and variant, and heard by the
+format's own runtime. One row gives the worst of all backends and resolutions.
+
+Run time: about two minutes a run and resolution on two cores. Expected:
+float32 within 1e-4 of Keras' scores, float16 within 1e-2.
+
+    python tools/check_exports.py --runs=runs/ast_tensorflow,runs/ast_jax
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+
+from absl import app, flags
+
+from keras_c2f.export import FORMATS, at_resolution, export_classifier
+from keras_c2f.export.comparison import compare, leading_windows
+from keras_c2f.inference.classifier import classifier_of
+from keras_c2f.recipes import Recipe
+from keras_c2f.run_folder import find_run, hardware, read_json, versions
+from keras_c2f.trained_run import read_trained_run
+
+FLAGS = flags.FLAGS
+flags.DEFINE_list("runs", [], "Folders of trained runs.")
+flags.DEFINE_integer("clips", 50, "Validation clips of each to hear.")
+flags.DEFINE_string("one", "", "A run to print the rows of, as JSON.")
+
+NAMES = ("largest_difference", "same_class", "points_lost")
+
+
+def export_all(folder):
+    """Yields a dict for each resolution, format and variant of a run."""
+    trained = read_trained_run(folder)
+    recipe, info = Recipe(**trained.config["recipe"]), trained.info
+    train, validation = recipe.open_data()
+    *calibration, _ = leading_windows(train, info, 100)
+    windows = leading_windows(validation, info, FLAGS.clips)
+    for resolution in dict.fromkeys(str(p.resolution) for p in recipe.phases):
+        network = at_resolution(trained.network, resolution)
+        reference = classifier_of(network, trained.frontend, info)
+        scores = reference.scores(*windows[:2])
+        for name, kind in FORMATS.items():
+            with tempfile.TemporaryDirectory() as out:
+                paths = export_classifier(
+                    *(network, trained.frontend, info.class_names),
+                    *(os.path.join(out, "a"), info.num_samples),
+                    format=name,
+                    variants=kind.variants,
+                    calibration=calibration,
+                )
+                for variant, path in paths.items():
+                    row = compare(path, scores, windows)
+                    what = {"format": name, "variant": variant}
+                    yield {**what, **{key: row[key] for key in NAMES}}
+
+
+def main(_):
+    if FLAGS.one:
+        print(json.dumps(list(export_all(FLAGS.one))))
+        return
+    worst = defaultdict(list)
+    for folder in FLAGS.runs:
+        config = read_json(os.path.join(find_run(folder), "config.json"))
+        backend, model = config["versions"]["backend"], config["model"]
+        kind = model["preset"]
+        if model["initial"]:
+            kind += ", from SSAST"
+        done = subprocess.run(
+            [
+                sys.executable,
+                __file__,
+                f"--one={folder}",
+                f"--clips={FLAGS.clips}",
+            ],
+            env={**os.environ, "KERAS_BACKEND": backend},
+            stdout=subprocess.PIPE,
+            check=True,
+        )
+        for row in json.loads(done.stdout.splitlines()[-1]):
+            worst[kind, row["format"], row["variant"]].append((backend, row))
+    print(f"`{' '.join(['python', *sys.argv])}`\n")
+    print(", ".join(f"{name} {found}" for name, found in versions().items()))
+    print(f"{hardware()}\n")
+    print(f"The worst of all, on {FLAGS.clips} clips of each run.\n")
+    print("| model | format | weights | trained on | exports |", end="")
+    print(" largest difference of a score | same class | points lost |")
+    print("|---|---|---|---|---|---|---|---|")
+    for (kind, name, variant), rows in worst.items():
+        backends = ", ".join(dict.fromkeys(backend for backend, _ in rows))
+        rows = [row for _, row in rows]
+        print(
+            f"| {kind} | {name} | {variant} | {backends} | {len(rows)}", end=""
+        )
+        print(f" | {max(r['largest_difference'] for r in rows):.1e}", end="")
+        print(f" | {min(r['same_class'] for r in rows):.1%}", end="")
+        print(f" | {max(r['points_lost'] for r in rows):.1f} |")
+
+
+if __name__ == "__main__":
+    app.run(main)
