@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Tests tensorflow-io and keras-cv, each in a new environment of its own: the
-# one needs TensorFlow 2.17, and their protobuf versions exclude each other.
+# What needs an environment of its own. tensorflow-io needs TensorFlow 2.17 and
+# excludes keras-cv by its protobuf; the clients of exported files have nothing
+# but their runtime, and say there what they say here.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 environments=$(mktemp -d)
@@ -14,5 +15,23 @@ check() { # EXTRAS MODULE
   "$python" -c "import $2" # else its test would be skipped
   KERAS_BACKEND=tensorflow "$python" -m pytest -q tests/data -k "$2"
 }
+
+check_client() { # PACKAGES SCRIPT FILE
+  echo "== $2"
+  local hear=("examples/clients/$2" "$exports/$3" "$exports/sound.wav")
+  local here there
+  python3 -m venv "$environments/$2"
+  "$environments/$2/bin/python" -m pip install --quiet $1
+  here=$(python "${hear[@]}" 2> /dev/null)
+  there=$("$environments/$2/bin/python" "${hear[@]}" 2> /dev/null)
+  [ -n "$there" ] && diff <(echo "$here") <(echo "$there")
+}
+
+exports="$environments/exports"
+mkdir "$exports"
+python tools/make_exports.py "$exports"
+check_client "ai-edge-litert numpy" litert.py litert.tflite
+check_client "onnxruntime numpy" onnx_runtime.py onnx.onnx
+check_client tensorflow-cpu saved_model.py savedmodel/1
 check tensorflow-io tensorflow_io
 check keras-cv,tensorflow keras_cv

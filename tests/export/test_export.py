@@ -32,7 +32,7 @@ TOLERANCE = {"float32": 1e-4, "float16": 1e-2, "dynamic": 0.1, "int8": 0.2}
 
 
 def windows(num=6):
-    """Noise with a tone, some of it short."""
+    """Noise with a tone, some of it short, and silence at the end."""
     rng = np.random.default_rng(0)
     size = int(SECONDS * 8000)
     time = np.arange(size) / 8000
@@ -41,6 +41,7 @@ def windows(num=6):
     waveforms += rng.normal(0, 0.02, (num, size))
     counts = np.array([size, size // 2, 500, *[size] * (num - 3)], "int32")
     waveforms *= np.arange(size) < counts[:, None]
+    waveforms[-1] = 0
     return waveforms.astype("float32"), counts
 
 
