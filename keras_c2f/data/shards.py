@@ -39,6 +39,7 @@ STORES = ("waveform", "log_mel")
 HEADER = 12  # bytes before a TFRecord's data: their length and its checksum
 FOOTER = 4  # bytes behind: the checksum of the data
 MISSING = -1  # size of a clip that has no record
+AGAIN = "Delete the index '{}' and dataset.json, and prepare again"
 
 
 class Shards:
@@ -94,9 +95,8 @@ class Shards:
         if len(data) != size or zlib.crc32(data) != checksum:
             raise SoundError(
                 self._name(number),
-                "is damaged: its checksum differs. Delete the index "
-                f"'{self.path(shard, '.json')}' and dataset.json, and prepare "
-                "again",
+                "is damaged: its checksum differs. "
+                f"{AGAIN.format(self.path(shard, '.json'))}",
             )
         if self.store == "log_mel":
             bins = self.frontend.num_mel_bins
@@ -127,10 +127,17 @@ class Shards:
     def _index(self, shard):
         """int64 `(clips, 3)`: offset, size, CRC-32; read at first use."""
         if shard not in self._indices:
-            columns = read_json(self.path(shard, ".json"))
-            index = np.transpose(
-                [columns[name] for name in ("offset", "size", "crc32")]
-            )
+            path = self.path(shard, ".json")
+            try:
+                columns = read_json(path)
+                index = np.transpose(
+                    [columns[name] for name in ("offset", "size", "crc32")]
+                )
+            except (ValueError, KeyError, tf.errors.OpError) as error:
+                raise SoundError(
+                    path,
+                    f"is damaged or missing. {AGAIN.format(path)}",
+                ) from error
             with self._lock:
                 self._indices[shard] = index
         return self._indices[shard]

@@ -209,6 +209,23 @@ def test_damaged_record_is_a_bad_sound(tmp_path):
             pass
 
 
+@pytest.mark.parametrize("content", [b'{"offset": [0, ', b"{}", None])
+def test_clips_of_a_damaged_index_are_bad_sounds(tmp_path, content):
+    raw = write_clips(tmp_path / "raw")
+    train, _ = prepare_and_read(raw, tmp_path / "prepared")
+    index = tmp_path / "prepared" / "train-00001-of-00003.json"
+    if content is None:
+        index.unlink()
+    else:
+        index.write_bytes(content)
+    with pytest.raises(SoundError, match="damaged or missing. Delete the"):
+        train.sounds[4].load()
+    pipeline = make_pipeline()
+    count = sum(len(x) for x, _ in pipeline.dataset(train))
+    assert 0 < count < len(raw) - len(BAD)
+    assert any(str(index) == name for name, _ in pipeline.skipped)
+
+
 def test_any_tensorflow_program_reads_the_records(tmp_path):
     raw = write_clips(tmp_path / "raw", n=5)
     prepare_and_read(raw, tmp_path / "prepared")
