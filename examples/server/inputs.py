@@ -1,0 +1,139 @@
+"""What the body of a request holds, as samples; or a sentence why it fails."""
+
+import io
+import json
+
+import numpy as np
+import soundfile
+import soxr
+from starlette.exceptions import HTTPException
+
+MAX_BYTES = 20_000_000
+MAX_SECONDS = 600
+MAX_RATE = 768_000  # Hz; soxr takes seconds for a block at 2**31
+BLOCK_VALUES = 2**20  # decoded at once, over all channels
+UNKNOWN_LENGTH = 2**62  # frames of a stream that does not say how many
+LOUDEST = 2**31  # of integers that were not scaled to [-1, 1]
+NAMES = ("waveform", "num_samples")
+
+
+def read_sound(body, sample_rate):
+    """Decodes a sound file.
+
+    Args:
+        body: bytes of a file that libsndfile knows.
+        sample_rate: int, Hz, wanted.
+
+    Returns:
+        float32 `(samples,)`, the mean of the channels; at least one sample.
+
+    Raises:
+        HTTPException: if that fails, or the sound exceeds `MAX_SECONDS`.
+    """
+    if not body:
+        raise HTTPException(400, "The body is empty. Send a sound file.")
+    try:
+        with soundfile.SoundFile(io.BytesIO(body)) as file:
+            samples = np.concatenate(list(_blocks(file, sample_rate)))
+    except soundfile.SoundFileError as error:
+        reason = getattr(error, "error_string", str(error)).strip(" .")
+        raise HTTPException(
+            415,
+            f"The body cannot be decoded ({reason}). Send the bytes of a whole "
+            "WAV, FLAC, OGG or MP3 file as they are, not as a form.",
+        ) from error
+    if not len(samples):
+        raise HTTPException(400, "The sound has no samples. Send a longer one.")
+    _check(samples)
+    return samples
+
+
+def _blocks(file, sample_rate):
+    """Mono blocks at the wanted rate; a whole sound may not fit in memory."""
+    rate = file.samplerate
+    if rate > MAX_RATE:
+        raise HTTPException(
+            422, f"The sound has {rate} Hz. Send one of {MAX_RATE} Hz at most."
+        )
+    if file.frames >= UNKNOWN_LENGTH:
+        raise HTTPException(
+            415,
+            "The file does not say how long it is: it was written to a pipe. "
+            "Convert it to a file, for example with ffmpeg.",
+        )
+    size = max(BLOCK_VALUES // file.channels, 1)
+    left = MAX_SECONDS * rate
+    resampler = soxr.ResampleStream(rate, sample_rate, 1)
+    while True:
+        block = file.read(min(size, left + 1), "float32", always_2d=True)
+        if not len(block):
+            break
+        left -= len(block)
+        if left < 0:
+            raise HTTPException(
+                413,
+                f"The sound is longer than {MAX_SECONDS} s. Send it in parts.",
+            )
+        yield resampler.resample_chunk(block.mean(axis=1))
+    yield resampler.resample_chunk(np.zeros(0, "float32"), last=True)
+
+
+def _check(samples):
+    if not np.abs(samples).max() <= LOUDEST:  # neither is NaN
+        raise HTTPException(
+            400,
+            "Some samples are NaN, infinite or out of all proportion. Send "
+            "samples in [-1, 1].",
+        )
+
+
+def read_tensors(body, size):
+    """Reads a request to TensorFlow Serving's `predict`.
+
+    Args:
+        body: bytes, JSON with `instances` (rows) or `inputs` (columns).
+        size: int, samples of the model's window.
+
+    Returns:
+        Pair: list of windows, float32 `(samples,)` without the padding, and
+        the key of the answer.
+
+    Raises:
+        HTTPException: if the JSON is anything else.
+    """
+    try:
+        request = json.loads(body)
+        if ("instances" in request) == ("inputs" in request):
+            raise ValueError("neither or both of instances and inputs")
+        if "instances" in request:
+            rows, key = request["instances"], "predictions"
+            columns = {name: [row[name] for row in rows] for name in NAMES}
+        else:
+            columns, key = request["inputs"], "outputs"
+        # Without the type, a text as long as the body makes a huge array.
+        waveform, counts = (np.array(columns[name], float) for name in NAMES)
+    except Exception as error:  # JSON may hold anything
+        reason = f"{type(error).__name__}: {error}"[:100]
+        raise HTTPException(
+            400,
+            f"The body does not read ({reason}). Send "
+            '{"instances": [{"waveform": [...], "num_samples": n}, ...]} or '
+            '{"inputs": {"waveform": [[...], ...], "num_samples": [n, ...]}}.',
+        ) from error
+    if counts.ndim != 1 or waveform.shape != (len(counts), size):
+        raise HTTPException(
+            400,
+            f"`waveform` is {waveform.shape} and `num_samples` {counts.shape}. "
+            f"Right are (batch, {size}), padded with zeros, and (batch,).",
+        )
+    whole = counts == np.floor(counts)
+    if not ((counts >= 1) & (counts <= size) & whole).all():
+        raise HTTPException(
+            400,
+            "`num_samples` says how many samples of a window are sound, whole "
+            f"numbers 1 to {size}. Received: {counts.min():g} to "
+            f"{counts.max():g}.",
+        )
+    _check(waveform)
+    rows = zip(waveform.astype("float32"), counts.astype(int), strict=True)
+    return [row[:count] for row, count in rows], key
