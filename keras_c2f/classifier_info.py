@@ -24,8 +24,6 @@ class ClassifierInfo:
         >>> info = ClassifierInfo(("no", "yes"), 16000, 16000)
         >>> ClassifierInfo.from_json(info.to_json()) == info
         True
-        >>> info.window_seconds
-        1.0
     """
 
     class_names: tuple
@@ -37,11 +35,6 @@ class ClassifierInfo:
 
     def __post_init__(self):
         object.__setattr__(self, "class_names", tuple(self.class_names))
-
-    @property
-    def window_seconds(self):
-        """float, length of a window."""
-        return self.num_samples / self.sample_rate
 
     def to_json(self):
         """str."""

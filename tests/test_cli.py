@@ -117,7 +117,7 @@ def test_export(exported, capsys):
         "--variant=float32,dynamic",
     )
     assert code == 0, err
-    assert "Beside Keras, accuracy" in out and "Take " in out
+    assert "Score: accuracy" in out and "Take " in out
     files = re.findall(r"Written: (.*)", out)
     assert [Path(file).name for file in files] == [
         "classifier-float32.tflite",
@@ -136,7 +136,7 @@ def test_export(exported, capsys):
         *("--resolution=pool:2", "--variant=float32", "--clips=0"),
     )
     assert code == 0, err
-    assert out.strip().endswith("classifier-pool_2.onnx")
+    assert out.strip().endswith("classifier-pool_2-float32.onnx")
     code, _, err = run(
         capsys, "export", "--run", exported, "--format=keras", "--variant=int8"
     )
@@ -146,7 +146,7 @@ def test_export(exported, capsys):
 def test_predict_with_a_folder_and_an_exported_file(exported, tmp_path, capsys):
     sounds = exported.parent / "sounds"
     run(capsys, "export", "--run", exported, "--variant=float32", "--clips=0")
-    model = exported / "coarse_to_fine" / "export" / "classifier.tflite"
+    model = exported / "coarse_to_fine" / "export" / "classifier-float32.tflite"
     rows = {}
     for name in (exported, model):
         code, out, err = run(
@@ -154,6 +154,7 @@ def test_predict_with_a_folder_and_an_exported_file(exported, tmp_path, capsys):
         )
         assert code == 1  # of some sounds nothing was heard
         assert "skipped" in err and "broken.wav: cannot be decoded" in err
+        assert out.startswith("path,start,end,class,score\n")
         rows[name] = list(csv.DictReader(out.splitlines()))
         assert len(rows[name]) == 10 * 2  # classes of each sound
     for one, other in zip(*rows.values(), strict=True):
@@ -168,12 +169,11 @@ def test_predict_with_a_folder_and_an_exported_file(exported, tmp_path, capsys):
     assert code == 0
     (window,) = json.loads(out)["windows"]
     assert window["end"] == pytest.approx(0.32)
-    assert (tmp_path / "0.wav.png").exists()
+    (picture,) = tmp_path.glob("*.png")
+    assert picture.name.endswith("-low-0.wav.png")
     (tmp_path / "empty").mkdir()
     code, _, err = run(capsys, "predict", "--run", model, tmp_path / "empty")
     assert code == 2 and "no sound files" in err
-    code, _, err = run(capsys, "predict", sounds)
-    assert code == 2 and "--run names" in err
 
 
 def test_predict_from_standard_input(exported, capsys, monkeypatch):
@@ -185,7 +185,12 @@ def test_predict_from_standard_input(exported, capsys, monkeypatch):
         *(capsys, "predict", "--run", exported, "--overlap=0.5", "-")
     )
     assert code == 0, err
-    assert out.startswith("0:00.0 to 0:00.3") and len(out.splitlines()) == 15
+    assert out.startswith("0:00.0 to 0:00.3") and len(out.splitlines()) == 18
+    assert "0:00.6 to 0:01.0" in out  # the last window ends with the sound
+    code, _, err = run(
+        *(capsys, "predict", "--run", exported, "--timeline=x", "-")
+    )
+    assert code == 2 and "not standard input" in err
 
 
 def test_pretrain_then_train(trained, capsys):

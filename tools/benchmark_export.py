@@ -62,7 +62,7 @@ def make_files(folder, seconds):
             *(network, frontend, names),
             *(os.path.join(folder, f"{seconds}-{name}"), num_samples),
             format=name,
-            variants=FORMATS[name].variants,
+            variants=None,
             calibration=calibration,
         )
         files |= {(name, variant): path for variant, path in paths.items()}

@@ -39,19 +39,23 @@ def export_all(folder):
     trained = read_trained_run(folder)
     recipe, info = Recipe(**trained.config["recipe"]), trained.info
     train, validation = recipe.open_data()
-    *calibration, _ = leading_windows(train, info, 100)
-    windows = leading_windows(validation, info, FLAGS.clips)
+    *calibration, _ = leading_windows(
+        train, trained.frontend, info.num_samples, 100
+    )
+    windows = leading_windows(
+        validation, trained.frontend, info.num_samples, FLAGS.clips
+    )
     for resolution in dict.fromkeys(str(p.resolution) for p in recipe.phases):
         network = at_resolution(trained.network, resolution)
-        reference = classifier_of(network, trained.frontend, info)
+        reference = classifier_of(network, trained.frontend, info, 8)
         scores = reference.scores(*windows[:2])
-        for name, kind in FORMATS.items():
+        for name in FORMATS:
             with tempfile.TemporaryDirectory() as out:
                 paths = export_classifier(
                     *(network, trained.frontend, info.class_names),
                     *(os.path.join(out, "a"), info.num_samples),
                     format=name,
-                    variants=kind.variants,
+                    variants=None,
                     calibration=calibration,
                 )
                 for variant, path in paths.items():

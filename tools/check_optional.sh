@@ -22,16 +22,17 @@ check_client() { # PACKAGES SCRIPT FILE
   local here there
   python3 -m venv "$environments/$2"
   "$environments/$2/bin/python" -m pip install --quiet $1
-  here=$(python "${hear[@]}" 2> /dev/null)
-  there=$("$environments/$2/bin/python" "${hear[@]}" 2> /dev/null)
-  [ -n "$there" ] && diff <(echo "$here") <(echo "$there")
+  local log="$environments/$2.log"
+  here=$(python "${hear[@]}" 2> "$log") || cat "$log"
+  there=$("$environments/$2/bin/python" "${hear[@]}" 2> "$log") || cat "$log"
+  diff <(echo "$here") <(echo "${there:-nothing}") && echo "1 passed, 0 failed"
 }
 
 exports="$environments/exports"
 mkdir "$exports"
 python tools/make_exports.py "$exports"
-check_client "ai-edge-litert numpy" litert.py litert.tflite
-check_client "onnxruntime numpy" onnx_runtime.py onnx.onnx
+check_client "ai-edge-litert numpy" litert.py litert-float32.tflite
+check_client "onnxruntime numpy" onnx_runtime.py onnx-float32.onnx
 check_client tensorflow-cpu saved_model.py savedmodel/1
 check tensorflow-io tensorflow_io
 check keras-cv,tensorflow keras_cv

@@ -102,8 +102,7 @@ async function openMicrophone(isNewest) {
     const window = { start: end - latest.length, end, cell: [scored, end] };
     scored = end;
     busy = true;
-    const scores = await model.score(latest);
-    busy = false;
+    const scores = await model.score(latest).finally(() => (busy = false));
     if (!isNewest()) return;
     view.addWindow({ ...window, scores });
     publish("microphone", scores, [window]);

@@ -20,7 +20,8 @@ class Model:
         num_samples: int, samples of a window.
 
     Raises:
-        ValueError: if the file does not describe its classes.
+        ValueError: if the file does not describe its classes, or has a fixed
+            batch.
     """
 
     def __init__(self, path):
@@ -33,6 +34,11 @@ class Model:
             raise ValueError(
                 f"{path} does not describe its classes. Serve a file that "
                 "`keras-c2f export` wrote."
+            )
+        if isinstance(self._session.get_inputs()[0].shape[0], int):
+            raise ValueError(
+                f"{path} hears a fixed number of windows at once. Export it "
+                "without --batch_size."
             )
         info = json.loads(properties["keras_c2f"])
         self.class_names = info["class_names"]

@@ -1,5 +1,6 @@
 """The command `keras-c2f`."""
 
+import os
 import sys
 
 from absl import app, logging
@@ -9,6 +10,7 @@ DESCRIPTION = """\
 Train audio spectrogram transformers coarse to fine: first on spectrograms
 compressed in time, at the end at full resolution.
 """
+RESUMABLE = ("demo", "train", "pretrain", "prepare")
 
 
 def main():
@@ -20,13 +22,18 @@ def run(arguments):
     """Carries out parsed arguments; returns the exit status."""
     try:
         return arguments.command(arguments)
-    except (ValueError, ImportError, OSError) as error:
+    except BrokenPipeError:  # whoever read the output has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (ValueError, ImportError, OSError, RuntimeError) as error:
         if arguments.traceback:
             raise
         print(f"keras-c2f: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("Stopped. The same command goes on from here.", file=sys.stderr)
+        goes_on = arguments.command.__name__ in RESUMABLE
+        text = " The same command goes on from here." if goes_on else ""
+        print(f"Stopped.{text}", file=sys.stderr)
         return 130
 
 

@@ -2,7 +2,9 @@
 
 import csv
 import os
+import re
 import sys
+from pathlib import Path
 
 FORMATS = ("text", "csv", "json")
 STANDARD_INPUT = "-"
@@ -16,9 +18,16 @@ def add_commands(add):
 
     command = add(predict)
     command.add_argument(
-        "--run", help="folder of a trained run, or a file that export wrote"
+        "--run",
+        required=True,
+        help="folder of a trained run, or a file that export wrote",
     )
-    command.add_argument("--top", type=int, default=3, help="classes to print")
+    command.add_argument(
+        "--top",
+        type=int,
+        default=3,
+        help="likeliest classes to print, 0 for all (default: 3)",
+    )
     command.add_argument(
         "--overlap",
         type=float,
@@ -29,7 +38,7 @@ def add_commands(add):
         "--format",
         choices=FORMATS,
         default="text",
-        help="csv and json have the scores of each window",
+        help="csv and json have each window by itself",
     )
     command.add_argument(
         "--timeline", metavar="FOLDER", help="draw which class was heard when"
@@ -51,7 +60,10 @@ def add_commands(add):
         help=f"{', '.join(VARIANTS)}, several of them with commas, or all "
         "that the format has (default)",
     )
-    command.add_argument("--out", help="folder to write (default: RUN/export)")
+    command.add_argument(
+        "--out",
+        help="folder to write (default: export, beside the run's model.keras)",
+    )
     command.add_argument(
         "--resolution",
         help="a coarser one for a weak device, such as pool:2 (default: the "
@@ -77,95 +89,106 @@ def add_commands(add):
 def predict(arguments):
     """Prints what is heard in sounds of any length, window by window.
 
-    Returns 1 if some sounds could not be read.
+    Returns 1 if some sounds could not be read, or not to their end.
     """
-    from keras_c2f.data.decode import SoundError
-    from keras_c2f.inference import load_classifier
+    from keras_c2f.inference import find_sounds, load_classifier
+    from keras_c2f.report.plots import import_matplotlib
 
-    if not arguments.run:
-        raise ValueError("--run names what hears: a run or an exported file.")
+    from_input = arguments.sounds == [STANDARD_INPUT]
+    if arguments.timeline:
+        if from_input:
+            raise ValueError("--timeline draws files, not standard input.")
+        import_matplotlib()  # if it is missing, say so before hearing
+    paths = [] if from_input else sum(map(find_sounds, arguments.sounds), [])
     classifier = load_classifier(arguments.run)
-    if arguments.sounds == [STANDARD_INPUT]:
-        return _listen_to_input(classifier, arguments)
-    paths = _sound_files(arguments.sounds)
-    heard = 0
-    for number, path in enumerate(paths):
+    printer = Printer(classifier.info, arguments)
+    if from_input:
+        return _listen_to_input(classifier, arguments.overlap, printer)
+    return _listen_to_files(classifier, paths, arguments, printer)
+
+
+class Printer:
+    """Prints windows in the format that is wanted."""
+
+    def __init__(self, info, arguments):
+        self._names = info.class_names
+        self._format = arguments.format
+        self._top = arguments.top or len(info.class_names)
+        self._is_first = True
+
+    @property
+    def is_text(self):
+        """bool, whether people read it."""
+        return self._format == "text"
+
+    def __call__(self, path, windows):
+        """Prints windows of one sound, at least one."""
+        from keras_c2f.inference import output
+
+        what = (path, windows, self._names, self._top)
+        if self._format == "csv":
+            writer = csv.writer(sys.stdout, lineterminator="\n")
+            writer.writerows([output.COLUMNS] if self._is_first else [])
+            writer.writerows(output.as_rows(*what))
+        elif self.is_text:
+            print(output.as_text(*what))
+        else:
+            print(output.as_json(*what))
+        sys.stdout.flush()
+        self._is_first = False
+
+
+def _listen_to_files(classifier, paths, arguments, printer):
+    from keras_c2f.data.decode import SoundError
+    from keras_c2f.inference.output import clock
+    from keras_c2f.report.timeline import draw_timeline
+
+    problems = 0
+    for path in paths:
+        windows = []
         try:
-            windows = list(classifier.listen(path, arguments.overlap))
+            for window in classifier.listen(path, arguments.overlap):
+                windows.append(window)
         except SoundError as error:
-            if len(paths) == 1:
+            if not windows and len(paths) == 1:
                 raise
-            print(f"skipped {error}", file=sys.stderr)
-            continue
-        heard += 1
-        _print(path, windows, classifier.info, arguments, number == 0)
-        if arguments.timeline:
-            _draw(path, windows, classifier.info, arguments.timeline)
-    return int(heard < len(paths))
+            heard = "skipped"
+            if windows:
+                heard = f"heard to {clock(windows[-1].end)}, then"
+            print(f"{heard} {error}", file=sys.stderr)
+            problems += 1
+        if windows:
+            printer(path, windows)
+        if windows and arguments.timeline:
+            os.makedirs(arguments.timeline, exist_ok=True)
+            name = re.sub(r"[\\/:]+", "-", path.strip("./")) + ".png"
+            picture = os.path.join(arguments.timeline, name)
+            names = classifier.info.class_names
+            draw_timeline(windows, names, picture, os.path.basename(path))
+            print(f"Picture: {picture}", file=sys.stderr)
+    return int(problems > 0)
 
 
-def _sound_files(given):
-    """Paths of the sounds, folders gone through by name.
-
-    Raises:
-        ValueError: if there is none.
-    """
-    from keras_c2f.data.readers.sound_files import sounds_below
-
-    paths = []
-    for path in given:
-        found = [path]
-        if os.path.isdir(path):
-            below = sounds_below(path, lambda folder, base: (folder, base))
-            found = sorted(below.values())
-        if not found:
-            raise ValueError(f"There are no sound files in {path}.")
-        paths += found
-    return paths
-
-
-def _print(path, windows, info, arguments, is_first):
-    """Prints one sound in the format that is wanted."""
-    from keras_c2f.inference import output
-
-    what = (path, windows, info.class_names, arguments.top)
-    if arguments.format == "csv":
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerows([output.COLUMNS] if is_first else [])
-        writer.writerows(output.as_rows(*what))
-    elif arguments.format == "json":
-        print(output.as_json(*what))
-    else:
-        print(output.as_text(*what))
-
-
-def _draw(path, windows, info, folder):
-    from keras_c2f.inference.timeline import draw_timeline
-
-    os.makedirs(folder, exist_ok=True)
-    name = os.path.basename(path)
-    picture = os.path.join(folder, f"{name}.png")
-    draw_timeline(windows, info.class_names, picture, name)
-    print(f"Picture: {picture}", file=sys.stderr)
-
-
-def _listen_to_input(classifier, arguments):
+def _listen_to_input(classifier, overlap, printer):
     """Prints each window of standard input when it has been heard."""
     import numpy as np
 
     from keras_c2f.inference.output import clock
 
-    info = classifier.info
-    stream = classifier.stream(arguments.overlap)
-    size = 2 * max(int(BLOCK_SECONDS * info.sample_rate), 1)
-    is_first = True
-    while block := sys.stdin.buffer.read(size):
-        samples = np.frombuffer(block[: len(block) // 2 * 2], "<i2")
-        for window in stream.feed(samples.astype("float32") / 32768):
-            name = f"{clock(window.start)} to {clock(window.end)}"
-            _print(name, [window], info, arguments, is_first)
-            sys.stdout.flush()
-            is_first = False
+    def say(windows):
+        for window in windows:
+            when = f"{clock(window.start)} to {clock(window.end)}"
+            printer(when if printer.is_text else STANDARD_INPUT, [window])
+
+    stream = classifier.stream(overlap)
+    size = 2 * max(int(BLOCK_SECONDS * classifier.info.sample_rate), 1)
+    try:
+        while block := sys.stdin.buffer.read(size):
+            samples = np.frombuffer(block[: len(block) // 2 * 2], "<i2")
+            say(stream.feed(samples.astype("float32") / 32768))
+    except KeyboardInterrupt:
+        pass  # the usual end of a microphone
+    say(stream.finish())
     return 0
 
 
@@ -173,31 +196,38 @@ def export(arguments):
     """Writes a run's classifier for telephone, server or browser."""
     from keras_c2f.export import export_run, recommended
     from keras_c2f.export.table import export_table, recommendation
-    from keras_c2f.report import write_report
-    from keras_c2f.run_folder import find_run
 
     variants = None
     if arguments.variant != "all":
         variants = [name.strip() for name in arguments.variant.split(",")]
-    batch_size = "default"
-    if arguments.batch_size is not None:
-        batch_size = arguments.batch_size or None
-    rows, summary = export_run(
+    rows = export_run(
         arguments.run,
         arguments.format,
         variants,
         arguments.out,
         arguments.resolution,
-        batch_size,
+        arguments.batch_size,
         arguments.clips,
         arguments.threads,
     )
-    if not summary["num_clips"]:
-        for row in rows:
+    if arguments.clips:
+        print(export_table(rows))
+    for row in rows:
+        if row.get("kept", 1):
             print(f"Written: {row['file']}")
-        return
-    print(export_table(rows, summary))
-    print(recommendation(recommended(rows, summary["num_clips"]), rows))
-    folder = os.path.dirname(find_run(arguments.run).rstrip("/"))
-    if os.path.exists(os.path.join(folder, "report.html")):
-        print(f"Report: {write_report(folder)}")
+    if arguments.clips:
+        print(recommendation(recommended(rows), rows))
+        _write_report(arguments.run)
+
+
+def _write_report(run):
+    """Puts the rows into the report that the run has, if it has one."""
+    from keras_c2f.report import write_report
+    from keras_c2f.run_folder import find_run
+
+    folder = Path(find_run(run)).resolve().parent
+    if (folder / "report.html").exists():
+        try:
+            print(f"Report: {write_report(folder)}")
+        except ImportError as error:
+            print(error, file=sys.stderr)

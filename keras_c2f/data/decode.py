@@ -104,11 +104,11 @@ def load_crop(sound, sample_rate, decoder, num_samples, place):
     return np.asarray(samples, dtype="float32"), is_whole
 
 
-def sound_blocks(sound, sample_rate):
-    """Reads a sound of any length in parts, which take little memory.
+def sound_blocks(path, sample_rate):
+    """Reads a file of any length in parts, which take little memory.
 
     Args:
-        sound: path or array, as in `load_sound`.
+        path: see `load_sound`.
         sample_rate: int, Hz, wanted.
 
     Yields:
@@ -118,23 +118,23 @@ def sound_blocks(sound, sample_rate):
     Raises:
         SoundError: as `load_sound`, when the part is reached.
     """
-    if not isinstance(sound, (str, os.PathLike)):
-        yield load_sound(sound, sample_rate)
-        return
-    name = os.fspath(sound)
-    heard = False
+    name = os.fspath(path)
     with _opened(name) as file:
-        resampler = None
-        if file.samplerate != sample_rate:
-            resampler = soxr.ResampleStream(file.samplerate, sample_rate, 1)
+        rate, total = file.samplerate, 0
+        resample = None
+        if rate != sample_rate:
+            resample = soxr.ResampleStream(rate, sample_rate, 1).resample_chunk
         for block in _blocks(file, file.frames):
-            heard = True
-            _check(block, name)
-            yield resampler.resample_chunk(block) if resampler else block
-        if not heard:
+            _check(block, name)  # the resampler smears one NaN over many
+            samples = resample(block) if resample else block
+            total += len(samples)
+            yield samples
+        if resample:
+            samples = resample(np.zeros(0, "float32"), last=True)
+            total += len(samples)
+            yield samples
+        if not total:
             raise SoundError(name, "has no samples")
-        if resampler:
-            yield resampler.resample_chunk(np.zeros(0, "float32"), last=True)
 
 
 def sound_seconds(sound, sample_rate):
@@ -210,7 +210,7 @@ def _blocks(file, num_frames):
         block = file.read(min(size, num_frames), "float32", always_2d=True)
         if not len(block):
             break
-        yield block.mean(axis=1)
+        yield block[:, 0] if file.channels == 1 else block.mean(axis=1)
         num_frames -= len(block)
 
 

@@ -5,7 +5,7 @@ import tempfile
 
 from keras_c2f.classifier_info import ClassifierInfo
 from keras_c2f.export.conversion import convert_archive, save_archive
-from keras_c2f.export.formats import check_format
+from keras_c2f.export.formats import choose_format
 from keras_c2f.models import sound_classifier
 from keras_c2f.phases import transplant
 from keras_c2f.resolution import Resolution
@@ -19,10 +19,10 @@ def export_classifier(
     num_samples,
     *,
     format="litert",
-    variants=("float32",),
+    variants="float32",
     multi_label=False,
     resolution=None,
-    batch_size="default",
+    batch_size=None,
     calibration=None,
 ):
     """Writes front end, compression and network as one file.
@@ -35,16 +35,18 @@ def export_classifier(
         network: `AudioClassifier`, trained on any backend.
         frontend: `Frontend` that it was trained with.
         class_names: list of str.
-        path: str, without ending; with several variants each is added to it.
+        path: str, without ending; `-VARIANT` is added too, where the format
+            has several.
         num_samples: int, samples of a window: of the clips in training.
         format: str, a key of `FORMATS`.
-        variants: collection of str, of `VARIANTS`.
+        variants: str or collection of str, of `VARIANTS`; `None`, all that
+            the format has.
         multi_label: bool, whether a sound may have several labels.
         resolution: `Resolution` or text; another one than the network's, for
             a device that is too slow for it. Position grid and kernels are
             resized, nothing is trained.
-        batch_size: int, or `None` for any. Default: 1 for LiteRT, whose
-            accelerators want to know it, any for the others.
+        batch_size: int, windows at once, 0 for any number. Default: that of
+            the format, 1 for LiteRT and any for the others.
         calibration: pair of arrays, windows as `Classifier.scores` takes
             them, needed for `"int8"`: a hundred of the training set will do.
 
@@ -54,15 +56,15 @@ def export_classifier(
     Raises:
         ImportError: if a converter is not installed, with the install line.
         ValueError: if there is no such format or variant, or no calibration.
+        RuntimeError: if conversion fails in its own process; with what that
+            printed.
     """
-    kind = check_format(format, variants)
-    if "int8" in variants and calibration is None:
+    kind, variants = choose_format(format, variants)
+    if "int8" in variants and (calibration is None or not len(calibration[0])):
         raise ValueError(
             "variant='int8' fixes the scale of each activation, so it needs "
             "`calibration`: windows of the training set."
         )
-    if batch_size == "default":
-        batch_size = 1 if format == "litert" else None
     if resolution is not None:
         network = at_resolution(network, resolution)
     info = ClassifierInfo(
@@ -75,24 +77,35 @@ def export_classifier(
     model = sound_classifier(
         network, frontend, num_samples, multi_label, kind.use_fft
     )
+    several = len(kind.variants) > 1
     paths = {
-        variant: path + (f"-{variant}" if len(variants) > 1 else "")
+        variant: f"{path}{f'-{variant}' if several else ''}{kind.ending}"
         for variant in variants
     }
-    paths = {variant: path + kind.ending for variant, path in paths.items()}
+    for place in paths.values():
+        os.makedirs(os.path.dirname(place) or ".", exist_ok=True)
     if format == "keras":
         save_archive(model, info, paths["float32"])
         return paths
+    if batch_size is None:
+        batch_size = kind.batch_size
     with tempfile.TemporaryDirectory() as folder:
         archive = os.path.join(folder, "classifier.keras")
         save_archive(model, info, archive)
-        convert_archive(archive, paths, format, batch_size, calibration)
+        convert_archive(archive, paths, format, batch_size or None, calibration)
     return paths
 
 
 def at_resolution(network, resolution):
-    """A copy of a trained network, its weights resized and not trained on."""
-    resolution = Resolution.parse(resolution)
-    copy = network.at_resolution(resolution)
+    """A copy of a trained network, its weights resized and not trained on.
+
+    Args:
+        network: `AudioClassifier`.
+        resolution: `Resolution` or text.
+
+    Returns:
+        The same class of model.
+    """
+    copy = network.at_resolution(Resolution.parse(resolution))
     transplant(network, copy)
     return copy

@@ -5,7 +5,9 @@ import time
 
 import numpy as np
 
-from keras_c2f.data import SoundError, load_sound
+from keras_c2f.data.cache import SoundCache
+from keras_c2f.data.decode import SoundError
+from keras_c2f.data.shards import are_log_mel
 from keras_c2f.inference import load_classifier
 from keras_c2f.metrics import ExactMetrics
 
@@ -15,29 +17,40 @@ INT8_POINTS = 2.0  # that int8 may lose to be kept at all
 REPEATS = 15
 
 
-def leading_windows(clips, info, limit):
+def leading_windows(clips, frontend, num_samples, limit):
     """The first window of each clip, as a classifier hears it.
 
     Args:
         clips: `Clips`.
-        info: `ClassifierInfo`.
+        frontend: `Frontend`, whose sample rate is wanted.
+        num_samples: int, of a window.
         limit: int, at most so many clips, spread evenly.
 
     Returns:
-        Waveforms float32 `(n, info.num_samples)`, counts int32 `(n,)`, targets
+        Waveforms float32 `(n, num_samples)`, counts int32 `(n,)`, targets
         float32 `(n, num_classes)`. Unreadable sounds are left out.
+
+    Raises:
+        ValueError: if no sound can be read, or the clips are prepared as
+            log-mel.
     """
+    are_log_mel(clips.sounds, frontend, "an exported file")
+    sounds = SoundCache(frontend.sample_rate, "soundfile", cache_mb=0)
     waveforms, counts, targets = [], [], []
     step = max(-(-len(clips) // limit), 1)
     for index in range(0, len(clips), step):
         try:
-            sound = load_sound(clips.sounds[index], info.sample_rate)
+            sound = sounds.load(clips.sounds[index], index, num_samples, 0.0)
         except SoundError:
             continue
-        sound = sound[: info.num_samples]
-        waveforms.append(np.pad(sound, [0, info.num_samples - len(sound)]))
+        waveforms.append(np.pad(sound, [0, num_samples - len(sound)]))
         counts.append(len(sound))
         targets.append(clips.target(index))
+    if not counts:
+        some = "; ".join(": ".join(bad) for bad in list(sounds.bad.items())[:3])
+        raise ValueError(
+            f"None of the sounds can be used to measure with: {some}."
+        )
     return (
         np.array(waveforms, "float32"),
         np.array(counts, "int32"),
@@ -55,41 +68,49 @@ def compare(path, reference, windows, num_threads=None):
         num_threads: int, see `load_classifier`.
 
     Returns:
-        dict of `megabytes`; `milliseconds`, median of a window by itself;
+        dict of `megabytes`; `milliseconds`, median of one call over its
+        windows, which is one unless the file has a fixed batch;
         `largest_difference` of any score; `same_class`, share of the windows
-        with the same likeliest class; `score`, see `score`; `points_lost`,
-        hundredths of it.
+        with the same likeliest class; `metric` and `score`, see
+        `headline_score`; `keras_score`; `points_lost`, hundredths of it;
+        `num_clips`.
     """
     classifier = load_classifier(path, num_threads)
     waveforms, counts, targets = windows
+    batch = classifier.batch_size
     scores = np.concatenate(
         [
-            classifier.scores(waveforms[i : i + 1], counts[i : i + 1])
-            for i in range(len(counts))
+            classifier.scores(waveforms[i : i + batch], counts[i : i + batch])
+            for i in range(0, len(counts), batch)
         ]
     )
     multi_label = classifier.info.multi_label
-    found = score(targets, scores, multi_label)
-    before = score(targets, reference, multi_label)
+    metric, score = headline_score(targets, scores, multi_label)
+    _, before = headline_score(targets, reference, multi_label)
     same = scores.argmax(-1) == reference.argmax(-1)
+    seconds = median_seconds(classifier, waveforms[:batch])
     return {
         "megabytes": size_of(path) / 1e6,
-        "milliseconds": 1000 * median_seconds(classifier, waveforms[:1]),
+        "milliseconds": 1000 * seconds / batch,
         "largest_difference": float(np.abs(scores - reference).max()),
         "same_class": float(same.mean()),
-        "score": found,
-        "points_lost": 100 * (before - found),
+        "metric": metric,
+        "score": score,
+        "keras_score": before,
+        "points_lost": 100 * (before - score),
+        "num_clips": len(counts),
     }
 
 
-def score(targets, scores, multi_label):
-    """float, accuracy, or mean average precision if `multi_label`."""
+def headline_score(targets, scores, multi_label):
+    """`("accuracy", float)`, or the mean average precision if `multi_label`."""
     names = [str(index) for index in range(targets.shape[1])]
     metrics = ExactMetrics(names, multi_label)
     metrics.update(targets, scores)
     summary, _ = metrics.result()
     metrics.close()
-    return summary["mean_average_precision" if multi_label else "accuracy"]
+    name = "mean_average_precision" if multi_label else "accuracy"
+    return name, summary[name]
 
 
 def size_of(path):
@@ -103,34 +124,42 @@ def size_of(path):
     )
 
 
-def median_seconds(classifier, waveform, repeats=REPEATS):
-    """float, of one call with one window, once it has been warmed up."""
-    classifier.scores(waveform)
+def median_seconds(classifier, waveforms):
+    """float, of one call, once it has been warmed up."""
+    classifier.scores(waveforms)
     seconds = []
-    for _ in range(repeats):
+    for _ in range(REPEATS):
         start = time.perf_counter()
-        classifier.scores(waveform)
+        classifier.scores(waveforms)
         seconds.append(time.perf_counter() - start)
     return float(np.median(seconds))
 
 
-def is_good(row, num_clips):
+def is_good(row):
     """Whether a variant does what the network does, as far as clips tell.
 
     It gives the same class to 98 % of them and loses no more than half a
     point, or one clip where that is more.
+
+    Args:
+        row: dict, what `compare` returned and `kept`.
     """
-    points = max(POINTS, 100 / num_clips) + 1e-6  # a difference's rounding
-    return row["same_class"] >= SAME_CLASS and row["points_lost"] <= points
+    points = max(POINTS, 100 / row["num_clips"])
+    points += 1e-6  # the rounding of a difference
+    fits = row["same_class"] >= SAME_CLASS and row["points_lost"] <= points
+    return bool(row["kept"]) and fits
 
 
-def recommended(rows, num_clips):
+def recommended(rows):
     """The fastest row that `is_good`; within a tenth of it, the smallest.
+
+    Args:
+        rows: list of dicts of one format and resolution.
 
     Returns:
         dict, or `None` if no row is good.
     """
-    good = [row for row in rows if is_good(row, num_clips)]
+    good = [row for row in rows if is_good(row)]
     if not good:
         return None
     fastest = min(row["milliseconds"] for row in good)

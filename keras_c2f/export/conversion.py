@@ -6,9 +6,9 @@ trained on TensorFlow: by a process of its own, with that backend.
 """
 
 import dataclasses
-import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -30,11 +30,6 @@ from keras_c2f.export.onnx_file import (
 )
 from keras_c2f.export.saved_model import write_saved_model
 from keras_c2f.run_folder import write_whole
-
-INSTALL = (
-    "Conversion runs on TensorFlow, in a process of its own where the backend "
-    "is another: pip install keras_c2f[export]"
-)
 
 
 def save_archive(model, info, path):
@@ -68,8 +63,6 @@ def convert_archive(archive, paths, format, batch_size=None, calibration=None):
             `Classifier.scores` takes them; `"int8"` needs it.
 
     Raises:
-        ImportError: if TensorFlow or a converter is not installed, with the
-            install line.
         RuntimeError: if the other process fails; with what it printed.
     """
     job = {
@@ -81,8 +74,6 @@ def convert_archive(archive, paths, format, batch_size=None, calibration=None):
     if keras.backend.backend() == "tensorflow":
         _convert(**job, calibration=calibration)
         return
-    if importlib.util.find_spec("tensorflow") is None:
-        raise ImportError(INSTALL)
     with tempfile.TemporaryDirectory() as folder:
         if calibration is not None:
             job["calibration"] = os.path.join(folder, "calibration.npz")
@@ -90,7 +81,11 @@ def convert_archive(archive, paths, format, batch_size=None, calibration=None):
             np.savez(job["calibration"], waveforms=waveforms, counts=counts)
         done = subprocess.run(
             [sys.executable, "-m", __name__, json.dumps(job)],
-            env={**os.environ, "KERAS_BACKEND": "tensorflow"},
+            env={
+                **os.environ,
+                "KERAS_BACKEND": "tensorflow",
+                "CUDA_VISIBLE_DEVICES": "-1",  # the backend here has them
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -106,7 +101,10 @@ def _convert(archive, paths, format, batch_size, calibration=None):
     with zipfile.ZipFile(archive) as file:
         info = ClassifierInfo.from_json(file.read(FILE_NAME).decode())
     if format == "savedmodel":
-        write_saved_model(model, info, paths["float32"], batch_size)
+        _write_whole_folder(
+            paths["float32"],
+            lambda to: write_saved_model(model, info, to, batch_size),
+        )
         return
     convert, quantize, write = {
         "litert": (convert_to_litert, quantize_litert, write_litert),
@@ -122,18 +120,26 @@ def _convert(archive, paths, format, batch_size, calibration=None):
         write_whole(path, lambda to: write(content, described, to))  # noqa: B023
 
 
+def _write_whole_folder(path, write):
+    """As `write_whole`, of a folder that replaces an earlier one."""
+    folder, name = os.path.split(path)
+    temporary = os.path.join(folder, f"unfinished-{name}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    write(temporary)
+    shutil.rmtree(path, ignore_errors=True)
+    os.replace(temporary, path)
+
+
 def _windows(calibration, batch_size):
     """Inputs to calibrate with, a batch after the other."""
     if calibration is None:
         return []
     waveforms, counts = calibration
     size = batch_size or 1
+    places = np.arange(-(-len(counts) // size) * size) % len(counts)
     return [
-        {
-            "waveform": waveforms[start : start + size],
-            "num_samples": counts[start : start + size],
-        }
-        for start in range(0, len(counts) - size + 1, size)
+        {"waveform": waveforms[batch], "num_samples": counts[batch]}
+        for batch in places.reshape(-1, size)
     ]
 
 

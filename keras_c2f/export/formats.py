@@ -1,6 +1,7 @@
 """What a classifier can be exported as, as data."""
 
 import dataclasses
+import importlib.util
 
 VARIANTS = ("float32", "float16", "dynamic", "int8")
 
@@ -12,36 +13,54 @@ class Format:
     Attributes:
         ending: str, of its name; of a SavedModel the folder of its version,
             which TensorFlow Serving looks for.
-        runtime: str, what opens it.
+        packages: tuple of str, modules that write and run it.
         variants: tuple of str, numbers that its weights can be kept in.
         use_fft: bool or `None`, how its front end takes spectra: see
-            `LogMel`. LiteRT's Fourier transform is as fast as the matrix on
-            a large processor, needs a twentieth of the products, and spares
-            the file 0.8 MB.
+            `LogMel`. LiteRT and ONNX Runtime spread a matrix product over
+            cores, and a Fourier transform not, if they have one.
+        batch_size: int, windows at once by default, 0 for any number. LiteRT
+            has accelerators that want to know it.
     """
 
     ending: str
-    runtime: str
-    variants: tuple
+    packages: tuple = ()
+    variants: tuple = VARIANTS[:1]
     use_fft: bool | None = None
+    batch_size: int = 0
 
 
 FORMATS = {
-    "keras": Format(".keras", "Keras with keras_c2f", ("float32",)),
-    "savedmodel": Format("/1", "TensorFlow", ("float32",)),
-    "litert": Format(".tflite", "LiteRT", VARIANTS, use_fft=True),
-    "onnx": Format(".onnx", "ONNX Runtime", VARIANTS, use_fft=False),
+    "keras": Format(".keras"),
+    "savedmodel": Format("/1", ("tensorflow",)),
+    "litert": Format(
+        ".tflite",
+        ("tensorflow", "ai_edge_litert", "ai_edge_quantizer"),
+        VARIANTS,
+        use_fft=False,
+        batch_size=1,
+    ),
+    "onnx": Format(
+        ".onnx",
+        ("tensorflow", "tf2onnx", "onnx", "onnxruntime"),
+        VARIANTS,
+        use_fft=False,
+    ),
 }
 
 
-def check_format(name, variants):
-    """The `Format` of that name.
+def choose_format(name, variants=None):
+    """The `Format` of that name, and the list of its variants that are wanted.
+
+    Args:
+        name: str, a key of `FORMATS`.
+        variants: str, collection of str, or `None` for all.
 
     Raises:
-        ValueError: if there is none, or it has not all of `variants`.
+        ImportError: if a package is missing, with the install line.
+        ValueError: if there is no such format, or it has not those variants.
 
     Example:
-        >>> check_format("savedmodel", ["int8"])
+        >>> choose_format("savedmodel", "int8")
         Traceback (most recent call last):
         ValueError: savedmodel is written in float32. Received:
         variant='int8'. For others choose litert or onnx.
@@ -50,16 +69,23 @@ def check_format(name, variants):
         raise ValueError(
             f"`format` is one of {', '.join(FORMATS)}. Received: {name!r}."
         )
-    for variant in variants:
-        if variant not in FORMATS[name].variants:
-            others = [n for n, f in FORMATS.items() if variant in f.variants]
-            hint = (
-                f"For others choose {' or '.join(others)}."
-                if others
-                else f"Variants are {', '.join(VARIANTS)}."
+    format = FORMATS[name]
+    if isinstance(variants, str):
+        variants = [variants]
+    for variant in variants or ():
+        if variant in format.variants:
+            continue
+        others = [n for n, f in FORMATS.items() if variant in f.variants]
+        hint = f"Variants are {', '.join(VARIANTS)}."
+        if others:
+            hint = f"For others choose {' or '.join(others)}."
+        raise ValueError(
+            f"{name} is written in {', '.join(format.variants)}. "
+            f"Received: {variant=}. {hint}"
+        )
+    for package in format.packages:
+        if importlib.util.find_spec(package) is None:
+            raise ImportError(
+                f"{name} needs {package}: pip install keras_c2f[export]"
             )
-            raise ValueError(
-                f"{name} is written in {', '.join(FORMATS[name].variants)}. "
-                f"Received: {variant=}. {hint}"
-            )
-    return FORMATS[name]
+    return format, list(variants or format.variants)

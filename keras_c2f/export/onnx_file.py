@@ -98,10 +98,16 @@ def _with_float16_weights(proto):
     """
     copy = onnx.ModelProto()
     copy.CopyFrom(proto)
+    spared = {
+        name
+        for node in copy.graph.node
+        if FRONTEND in node.name
+        for name in node.input
+    }
     casts = []
     for weight in copy.graph.initializer:
         value = onnx.numpy_helper.to_array(weight)
-        if value.dtype != np.float32 or FRONTEND in weight.name:
+        if value.dtype != np.float32 or weight.name in spared:
             continue
         name, half = weight.name, f"{weight.name}_float16"
         weight.CopyFrom(

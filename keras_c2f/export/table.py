@@ -1,34 +1,35 @@
 """What exported files are worth, in words and numbers."""
 
-from keras_c2f.export.comparison import INT8_POINTS
+from keras_c2f.evaluation_table import metric_words
+from keras_c2f.export.comparison import INT8_POINTS, POINTS, SAME_CLASS
 
-# heading -> cell of a row of `exports.csv`
+# heading -> cell of a row of `export_run`
 COLUMNS = {
     "format": lambda row: row["format"],
     "weights": lambda row: row["variant"],
     "resolution": lambda row: row["resolution"],
-    "MB": lambda row: f"{float(row['megabytes']):.1f}",
-    "ms a window": lambda row: f"{float(row['milliseconds']):.1f}",
-    "same class": lambda row: f"{float(row['same_class']):.1%}",
-    "off by at most": lambda row: f"{float(row['largest_difference']):.1e}",
+    "MB": lambda row: f"{row['megabytes']:.1f}",
+    "ms a window": lambda row: f"{row['milliseconds']:.1f}",
+    "same class": lambda row: f"{row['same_class']:.1%}",
+    "off by at most": lambda row: f"{row['largest_difference']:.1e}",
+    "score": lambda row: f"{row['score']:.3f}",
+    "in Keras": lambda row: f"{row['keras_score']:.3f}",
     "points lost": lambda row: _points(row),
 }
+NUM_TEXTS = 3  # columns that are not numbers
 
 
 def _points(row):
-    lost = float(row["points_lost"])
-    text = f"{abs(lost):.1f}"
-    if float(text) == 0:
-        return "0.0"
-    sign = "-" if lost < 0 else ""  # a lucky gain
-    return f"{sign}{text}{'' if int(float(row['kept'])) else ', not kept'}"
+    text = f"{row['points_lost']:.1f}"
+    text = "0.0" if text == "-0.0" else text
+    return text if row["kept"] else f"{text}, not kept"
 
 
-def export_table(rows, summary):
-    """Rows of `export_run` for a terminal, and where the files are.
+def export_table(rows):
+    """Measured rows of one `export_run`, for a terminal.
 
     Args:
-        rows, summary: what `export_run` returned.
+        rows: what `export_run` returned.
 
     Returns:
         str of several lines.
@@ -36,54 +37,63 @@ def export_table(rows, summary):
     table = [list(COLUMNS)]
     table += [[cell(row) for cell in COLUMNS.values()] for row in rows]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    lines = [
-        "  ".join(
-            text.ljust(width) if place < 3 else text.rjust(width)
-            for place, (text, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in table
-    ]
-    lines.append(caption(summary))
-    lines += [f"Written: {row['file']}" for row in rows if row["kept"]]
-    return "\n".join(lines)
+
+    def line(cells):
+        texts = [
+            cell.ljust(width) if place < NUM_TEXTS else cell.rjust(width)
+            for place, (cell, width) in enumerate(
+                zip(cells, widths, strict=True)
+            )
+        ]
+        return "  ".join(texts)
+
+    return "\n".join([*map(line, table), caption(rows)])
 
 
-def caption(summary):
-    """str, what the columns are about."""
+def caption(rows):
+    """str, what the columns are about.
+
+    Args:
+        rows: list of measured rows.
+    """
+    numbers = dict.fromkeys(int(row["num_clips"]) for row in rows)
+    metrics = dict.fromkeys(metric_words(row["metric"]) for row in rows)
+    clips = " or ".join(
+        f"{number} clips, of which one is {100 / number:.2g} points"
+        for number in numbers
+    )
     return (
-        f"Beside Keras, {summary['metric']} {summary['score']:.3f}, on "
-        f"{summary['num_clips']} clips of the validation part, of which one is "
-        f"{100 / summary['num_clips']:.2g} points. int8 is kept if it loses no "
-        f"more than {INT8_POINTS:.0f} points."
+        f"Score: {' or '.join(metrics)}, of the file and of the network in "
+        f"Keras at the same resolution, on {clips}. int8 is kept if it loses "
+        f"no more than {INT8_POINTS:g} points."
     )
 
 
-def recommendation(row, rows):
+def recommendation(best, rows):
     """Which file to take, and why, as a sentence.
 
     Args:
-        row: what `recommended` chose, or `None`.
-        rows: all rows of that format and resolution.
+        best: what `recommended` chose of the rows, or `None`.
+        rows: measured rows of that format and resolution.
 
     Returns:
         str.
     """
-    if row is None:
+    if best is None:
         return (
             "None of these agrees well enough with the network it came from: "
-            "98 % of the clips in the same class, and half a point or one clip "
-            "lost at most. Take float32, or look into the training."
+            f"{SAME_CLASS:.0%} of the clips in the same class, and {POINTS} "
+            "points or one clip lost at most."
         )
     text = (
-        f"Take {row['file']}: {float(row['same_class']):.1%} of the clips get "
-        "the class that Keras gives them"
+        f"Take {best['file']}: {best['same_class']:.1%} of the clips get the "
+        "class that Keras gives them"
     )
-    plain = [other for other in rows if other["variant"] == "float32"]
-    if not plain or plain[0]["variant"] == row["variant"]:
+    plain = [row for row in rows if row["variant"] == "float32"]
+    if not plain or best["variant"] == "float32":
         return f"{text}."
-    (plain,) = plain
-    size = float(row["megabytes"]) / float(plain["megabytes"])
-    speed = float(plain["milliseconds"]) / float(row["milliseconds"])
+    size = best["megabytes"] / plain[-1]["megabytes"]
+    speed = plain[-1]["milliseconds"] / best["milliseconds"]
     return (
         f"{text}, in {size:.0%} of the space of float32 and {speed:.1f} times "
         "as fast here."

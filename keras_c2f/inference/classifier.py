@@ -6,7 +6,7 @@ import numpy as np
 
 from keras_c2f.data.decode import sound_blocks
 from keras_c2f.inference.runtimes import OPENERS, in_batches, keras_scores
-from keras_c2f.inference.stream import Stream
+from keras_c2f.inference.stream import Stream, as_floats
 from keras_c2f.models import sound_classifier
 from keras_c2f.trained_run import read_trained_run
 
@@ -22,10 +22,12 @@ class Classifier:
 
     Attributes:
         info: `ClassifierInfo`: `class_names`, `sample_rate` and more.
+        batch_size: int, windows that are heard at once without waste.
     """
 
     def __init__(self, info, run, batch_size=None):
         self.info = info
+        self.batch_size = batch_size or 1
         self._run = run if batch_size is None else in_batches(run, batch_size)
 
     def scores(self, waveforms, counts=None):
@@ -41,8 +43,9 @@ class Classifier:
             float32 `(batch, num_classes)`: probabilities.
 
         Raises:
-            ValueError: if rows are longer than a window.
+            ValueError: if rows are longer than a window, or no floats.
         """
+        waveforms = as_floats(waveforms, 2)
         batch, num_samples = waveforms.shape
         size = self.info.num_samples
         if num_samples > size:
@@ -53,9 +56,7 @@ class Classifier:
         if counts is None:
             counts = np.full(batch, num_samples)
         waveforms = np.pad(waveforms, [[0, 0], [0, size - num_samples]])
-        scores = self._run(
-            waveforms.astype("float32"), np.asarray(counts, "int32")
-        )
+        scores = self._run(waveforms, np.asarray(counts, "int32"))
         return np.asarray(scores, "float32")
 
     def stream(self, overlap=0.0):
@@ -75,10 +76,14 @@ class Classifier:
             `Window`: the first begins with the sound, the last ends with it.
 
         Raises:
-            SoundError: if the sound cannot be read, or no further.
+            SoundError: if the file cannot be read, or no further.
+            ValueError: see `Stream.feed`.
         """
         stream = self.stream(overlap)
-        for samples in sound_blocks(sound, self.info.sample_rate):
+        parts = [sound]
+        if isinstance(sound, (str, os.PathLike)):
+            parts = sound_blocks(sound, self.info.sample_rate)
+        for samples in parts:
             yield from stream.feed(samples)
         yield from stream.finish()
 
@@ -106,9 +111,11 @@ def load_classifier(path, num_threads=None):
     path = os.fspath(path)
     ending = os.path.splitext(path)[1]
     if os.path.isdir(path):
-        if not os.path.exists(os.path.join(path, "saved_model.pb")):
+        versions = (path, os.path.join(path, "1"))
+        found = [v for v in versions if _is_saved_model(v)]
+        if not found:
             return _of_run(path)
-        ending = ""
+        path, ending = found[0], ""
     elif not os.path.exists(path):
         raise ValueError(f"There is no file {path}.")
     elif ending not in OPENERS or not ending:
@@ -119,21 +126,27 @@ def load_classifier(path, num_threads=None):
     return Classifier(*OPENERS[ending](path, num_threads))
 
 
+def _is_saved_model(folder):
+    return os.path.exists(os.path.join(folder, "saved_model.pb"))
+
+
 def _of_run(folder):
     """`Classifier` of the network that a run has trained."""
     trained = read_trained_run(folder)
     return classifier_of(trained.network, trained.frontend, trained.info)
 
 
-def classifier_of(network, frontend, info):
+def classifier_of(network, frontend, info, batch_size=None):
     """A network in this process as a `Classifier`.
 
     Args:
         network: `AudioClassifier`.
         frontend: `Frontend` that it was trained with.
         info: `ClassifierInfo`.
+        batch_size: int, windows to hear at once, however many are given.
+            Default: as many as are given.
     """
     model = sound_classifier(
         network, frontend, info.num_samples, info.multi_label
     )
-    return Classifier(info, keras_scores(model))
+    return Classifier(info, keras_scores(model), batch_size)

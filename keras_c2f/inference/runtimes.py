@@ -38,7 +38,10 @@ def keras_scores(model):
 
 def open_saved_model(path, num_threads=None):
     """A SavedModel folder; threads are TensorFlow's affair."""
-    with open(os.path.join(path, "assets.extra", FILE_NAME)) as file:
+    description = os.path.join(path, "assets.extra", FILE_NAME)
+    if not os.path.exists(description):
+        raise ValueError(NOT_OURS.format(path))
+    with open(description) as file:
         info = ClassifierInfo.from_json(file.read())
     loaded = tf.saved_model.load(str(path))  # has to outlive its signature
     serve = loaded.signatures["serving_default"]

@@ -62,12 +62,14 @@ class Stream:
             ValueError: if `samples` are of another kind, or some are NaN or
                 infinite.
         """
-        self._samples = np.concatenate([self._samples, _checked(samples)])
+        samples = as_floats(samples, 1)
+        if not np.isfinite(samples).all():
+            raise ValueError("`samples` has values that are NaN or infinite.")
+        self._samples = np.concatenate([self._samples, samples])
         end = self._begin + len(self._samples)
-        windows = []
-        while self._next + self._size <= end:
-            windows.append(self._window(self._next, self._next + self._size))
-            self._next += self._hop
+        starts = range(self._next, end - self._size + 1, self._hop)
+        windows = self._windows(starts, self._size)
+        self._next += len(starts) * self._hop
         dropped = max(len(self._samples) - self._size, 0)
         self._samples = self._samples[dropped:].copy()
         self._begin += dropped
@@ -83,24 +85,36 @@ class Stream:
         end = self._begin + len(self._samples)
         if end == self._scored:
             return []
-        return [self._window(max(end - self._size, 0), end)]
+        start = max(end - self._size, 0)
+        return self._windows([start], end - start)
 
-    def _window(self, start, end):
-        self._scored = end
-        samples = self._samples[start - self._begin : end - self._begin]
-        rate = self._classifier.info.sample_rate
-        (scores,) = self._classifier.scores(samples[None])
-        return Window(start / rate, end / rate, scores)
+    def _windows(self, starts, size):
+        """Windows of as many samples, scored a batch at a time."""
+        classifier, windows = self._classifier, []
+        rate, step = classifier.info.sample_rate, classifier.batch_size
+        for first in range(0, len(starts), step):
+            batch = starts[first : first + step]
+            rows = [self._samples[s - self._begin :][:size] for s in batch]
+            scores = classifier.scores(np.stack(rows))
+            windows += [
+                Window(start / rate, (start + size) / rate, row)
+                for start, row in zip(batch, scores, strict=True)
+            ]
+            self._scored = batch[-1] + size
+        return windows
 
 
-def _checked(samples):
+def as_floats(samples, rank):
+    """Samples as a float32 array.
+
+    Raises:
+        ValueError: if they are no floats, or have not that many axes.
+    """
     samples = np.asarray(samples)
-    if samples.ndim != 1 or samples.dtype.kind != "f":
+    if samples.ndim != rank or samples.dtype.kind != "f":
+        shape = "(n,) of one channel" if rank == 1 else "(batch, n)"
         raise ValueError(
-            "`samples` are floats (n,) in [-1, 1] of one channel; divide "
-            "16-bit integers by 32768. Received: "
-            f"{samples.dtype} {samples.shape}."
+            f"Samples are floats {shape}, in [-1, 1]; divide 16-bit integers "
+            f"by 32768. Received: {samples.dtype} {samples.shape}."
         )
-    if not np.isfinite(samples).all():
-        raise ValueError("`samples` has values that are NaN or infinite.")
     return samples.astype("float32")

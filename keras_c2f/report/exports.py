@@ -4,7 +4,12 @@ from html import escape
 from itertools import groupby
 
 from keras_c2f.export.comparison import recommended
-from keras_c2f.export.table import COLUMNS, caption, recommendation
+from keras_c2f.export.table import (
+    COLUMNS,
+    NUM_TEXTS,
+    caption,
+    recommendation,
+)
 from keras_c2f.report.blocks import section
 
 
@@ -19,36 +24,29 @@ def exports_section(run):
     """
     if not run.exports:
         return ""
+    rows = sorted(run.exports, key=_kind)
     heads = "".join(f"<th scope=col>{escape(name)}</th>" for name in COLUMNS)
-    body = "".join(
-        "<tr>"
-        + "".join(
-            f"<td{' class=name' if place < 3 else ''}>{escape(cell(row))}</td>"
-            for place, cell in enumerate(COLUMNS.values())
-        )
-        + "</tr>"
-        for row in run.exports
-    )
-    summary = {
-        "metric": run.exports[-1]["metric"],
-        "score": float(run.exports[-1]["keras_score"]),
-        "num_clips": int(float(run.exports[-1]["num_clips"])),
-    }
-    advice = [_advice(list(rows)) for _, rows in groupby(run.exports, _kind)]
+    body = "".join(f"<tr>{_cells(row)}</tr>" for row in rows)
+    advice = [
+        recommendation(recommended(group), group)
+        for _, found in groupby(rows, _kind)
+        if len(group := list(found)) > 1
+    ]
     return section(
         f"{run.name} for other programs",
         '<div class="scroll"><table><thead><tr>'
         f"{heads}</tr></thead><tbody>{body}</tbody></table></div>",
-        " ".join([*advice, caption(summary)]),
+        " ".join([*advice, caption(rows)]),
+    )
+
+
+def _cells(row):
+    names = [' class="name"'] * NUM_TEXTS + [""] * len(COLUMNS)
+    return "".join(
+        f"<td{name}>{escape(cell(row))}</td>"
+        for name, cell in zip(names, COLUMNS.values(), strict=False)
     )
 
 
 def _kind(row):
     return row["format"], row["resolution"]
-
-
-def _advice(rows):
-    if len(rows) < 2:
-        return ""
-    best = recommended(rows, float(rows[0]["num_clips"]))
-    return recommendation(best, rows)

@@ -1,6 +1,8 @@
 """Each format against Keras, opened by its own runtime without our package."""
 
+import importlib.util
 import json
+import os
 import subprocess
 import sys
 import wave
@@ -16,6 +18,7 @@ from keras_c2f.classifier_info import FILE_NAME, PROPERTY, ClassifierInfo
 from keras_c2f.export import FORMATS, at_resolution, export_classifier
 from keras_c2f.inference import load_classifier
 from keras_c2f.inference.classifier import classifier_of
+from keras_c2f.inference.runtimes import OPENERS
 
 for module in ("ai_edge_quantizer", "tf2onnx", "onnxruntime", "tensorflow"):
     pytest.importorskip(module, reason="needs the extra `export`")
@@ -32,7 +35,7 @@ TOLERANCE = {"float32": 1e-4, "float16": 1e-2, "dynamic": 0.1, "int8": 0.2}
 
 
 def windows(num=6):
-    """Noise with a tone, some of it short, and silence at the end."""
+    """Tones in noise, some of them short, and silence at the end."""
     rng = np.random.default_rng(0)
     size = int(SECONDS * 8000)
     time = np.arange(size) / 8000
@@ -64,7 +67,7 @@ def exported(tmp_path_factory):
     folder = tmp_path_factory.mktemp("exported")
     paths = {
         (name, variant): path
-        for name, kind in FORMATS.items()
+        for name in FORMATS
         for variant, path in export_classifier(
             network,
             frontend,
@@ -72,7 +75,7 @@ def exported(tmp_path_factory):
             str(folder / name),
             len(windows()[0][0]),
             format=name,
-            variants=kind.variants,
+            variants=None,
             calibration=windows(),
         ).items()
     }
@@ -162,6 +165,26 @@ def test_litert_description_is_a_zip_archive(exported):
 
 
 @pytest.mark.once
+def test_onnx_keeps_its_front_end_in_float32(exported):
+    import onnx
+
+    def weights(variant):
+        proto = onnx.load(exported[0]["onnx", variant])
+        return {
+            tuple(weight.dims): weight.data_type
+            for weight in proto.graph.initializer
+        }
+
+    matrices = [(200, 258), (129, 32)]  # of the spectrum, and of the mel bank
+    for variant in ("float16", "dynamic", "int8"):
+        found = weights(variant)
+        assert [found[size] for size in matrices] == [
+            onnx.TensorProto.FLOAT
+        ] * 2
+    assert onnx.TensorProto.FLOAT16 in weights("float16").values()
+
+
+@pytest.mark.once
 def test_onnx_says_what_its_batch_is(exported):
     import onnxruntime
 
@@ -245,7 +268,7 @@ def test_hts_at_at_every_resolution(tmp_path, resolution):
 
 
 @pytest.mark.parametrize("name", ["litert", "onnx", "savedmodel"])
-@pytest.mark.parametrize("batch_size", [None, 4])
+@pytest.mark.parametrize("batch_size", [0, 4])
 @pytest.mark.once
 def test_batch_free_or_fixed(tmp_path, name, batch_size):
     network, frontend = make_network()
@@ -257,8 +280,26 @@ def test_batch_free_or_fixed(tmp_path, name, batch_size):
         *(network, frontend, NAMES, str(tmp_path / "b"), 8000), format="keras"
     )["float32"]
     expected = load_classifier(alone).scores(*windows())
+    ending = os.path.splitext(path)[1]
+    *_, found = OPENERS[ending](path)
+    assert found == (batch_size or None)
     scores = load_classifier(path).scores(*windows())
     np.testing.assert_allclose(scores, expected, atol=1e-4)
+
+
+@pytest.mark.once
+def test_a_converter_that_is_missing_is_a_sentence(tmp_path, monkeypatch):
+    network, frontend = make_network()
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec",
+        lambda name, *rest: None if name == "tf2onnx" else find(name, *rest),
+    )
+    options = {"format": "onnx"}
+    with pytest.raises(ImportError, match=r"keras_c2f\[export\]"):
+        export_classifier(
+            *(network, frontend, NAMES, str(tmp_path / "a"), 8000), **options
+        )
 
 
 @pytest.mark.once

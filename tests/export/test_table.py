@@ -8,7 +8,6 @@ from keras_c2f.report.exports import exports_section
 from keras_c2f.report.runs import RunRecord
 
 pytestmark = pytest.mark.once
-SUMMARY = {"num_clips": 400, "score": 0.8125, "metric": "accuracy"}
 
 
 def row(variant, milliseconds, megabytes, lost=0.0, same=1.0, **changes):
@@ -24,6 +23,9 @@ def row(variant, milliseconds, megabytes, lost=0.0, same=1.0, **changes):
         "score": 0.8,
         "points_lost": lost,
         "kept": 1,
+        "num_clips": 400,
+        "metric": "accuracy",
+        "keras_score": 0.8125,
     }
     return {**values, **changes}
 
@@ -47,35 +49,42 @@ ROWS = [
 )
 def test_the_fastest_that_loses_nothing(changes, best):
     rows = [r | (changes if r["variant"] == "dynamic" else {}) for r in ROWS]
-    assert recommended(rows, 400)["variant"] == best
+    assert recommended(rows)["variant"] == best
 
 
 def test_one_clip_may_always_be_lost():
-    rows = [row("dynamic", 10, 6, lost=100 / 80)]
-    assert recommended(rows, 80) is rows[0]
-    assert recommended(rows, 400) is None
-    assert "None of these" in recommendation(None, rows)
+    few = row("dynamic", 10, 6, lost=100 / 80, num_clips=80)
+    assert recommended([few]) is few
+    many = {**few, "num_clips": 400}
+    assert recommended([many]) is None
+    assert "None of these" in recommendation(None, [many])
+
+
+def test_a_file_that_is_gone_is_not_recommended():
+    gone = row("int8", 9, 6, lost=3, num_clips=20, kept=0)
+    assert recommended([gone]) is None
 
 
 def test_words():
-    text = recommendation(recommended(ROWS, 400), ROWS)
+    text = recommendation(recommended(ROWS), ROWS)
     assert "a-dynamic.tflite: 99.0% of the clips" in text
     assert "27% of the space" in text and "2.0 times as fast" in text
     assert "times" not in recommendation(ROWS[0], ROWS)
-    lines = export_table(ROWS, SUMMARY).splitlines()
-    assert "3.0, not kept" in lines[4]
-    assert "accuracy 0.812, on 400 clips" in lines[5]
-    written = [line for line in lines if line.startswith("Written")]
-    assert len(written) == 3
+    lines = export_table(ROWS).splitlines()
+    assert lines[4].endswith("3.0, not kept")
+    assert "accuracy, of the file" in lines[5] and "400 clips" in lines[5]
 
 
 def test_section_of_the_report():
-    rows = [
-        {**r, "keras_score": 0.8125, "num_clips": 400.0, "metric": "accuracy"}
-        for r in ROWS
-    ]
     assert exports_section(RunRecord({"name": "mine"}, [], {}, {})) == ""
+    others = [
+        row("float32", 20, 24, resolution="pool:2", num_clips=80),
+        row("dynamic", 12, 6, resolution="pool:2", num_clips=80, file="b"),
+        row("float32", 21, 24, file="again"),  # a float32 of its own folder
+    ]
+    rows = [*ROWS[:2], *others, *ROWS[2:]]  # as exported, not in order
     record = RunRecord({"name": "mine"}, [], {}, {}, exports=rows)
     page = exports_section(record)
     assert "mine for other programs" in page
-    assert "Take a-dynamic.tflite" in page and "not kept" in page
+    assert "Take a-dynamic.tflite" in page and "Take b: " in page
+    assert "not kept" in page and "400 clips" in page and "80 clips" in page

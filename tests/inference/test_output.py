@@ -14,7 +14,7 @@ from keras_c2f.inference.output import (
     edges,
     segments,
 )
-from keras_c2f.inference.timeline import draw_timeline
+from keras_c2f.report.timeline import draw_timeline, likely_rows
 
 pytestmark = pytest.mark.once
 NAMES = ("dog", "rain", "$5 coin")
@@ -67,9 +67,29 @@ def test_records():
     assert found["windows"][2]["scores"]["$5 coin"] == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize("heard", [HEARD, HEARD[:1], windows((0, 0, 0.01))])
-def test_timeline(tmp_path, heard):
-    path = tmp_path / "a.png"
-    draw_timeline(heard, NAMES, path, "a $ sign")
-    pixels = np.asarray(Image.open(path).convert("L"))
-    assert pixels.std() > 1  # something is drawn
+def test_rows_of_a_timeline_begin_with_what_is_heard_first():
+    scores = np.zeros((3, 20))
+    scores[:, :14] = np.linspace(0.1, 0.2, 14)  # more than there is room for
+    scores[0, 15], scores[1:, 14], scores[2, 16] = 0.9, 0.8, 0.04
+    rows, drawn = likely_rows(scores)
+    assert rows[:2] == [15, 14] and len(rows) == 12 and 16 not in rows
+    np.testing.assert_array_equal(drawn, scores[:, rows])
+    assert likely_rows(np.full((2, 3), 0.01))[0] == [0]
+
+
+def test_timeline_is_dark_where_a_class_is_heard(tmp_path):
+    heard = windows((0.9, 0, 0), (0.9, 0, 0), (0, 0.9, 0), (0, 0.9, 0))
+    draw_timeline(heard, NAMES, tmp_path / "a.png", "a $ sign")
+    grey = np.asarray(Image.open(tmp_path / "a.png").convert("L"))
+    dark = grey < 100
+    height, width = dark.shape
+    halves = dark[:, : width // 2], dark[:, width // 2 : int(0.85 * width)]
+    places = [np.median(np.nonzero(half)[0]) for half in halves]
+    assert places[0] < places[1]  # dog above, rain below
+    assert all(half.mean() > 0.05 for half in halves)
+
+
+@pytest.mark.parametrize("heard", [HEARD[:1], windows((0, 0, 0.01))])
+def test_a_timeline_of_little(tmp_path, heard):
+    draw_timeline(heard, NAMES, tmp_path / "a.svg")
+    assert (tmp_path / "a.svg").stat().st_size > 1000

@@ -25,7 +25,10 @@ def models():
     ):
         yield AST_MODEL.at_resolution(resolution), KALDI, "mean", {}
     yield AST_MODEL, KALDI, "mean", {"input_kind": "waveform"}
-    yield AST_MODEL, KALDI, "prefix", {"dtype": "mixed_bfloat16"}
+    mixed = AST_MODEL.from_config(
+        {**AST_MODEL.get_config(), "dtype": "mixed_bfloat16"}
+    )
+    yield mixed, KALDI, "prefix", {"dtype": "mixed_bfloat16"}
     backbone = HTSAT(
         256, 16, width=8, depths=(1, 1), num_heads=(1, 2), window_size=(4, 4)
     )

@@ -19,6 +19,31 @@ def sounds_in(folder):
     )
 
 
+def find_sounds(path):
+    """Paths of the sound files in a folder, at any depth, in order.
+
+    Args:
+        path: a folder, or a file, which is taken whatever it is.
+
+    Returns:
+        list of str; hidden files are left out.
+
+    Raises:
+        ValueError: if a folder has none.
+    """
+    path = os.fspath(path)
+    if not os.path.isdir(path):
+        return [path]
+    found = [
+        os.path.join(folder, name)
+        for folder, _, _ in os.walk(path, followlinks=True)
+        for name in sounds_in(folder)
+    ]
+    if not found:
+        raise ValueError(f"There are no sound files in {path}.")
+    return sorted(found)
+
+
 def stem(name):
     """A file's name without the suffix, if that is one of a sound file."""
     base, suffix = os.path.splitext(name)

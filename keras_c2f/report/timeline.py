@@ -24,7 +24,7 @@ def draw_timeline(windows, class_names, path, title=""):
         ImportError: if matplotlib is missing, with the install line.
     """
     matplotlib = import_matplotlib()
-    rows, scores = _rows(np.array([window.scores for window in windows]))
+    rows, scores = likely_rows(np.array([window.scores for window in windows]))
     with matplotlib.rc_context(STYLE):
         figure = matplotlib.figure.Figure(
             (9, 1.3 + 0.27 * len(rows)), layout="constrained", dpi=140
@@ -51,8 +51,12 @@ def draw_timeline(windows, class_names, path, title=""):
         figure.savefig(path)
 
 
-def _rows(scores):
-    """Which classes to draw, in order, and their scores `(windows, rows)`."""
+def likely_rows(scores):
+    """Which classes to draw, in order, and their scores `(windows, rows)`.
+
+    Args:
+        scores: float `(windows, num_classes)`.
+    """
     likely = np.argsort(-scores.max(0), kind="stable")[:CLASSES]
     enough = [row for row in likely if scores[:, row].max() >= ENOUGH]
     rows = enough or likely[:1].tolist()
