@@ -10,7 +10,7 @@ from keras_c2f.export.table import (
     caption,
     recommendation,
 )
-from keras_c2f.report.blocks import section
+from keras_c2f.report.blocks import paragraph, section
 
 
 def exports_section(run):
@@ -27,16 +27,16 @@ def exports_section(run):
     rows = sorted(run.exports, key=_kind)
     heads = "".join(f"<th scope=col>{escape(name)}</th>" for name in COLUMNS)
     body = "".join(f"<tr>{_cells(row)}</tr>" for row in rows)
-    advice = [
-        recommendation(recommended(group), group)
+    advice = "".join(
+        paragraph(recommendation(recommended(group), group))
         for _, found in groupby(rows, _kind)
         if len(group := list(found)) > 1
-    ]
+    )
     return section(
         f"{run.name} for other programs",
         '<div class="scroll"><table><thead><tr>'
-        f"{heads}</tr></thead><tbody>{body}</tbody></table></div>",
-        " ".join([*advice, caption(rows)]),
+        f"{heads}</tr></thead><tbody>{body}</tbody></table></div>{advice}",
+        caption(rows),
     )
 
 
