@@ -176,6 +176,19 @@ def test_predict_with_a_folder_and_an_exported_file(exported, tmp_path, capsys):
     assert code == 2 and "no sound files" in err
 
 
+def test_predict_hears_a_file_up_to_where_it_is_bad(exported, tmp_path, capsys):
+    soundfile = pytest.importorskip("soundfile")
+    samples = np.zeros(70 * 16000, "float32")
+    samples[-5] = np.nan  # in the second minute, which is read by itself
+    soundfile.write(tmp_path / "a.wav", samples, 16000, "FLOAT")
+    code, out, err = run(
+        *(capsys, "predict", "--run", exported, "--format=csv", "--top=1"),
+        tmp_path / "a.wav",
+    )
+    assert code == 1 and "heard to 1:05." in err and "NaN" in err
+    assert len(out.splitlines()) == 1 + int(2**20 / 16000 / 0.32)
+
+
 def test_predict_from_standard_input(exported, capsys, monkeypatch):
     samples = np.zeros(16000, "<i2")
     monkeypatch.setattr(

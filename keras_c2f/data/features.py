@@ -1,5 +1,7 @@
 """The maths of `Frontend` once more, as TensorFlow ops for `tf.data`."""
 
+import math
+
 from keras_c2f.data.lazy import tf
 
 
@@ -25,14 +27,16 @@ def log_mel(waveform, frontend, num_frames, shift=1, normalize=True):
         places = tf.range(-frontend.edge, end)
         places = frontend.reflect(places, num_samples, tf)
         waveform = tf.gather(waveform, places)
-    # A constant step: with a tensor `tf.signal.frame` searches for a divisor.
-    frames = tf.signal.frame(
-        waveform, frontend.frame_length, frontend.frame_shift
-    )[::shift][:kept]
+    # Before it is cut into frames, each sample is looked at once. The first of
+    # a frame has no other before it, but the window is 0 there.
+    emphasised = waveform
+    if frontend.preemphasis:
+        before = tf.concat([waveform[:1], waveform[:-1]], axis=0)
+        emphasised = waveform - frontend.preemphasis * before
+    frames = _frame(emphasised, frontend)[::shift][:kept]
     if frontend.is_kaldi:
-        frames -= tf.reduce_mean(frames, axis=1, keepdims=True)
-    before = tf.concat([frames[:, :1], frames[:, :-1]], axis=1)
-    frames -= frontend.preemphasis * before
+        means = _frame_means(waveform, frontend)[::shift][:kept]
+        frames -= (1 - frontend.preemphasis) * means
     frames *= tf.constant(frontend.window(), tf.float32)
     spectrum = tf.signal.rfft(frames, [frontend.fft_length])
     power = tf.square(tf.math.real(spectrum))
@@ -41,6 +45,31 @@ def log_mel(waveform, frontend, num_frames, shift=1, normalize=True):
     mels = tf.math.log(tf.maximum(energy, frontend.log_floor))
     mels = _pad(frontend.log_scale * mels, frontend, kept)
     return frontend.normalize(mels) if normalize else mels
+
+
+def _frame(waveform, frontend):
+    """`(samples,)` -> `(frames, frame_length)`.
+
+    The step is a constant: with a tensor `tf.signal.frame` searches for a
+    divisor.
+    """
+    return tf.signal.frame(
+        waveform, frontend.frame_length, frontend.frame_shift
+    )
+
+
+def _frame_means(waveform, frontend):
+    """`(frames, 1)`, the mean of each frame.
+
+    From the means of the blocks that frames have in common.
+    """
+    length, shift = frontend.frame_length, frontend.frame_shift
+    block = math.gcd(length, shift)
+    whole = tf.shape(waveform)[0] // block * block
+    blocks = tf.reshape(waveform[:whole], [-1, block])
+    blocks = tf.reduce_mean(blocks, axis=1)
+    blocks = tf.signal.frame(blocks, length // block, shift // block)
+    return tf.reduce_mean(blocks, axis=1, keepdims=True)
 
 
 def stored_log_mel(mels, frontend, num_frames, shift=1):

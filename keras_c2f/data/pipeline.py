@@ -238,7 +238,9 @@ class AudioPipeline:
             except SoundError as error:
                 empty = np.stack([nothing] * crops)
                 return empty, clips.target(index), str(error)
-            return np.stack(windows), clips.target(index), ""
+            if crops > 1:
+                return np.stack(windows), clips.target(index), ""
+            return windows[0][None], clips.target(index), ""  # not copied
 
         def load_in_graph(index, seed):
             where = 0.0
