@@ -68,13 +68,18 @@ def make_files(folder, seconds):
         files |= {(name, variant): path for variant, path in paths.items()}
     info = ClassifierInfo(names, frontend.sample_rate, num_samples)
     for name in ("litert", "onnx"):
-        ending, use_fft = FORMATS[name].ending, FORMATS[name].use_fft
-        path = os.path.join(folder, f"{seconds}-frontend{ending}")
+        kind = FORMATS[name]
+        path = os.path.join(folder, f"{seconds}-frontend{kind.ending}")
         inputs = (
             keras.Input((num_samples,), name="waveform"),
             keras.Input((), dtype="int32", name="num_samples"),
         )
-        layer = LogMel(frontend, num_frames, use_fft=use_fft, name="frontend")
+        layer = LogMel(
+            frontend,
+            num_frames,
+            use_fft=kind.use_fft(frontend),
+            name="frontend",
+        )
         archive = os.path.join(folder, "frontend.keras")
         save_archive(keras.Model(inputs, layer(*inputs)), info, archive)
         batch = 1 if name == "litert" else None

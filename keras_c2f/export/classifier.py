@@ -75,7 +75,7 @@ def export_classifier(
         str(network.resolution),
     )
     model = sound_classifier(
-        network, frontend, num_samples, multi_label, kind.use_fft
+        network, frontend, num_samples, multi_label, kind.use_fft(frontend)
     )
     several = len(kind.variants) > 1
     paths = {

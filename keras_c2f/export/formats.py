@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+import math
 
 VARIANTS = ("float32", "float16", "dynamic", "int8")
 
@@ -15,9 +16,10 @@ class Format:
             which TensorFlow Serving looks for.
         packages: tuple of str, modules that write and run it.
         variants: tuple of str, numbers that its weights can be kept in.
-        use_fft: bool or `None`, how its front end takes spectra: see
-            `LogMel`. LiteRT and ONNX Runtime spread a matrix product over
-            cores, and a Fourier transform not, if they have one.
+        largest_matrix: float, entries of a matrix that takes the front end's
+            spectra as fast as a Fourier transform; `None`, as the backend
+            does. LiteRT spreads the matrix over cores, the transform not;
+            ONNX has no transform of real numbers.
         batch_size: int, windows at once by default, 0 for any number. LiteRT
             has accelerators that want to know it.
     """
@@ -25,8 +27,14 @@ class Format:
     ending: str
     packages: tuple = ()
     variants: tuple = VARIANTS[:1]
-    use_fft: bool | None = None
+    largest_matrix: float | None = None
     batch_size: int = 0
+
+    def use_fft(self, frontend):
+        """bool or `None`, how a `Frontend` takes spectra: see `LogMel`."""
+        if self.largest_matrix is None:
+            return None
+        return frontend.folded_matrix().size > self.largest_matrix
 
 
 FORMATS = {
@@ -36,14 +44,14 @@ FORMATS = {
         ".tflite",
         ("tensorflow", "ai_edge_litert", "ai_edge_quantizer"),
         VARIANTS,
-        use_fft=False,
+        largest_matrix=2**19,  # AST's has 2e5, HTS-AT's 1e6
         batch_size=1,
     ),
     "onnx": Format(
         ".onnx",
         ("tensorflow", "tf2onnx", "onnx", "onnxruntime"),
         VARIANTS,
-        use_fft=False,
+        largest_matrix=math.inf,
     ),
 }
 

@@ -19,6 +19,7 @@ from keras_c2f.export import FORMATS, at_resolution, export_classifier
 from keras_c2f.inference import load_classifier
 from keras_c2f.inference.classifier import classifier_of
 from keras_c2f.inference.runtimes import OPENERS
+from keras_c2f.models.presets import HTS_AT_FRONTEND
 
 for module in ("ai_edge_quantizer", "tf2onnx", "onnxruntime", "tensorflow"):
     pytest.importorskip(module, reason="needs the extra `export`")
@@ -27,9 +28,6 @@ CLIENTS = Path(__file__).parents[2] / "examples" / "clients"
 NAMES = ("dog", "rain", "sea, waves", "Bär", "e")
 SECONDS = 1.0
 KALDI = Frontend(sample_rate=8000, num_mel_bins=32)
-LIBROSA = Frontend(
-    sample_rate=8000, num_mel_bins=16, preemphasis=0.0, style="librosa"
-)
 # float16 rounds weights by 2**-11; 8 bits by 2**-8 of the largest.
 TOLERANCE = {"float32": 1e-4, "float16": 1e-2, "dynamic": 0.1, "int8": 0.2}
 
@@ -48,6 +46,15 @@ def windows(num=6):
     return waveforms.astype("float32"), counts
 
 
+LONG_FRAMES = Frontend(  # its matrix is large: LiteRT takes the transform
+    sample_rate=8000,
+    num_mel_bins=16,
+    frame_length_ms=80.0,
+    preemphasis=0.0,
+    style="librosa",
+)
+
+
 def make_network(kind="ast"):
     keras.utils.set_random_seed(2)
     if kind == "ast":
@@ -57,7 +64,7 @@ def make_network(kind="ast"):
         128, 16, width=8, depths=(1, 2), num_heads=(1, 2), window_size=(4, 4)
     )
     network = AudioClassifier(backbone, 5, pooling="token_semantic")
-    return network, LIBROSA
+    return network, LONG_FRAMES
 
 
 @pytest.fixture(scope="module")
@@ -182,6 +189,25 @@ def test_onnx_keeps_its_front_end_in_float32(exported):
             onnx.TensorProto.FLOAT
         ] * 2
     assert onnx.TensorProto.FLOAT16 in weights("float16").values()
+
+
+@pytest.mark.once
+def test_long_frames_take_a_fourier_transform_where_there_is_one():
+    hts_at = Frontend(**HTS_AT_FRONTEND)
+    found = {
+        name: (
+            kind.use_fft(KALDI),
+            kind.use_fft(Frontend()),
+            kind.use_fft(hts_at),
+        )
+        for name, kind in FORMATS.items()
+    }
+    assert found == {
+        "keras": (None, None, None),
+        "savedmodel": (None, None, None),
+        "litert": (False, False, True),
+        "onnx": (False, False, False),
+    }
 
 
 @pytest.mark.once
