@@ -118,7 +118,8 @@ def test_clip_does_not_see_its_batch():
 
 
 def test_trains():
-    contract.check_fit(CASE)
+    # what is added to all predictions alike cancels in a softmax over them
+    contract.check_fit(CASE, without_gradient=["discriminative_head/bias"])
 
 
 def test_random_streams():
