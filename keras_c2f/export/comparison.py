@@ -37,8 +37,8 @@ def leading_windows(clips, frontend, num_samples, limit):
     are_log_mel(clips.sounds, frontend, "an exported file")
     sounds = SoundCache(frontend.sample_rate, "soundfile", cache_mb=0)
     waveforms, counts, targets = [], [], []
-    step = max(-(-len(clips) // limit), 1)
-    for index in range(0, len(clips), step):
+    places = np.linspace(0, len(clips), min(limit, len(clips)), endpoint=False)
+    for index in places.astype(int).tolist():
         try:
             sound = sounds.load(clips.sounds[index], index, num_samples, 0.0)
         except SoundError:

@@ -96,6 +96,19 @@ def test_windows_of_prepared_data(folder, tmp_path, store):
         np.testing.assert_allclose(found, expected, atol=2**-15)  # 16 bits
 
 
+@pytest.mark.parametrize("limit", [1, 3, 4, 5, 9])
+def test_as_many_clips_as_wanted_spread_evenly(limit):
+    from keras_c2f.data import Clips
+    from keras_c2f.frontend import Frontend
+
+    sounds = np.arange(5)[:, None] * np.ones((5, 100), "float32")
+    clips = Clips(sounds, np.zeros(5, int), ("a", "b"))
+    found, counts, _ = comparison.leading_windows(clips, Frontend(), 80, limit)
+    assert found.shape == (min(limit, 5), 80) and set(counts) == {80}
+    steps = np.diff(found[:, 0])
+    assert len(steps) == 0 or steps.min() >= 1 and np.ptp(steps) <= 1
+
+
 def test_no_readable_sound_is_a_sentence(folder, tmp_path):
     from keras_c2f.data import Clips
     from keras_c2f.frontend import Frontend
