@@ -31,8 +31,8 @@ check_client() { # PACKAGES SCRIPT FILE
 exports="$environments/exports"
 mkdir "$exports"
 python tools/make_exports.py "$exports"
-check_client "ai-edge-litert numpy" litert.py litert-float32.tflite
-check_client "onnxruntime numpy" onnx_runtime.py onnx-float32.onnx
-check_client tensorflow-cpu saved_model.py savedmodel/1
+check_client "ai-edge-litert numpy" classify_litert.py litert-float32.tflite
+check_client "onnxruntime numpy" classify_onnx.py onnx-float32.onnx
+check_client tensorflow-cpu classify_saved_model.py savedmodel/1
 check tensorflow-io tensorflow_io
 check keras-cv,tensorflow keras_cv

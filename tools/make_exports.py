@@ -9,6 +9,7 @@ this package is not installed.
 import os
 import sys
 
+import keras
 import numpy as np
 import soundfile
 
@@ -17,6 +18,7 @@ from keras_c2f.export import export_classifier
 
 
 def main(folder):
+    keras.utils.set_random_seed(0)
     frontend = Frontend()
     network = AudioClassifier(AST.from_preset("ast_micro", num_frames=96), 10)
     names = [f"class {index}" for index in range(10)]

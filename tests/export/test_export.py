@@ -121,6 +121,7 @@ def run_client(script, model, sound):
     """What a client prints; it may not see our package."""
     program = (
         "import runpy, sys; sys.modules['keras_c2f'] = None; "
+        f"sys.path.insert(0, {str(CLIENTS)!r}); "  # as of a script
         f"sys.argv = {[script, str(model), str(sound)]!r}; "
         f"runpy.run_path({str(CLIENTS / script)!r})"
     )
@@ -133,9 +134,9 @@ def run_client(script, model, sound):
 @pytest.mark.parametrize(
     "script, case",
     [
-        ("litert.py", ("litert", "float32")),
-        ("onnx_runtime.py", ("onnx", "float32")),
-        ("saved_model.py", ("savedmodel", "float32")),
+        ("classify_litert.py", ("litert", "float32")),
+        ("classify_onnx.py", ("onnx", "float32")),
+        ("classify_saved_model.py", ("savedmodel", "float32")),
     ],
 )
 def test_clients_without_this_package(exported, tmp_path, script, case):

@@ -1,23 +1,23 @@
-"""Classify a WAV file with a SavedModel, as TensorFlow Serving does.
+"""Classify a WAV file with ONNX Runtime, as on a server or a desktop.
 
 Needs the runtime alone:
 
-    pip install tensorflow-cpu
-    python saved_model.py classifier/1 sound.wav
+    pip install onnxruntime numpy
+    python classify_onnx.py classifier-float32.onnx sound.wav
 
 Expected: the three likeliest classes of each window of the sound.
 """
 
+import json
 import sys
 import wave
 
 import numpy as np
-import tensorflow as tf
+import onnxruntime
 
 model, sound = sys.argv[1:]
-classifier = tf.saved_model.load(model)
-signatures = classifier.signatures
-info = {name: value.numpy() for name, value in signatures["describe"]().items()}
+session = onnxruntime.InferenceSession(model)
+info = json.loads(session.get_modelmeta().custom_metadata_map["keras_c2f"])
 with wave.open(sound) as file:
     rate, channels = file.getframerate(), file.getnchannels()
     if rate != info["sample_rate"] or file.getsampwidth() != 2:
@@ -25,14 +25,14 @@ with wave.open(sound) as file:
     samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
 samples = samples.reshape(-1, channels).mean(1).astype("float32") / 32768
 
-size = int(info["num_samples"])
+size = info["num_samples"]
 for start in range(0, len(samples), size):
     window = samples[start : start + size]
-    scores = signatures["serving_default"](
-        waveform=tf.constant(np.pad(window, [0, size - len(window)])[None]),
-        num_samples=tf.constant([len(window)]),
-    )["scores"][0].numpy()
+    inputs = {
+        "waveform": np.pad(window, [0, size - len(window)])[None],
+        "num_samples": np.array([len(window)], "int32"),
+    }
+    scores = session.run(["scores"], inputs)[0][0]
     print(f"{start / rate:.1f} s")
     for index in scores.argsort()[::-1][:3]:
-        name = info["class_names"][index].decode()
-        print(f"  {name:<20} {scores[index]:6.1%}")
+        print(f"  {info['class_names'][index]:<20} {scores[index]:6.1%}")

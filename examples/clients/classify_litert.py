@@ -3,7 +3,7 @@
 Needs the runtime alone:
 
     pip install ai-edge-litert numpy
-    python litert.py classifier-dynamic.tflite sound.wav
+    python classify_litert.py classifier-dynamic.tflite sound.wav
 
 Expected: the three likeliest classes of each window of the sound.
 """

@@ -1,23 +1,23 @@
-"""Classify a WAV file with ONNX Runtime, as on a server or a desktop.
+"""Classify a WAV file with a SavedModel, as TensorFlow Serving does.
 
 Needs the runtime alone:
 
-    pip install onnxruntime numpy
-    python onnx_runtime.py classifier-float32.onnx sound.wav
+    pip install tensorflow-cpu
+    python classify_saved_model.py classifier/1 sound.wav
 
 Expected: the three likeliest classes of each window of the sound.
 """
 
-import json
 import sys
 import wave
 
 import numpy as np
-import onnxruntime
+import tensorflow as tf
 
 model, sound = sys.argv[1:]
-session = onnxruntime.InferenceSession(model)
-info = json.loads(session.get_modelmeta().custom_metadata_map["keras_c2f"])
+classifier = tf.saved_model.load(model)
+signatures = classifier.signatures
+info = {name: value.numpy() for name, value in signatures["describe"]().items()}
 with wave.open(sound) as file:
     rate, channels = file.getframerate(), file.getnchannels()
     if rate != info["sample_rate"] or file.getsampwidth() != 2:
@@ -25,14 +25,14 @@ with wave.open(sound) as file:
     samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
 samples = samples.reshape(-1, channels).mean(1).astype("float32") / 32768
 
-size = info["num_samples"]
+size = int(info["num_samples"])
 for start in range(0, len(samples), size):
     window = samples[start : start + size]
-    inputs = {
-        "waveform": np.pad(window, [0, size - len(window)])[None],
-        "num_samples": np.array([len(window)], "int32"),
-    }
-    scores = session.run(["scores"], inputs)[0][0]
+    scores = signatures["serving_default"](
+        waveform=tf.constant(np.pad(window, [0, size - len(window)])[None]),
+        num_samples=tf.constant([len(window)]),
+    )["scores"][0].numpy()
     print(f"{start / rate:.1f} s")
     for index in scores.argsort()[::-1][:3]:
-        print(f"  {info['class_names'][index]:<20} {scores[index]:6.1%}")
+        name = info["class_names"][index].decode()
+        print(f"  {name:<20} {scores[index]:6.1%}")
