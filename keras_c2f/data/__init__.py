@@ -25,6 +25,7 @@ from keras_c2f.data.readers import (
     read_vggsound,
     read_voxceleb,
 )
+from keras_c2f.data.timing import synthesize_timbre, synthesize_timing
 
 __all__ = [
     "Augment",
@@ -51,4 +52,6 @@ __all__ = [
     "read_voxceleb",
     "read_prepared",
     "synthesize_keywords",
+    "synthesize_timbre",
+    "synthesize_timing",
 ]

@@ -171,7 +171,9 @@ def _trim(speech):
     return speech[loud[0] : loud[-1] + 1] if len(loud) else speech[:0]
 
 
-def place_in_noise(speech, num_samples, sample_rate, rng):
+def place_in_noise(
+    speech, num_samples, sample_rate, rng, signal_to_noise_db=None
+):
     """A clip with `speech` somewhere in noise of a random loudness and tilt.
 
     Args:
@@ -179,6 +181,8 @@ def place_in_noise(speech, num_samples, sample_rate, rng):
         num_samples: int, length of the clip.
         sample_rate: int, Hz.
         rng: `numpy.random.Generator`.
+        signal_to_noise_db: pair of float, the range to draw from; default:
+            `SIGNAL_TO_NOISE_DB`.
 
     Returns:
         float64 `(num_samples,)` in [-1, 1].
@@ -190,7 +194,8 @@ def place_in_noise(speech, num_samples, sample_rate, rng):
     noise = np.fft.irfft(noise, num_samples)
 
     level = 10 ** (rng.uniform(*LEVEL_DB) / 20)
-    noise_level = level / 10 ** (rng.uniform(*SIGNAL_TO_NOISE_DB) / 20)
+    ratio = rng.uniform(*(signal_to_noise_db or SIGNAL_TO_NOISE_DB))
+    noise_level = level / 10 ** (ratio / 20)
     clip = noise * noise_level / _rms(noise)
     start = rng.integers(0, num_samples - len(speech) + 1)
     clip[start : start + len(speech)] += speech * level / _rms(speech)

@@ -328,6 +328,14 @@ def test_open_dataset_passes_options_on(tmp_path):
     assert len(open_dataset(f"folder:{tmp_path / 'sorted'}")[1]) == 2
 
 
+def test_made_data_sets_have_no_path():
+    for name in ("timing", "timbre"):
+        train, validation = open_dataset(
+            name, clips_per_class=2, validation_clips_per_class=1
+        )
+        assert len(train) == 2 * len(validation) == 2 * train.num_classes
+
+
 @pytest.mark.parametrize(
     "spec, options, message",
     [
@@ -337,6 +345,7 @@ def test_open_dataset_passes_options_on(tmp_path):
         ("{path}/a.wav", {}, "Did you mean 'csv:"),
         ("folder", {}, "Write `folder:PATH`. Received: 'folder'"),
         ("keywords:x", {}, "Write `keywords`"),
+        ("timing:x", {}, "Write `timing`"),
         ("digits:x", {"fold": 1}, "no option 'fold'. Known: speaker"),
         ("digits:x", {"speakr": "x"}, "Did you mean 'speaker'"),
         ("esc10:x", {"esc10": False}, "no option 'esc10'"),

@@ -20,6 +20,7 @@ from keras_c2f.data.readers.speech_commands import read_speech_commands
 from keras_c2f.data.readers.table import read_csv
 from keras_c2f.data.readers.vggsound import read_vggsound
 from keras_c2f.data.readers.voxceleb import read_voxceleb
+from keras_c2f.data.timing import synthesize_timbre, synthesize_timing
 
 READERS = {
     "folder": read_folder,
@@ -39,7 +40,10 @@ READERS = {
     "sounds": read_sounds,
     "prepared": read_prepared,
     "keywords": synthesize_keywords,
+    "timing": synthesize_timing,
+    "timbre": synthesize_timbre,
 }
+MADE = ("keywords", "timing", "timbre")  # synthesised: they have no path
 
 
 def open_dataset(spec, **options):
@@ -64,6 +68,8 @@ def open_dataset(spec, **options):
     | `sounds:PATH`          | `read_sounds`, no labels: to pre-train  |
     | `prepared:PATH`        | `read_prepared`                         |
     | `keywords`             | `synthesize_keywords`, needs no files   |
+    | `timing`               | `synthesize_timing`, needs no files     |
+    | `timbre`               | `synthesize_timbre`, needs no files     |
 
     Args:
         spec: str, as above.
@@ -85,7 +91,7 @@ def open_dataset(spec, **options):
         Known: folder:PATH, csv:PATH, jsonl:PATH, ast:PATH, audioset:PATH,
         audioset20k:PATH, vggsound:PATH, voxceleb:PATH, kinetics_sounds:PATH,
         speech_commands:PATH, fsd50k:PATH, esc50:PATH, esc10:PATH,
-        digits:PATH, sounds:PATH, prepared:PATH, keywords.
+        digits:PATH, sounds:PATH, prepared:PATH, keywords, timing, timbre.
     """
     kind, _, path = spec.partition(":")
     if kind not in READERS:
@@ -93,7 +99,7 @@ def open_dataset(spec, **options):
             f"There is no kind of data set {kind!r}.{_hint(kind, spec)} Known: "
             f"{', '.join(map(form, READERS))}."
         )
-    if bool(path) != (kind != "keywords"):
+    if bool(path) == (kind in MADE):
         raise ValueError(f"Write `{form(kind)}`. Received: {spec!r}.")
     reader = READERS[kind]
     fixed = {"root", "path", *getattr(reader, "keywords", ())}
@@ -109,7 +115,7 @@ def open_dataset(spec, **options):
 
 def form(kind):
     """The text that names a kind of data set, with `PATH` where one belongs."""
-    return kind if kind == "keywords" else f"{kind}:PATH"
+    return kind if kind in MADE else f"{kind}:PATH"
 
 
 def _near(name, known):
