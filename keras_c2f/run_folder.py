@@ -43,12 +43,13 @@ def write_rows(path, rows):
 
     Args:
         path: str.
-        rows: list of dicts with the same keys; may be empty.
+        rows: list of dicts; may be empty. What a row lacks is left blank.
     """
+    names = dict.fromkeys(name for row in rows for name in row)
 
     def write(temporary):
         with open(temporary, "w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, rows[0] if rows else ())
+            writer = csv.DictWriter(file, names)
             writer.writeheader()
             writer.writerows(rows)
 

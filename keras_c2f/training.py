@@ -11,7 +11,6 @@ import dataclasses
 import glob
 import os
 import re
-import time
 import warnings
 
 import keras
@@ -41,6 +40,7 @@ from keras_c2f.run_folder import (
     write_rows,
     write_whole,
 )
+from keras_c2f.run_log import RunLog
 
 
 class Run:
@@ -313,42 +313,6 @@ class Run:
             self.path("example.npz"),
             lambda path: np.savez(path, label=label, **pictures),
         )
-
-
-class RunLog(keras.callbacks.Callback):
-    """Adds a row per epoch to a run's history, saves the model, seeds.
-
-    Args:
-        run: `Run`.
-        rows: list of dicts, the epochs before.
-    """
-
-    def __init__(self, run, rows):
-        super().__init__()
-        self.run = run
-        self.rows = list(rows)
-
-    def on_train_begin(self, logs=None):
-        self._since = time.perf_counter()
-
-    def on_epoch_begin(self, epoch, logs=None):
-        if keras.backend.backend() == "torch":
-            # its dropout has one state for all, which no checkpoint keeps
-            keras.utils.set_random_seed(self.run.recipe.seed + epoch)
-
-    def on_epoch_end(self, epoch, logs=None):
-        first = {
-            "epoch": epoch,
-            "phase": logs["phase"],
-            "resolution": str(self.model.resolution),
-            "num_tokens": logs["num_tokens"],
-            "gmacs": logs["gmacs"],
-            "seconds": round(time.perf_counter() - self._since, 3),
-        }
-        rate = float(self.model.optimizer.learning_rate)
-        self.rows.append({**first, **logs, "learning_rate": rate})
-        self.run.save_epoch(self.model, self.rows)
-        self._since = time.perf_counter()  # saving is not training
 
 
 def build_backbone(recipe, frontend):

@@ -15,6 +15,7 @@ import pytest
 from keras_c2f.data import Clips, LabelSets
 from keras_c2f.frontend import Frontend
 from keras_c2f.recipes import Recipe, parse_pair
+from keras_c2f.run_folder import read_rows
 from keras_c2f.training import (
     Run,
     build_backbone,
@@ -81,6 +82,10 @@ def test_run_folder_is_complete(finished):
         lines = file.read().splitlines()
     assert len(lines) == 1 + 4
     assert lines[0].startswith("epoch,phase,resolution,num_tokens,gmacs")
+    for row in read_rows(run.path("history.csv")):
+        # all threads; a clock ticks every 10 ms at worst
+        most = os.cpu_count() * float(row["seconds"]) + 0.1
+        assert 0 < float(row["cpu_seconds"]) < most
     with np.load(run.path("example.npz")) as example:
         # 0.32 s: 30 frames, rounded up to patches of 16 x factor 2
         assert example["full"].shape == (32, 128)
@@ -184,7 +189,8 @@ def test_killed_run_ends_like_an_uninterrupted_one(finished, tmp_path):
             folder / "coarse_to_fine" / "history.csv",
         )
     ]
-    for column in set(whole.dtype.names) - {"resolution", "seconds"}:
+    times = {"seconds", "cpu_seconds"}
+    for column in set(whole.dtype.names) - {"resolution"} - times:
         # float32 sums in another order of threads
         np.testing.assert_allclose(
             resumed[column], whole[column], rtol=1e-3, err_msg=column
