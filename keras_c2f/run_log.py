@@ -4,6 +4,8 @@ import time
 
 import keras
 
+from keras_c2f.evaluation import headline_metric
+
 
 class RunLog(keras.callbacks.Callback):
     """Adds a row per epoch to a run's history, saves the model, seeds.
@@ -47,3 +49,38 @@ class RunLog(keras.callbacks.Callback):
 
     def _start_clocks(self):
         self._since, self._cpu_since = time.perf_counter(), time.process_time()
+
+
+class SwitchScore(keras.callbacks.Callback):
+    """Scores the network when a phase begins, before it trains there.
+
+    To be compared with the epoch before: a network that has lost much more
+    than a coarser view of the clips takes was not carried over well, or the
+    phases are too far apart. The first phase has nothing to carry over.
+
+    Adds `switch_accuracy`, or whatever `headline_metric` names, to the logs
+    of the first epoch of a phase. Stands before the callbacks that read it.
+
+    Args:
+        scheduler: the `PhaseScheduler` of the same `fit`; `score` may set its
+            data to another phase or epoch.
+        score: function of the network that returns a dict of figures.
+    """
+
+    def __init__(self, scheduler, score):
+        super().__init__()
+        self.scheduler = scheduler
+        self.score = score
+        self._found = {}
+
+    def on_epoch_begin(self, epoch, logs=None):
+        schedule = self.scheduler.schedule
+        if epoch and epoch == schedule.first_epoch(schedule.index_at(epoch)):
+            figures = self.score(self.model.network)
+            name = headline_metric(figures)
+            self._found = {f"switch_{name}": figures[name]}
+            self.scheduler.data.set_phase(self.model.resolution, epoch)
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs.update(self._found)
+        self._found = {}

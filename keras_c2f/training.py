@@ -40,7 +40,7 @@ from keras_c2f.run_folder import (
     write_rows,
     write_whole,
 )
-from keras_c2f.run_log import RunLog
+from keras_c2f.run_log import RunLog, SwitchScore
 
 
 class Run:
@@ -92,6 +92,10 @@ class Run:
         if model is None:
             model = self._begin(pipeline)
         scheduler = PhaseScheduler(self._schedule(), pipeline, verbose=0)
+
+        def score(network):
+            return self._validate(network, pipeline)
+
         with warnings.catch_warnings(), pipeline.naming_bad_sound():
             # how many clips can be read shows when the first epoch ends
             warnings.filterwarnings("ignore", ".*input ran out of data")
@@ -102,7 +106,8 @@ class Run:
                 verbose=0,
                 callbacks=[
                     scheduler,
-                    Validation(lambda net: self._validate(net, pipeline)),
+                    SwitchScore(scheduler, score),
+                    Validation(score),
                     RunLog(self, rows),
                     keras.callbacks.TensorBoard(self.path("tensorboard")),
                     Progress(scheduler, self.name, len(rows)),

@@ -135,6 +135,19 @@ def test_headline_and_shares_are_those_computed_by_hand(experiment):
     assert "1000 validation clips: differences below about 2.1" in text
 
 
+def test_scores_at_the_switch_are_beside_those_before(experiment):
+    assert "at the switch" not in read_text(experiment)
+    folder = experiment / "coarse_to_fine"
+    names, *rows = read_history(folder)
+    scored = {4: "0.275", 7: ""}  # the second switch was not scored
+    rows = [[*row, scored.get(i, "")] for i, row in enumerate(rows)]
+    write_history(folder, rows, [*names, "switch_accuracy"])
+    text = read_text(experiment)
+    # 0.1 + 0.05 x 3 at the end of the phase before
+    assert "pool:2 – 1 3 5 s 20 15 s 15 % 15 % 25.0 % → 27.5 % full" in text
+    assert "full – 2 3 11 s 9.09 33 s 30 % 33 % all phases" in text
+
+
 def test_compute_counts_three_forward_passes(experiment):
     _, coarse = read_runs(experiment)
     np.testing.assert_allclose(

@@ -15,7 +15,9 @@ import pytest
 from keras_c2f.data import Clips, LabelSets
 from keras_c2f.frontend import Frontend
 from keras_c2f.recipes import Recipe, parse_pair
+from keras_c2f.resample import resize_axes
 from keras_c2f.run_folder import read_rows
+from keras_c2f.run_log import SwitchScore
 from keras_c2f.training import (
     Run,
     build_backbone,
@@ -90,6 +92,51 @@ def test_run_folder_is_complete(finished):
         # 0.32 s: 30 frames, rounded up to patches of 16 x factor 2
         assert example["full"].shape == (32, 128)
         assert example["pool:2"].shape == (16, 128)
+
+
+def test_network_is_scored_when_a_phase_begins(sounds, tmp_path, monkeypatch):
+    """At the new resolution, with the weights of the phase before."""
+    recipe = Recipe(data=f"folder:{sounds}", **OPTIONS)
+    scored = []
+    validate = Run._validate
+
+    def noting(run, network, pipeline):
+        weights = {w.path: w.numpy() for w in network.trainable_weights}
+        scored.append((str(network.resolution), weights))
+        return validate(run, network, pipeline) | {"accuracy": len(scored)}
+
+    monkeypatch.setattr(Run, "_validate", noting)
+    run = Run(str(tmp_path / "run"), recipe, recipe.open_data())
+    run.train()
+    resolutions = ["pool:2", "pool:2", "full", "full", "full"]
+    assert [resolution for resolution, _ in scored] == resolutions
+    before, at_switch = (weights for _, weights in scored[1:3])
+    grid = before.pop("positions/grid")
+    resized = at_switch.pop("positions/grid")
+    np.testing.assert_array_equal(resized, resize_axes(grid, resized.shape[:2]))
+    for path, weight in before.items():
+        np.testing.assert_array_equal(at_switch[path], weight, path)
+    rows = read_rows(run.path("history.csv"))
+    assert [row["switch_accuracy"] for row in rows] == ["", "", "3", ""]
+    assert [row["val_accuracy"] for row in rows] == ["1", "2", "4", "5"]
+
+
+def test_scoring_the_switch_leaves_training_as_it_is(
+    finished, tmp_path, monkeypatch
+):
+    scored, _ = finished
+    monkeypatch.setattr(SwitchScore, "on_epoch_begin", lambda *_: None)
+    clips = (scored.train_clips, scored.validation_clips)
+    plain = Run(str(tmp_path), scored.recipe, clips)
+    plain.train()
+    pairs = [read_rows(run.path("history.csv")) for run in (scored, plain)]
+    assert "switch_accuracy" in pairs[0][0]
+    assert "switch_accuracy" not in pairs[1][0]
+    for with_score, without in zip(*pairs, strict=True):
+        for name in ("loss", "accuracy", "val_loss", "learning_rate"):
+            # float32 sums in another order of threads
+            expected = pytest.approx(float(without[name]), rel=1e-3)
+            assert float(with_score[name]) == expected, name
 
 
 def test_complete_run_returns_its_result_at_once(finished):

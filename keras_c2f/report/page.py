@@ -66,7 +66,7 @@ def write_report(folder):
     sections = (
         _cards(runs, metric),
         _metric_section(runs),
-        _cost_table(runs),
+        _cost_table(runs, metric),
         _loss_section(runs),
         _spectrogram_section(runs),
         *map(_reconstruction_section, runs),
@@ -133,7 +133,8 @@ def _cards(runs, metric):
     return f'<div class="cards">{"".join(cards)}</div>'
 
 
-def _cost_table(runs):
+def _cost_table(runs, metric):
+    switched = [run for run in runs if run.at_switch(metric)]
     baseline = find_baseline(runs)
     whole = "baseline’s" if baseline else "run’s"
     head = (
@@ -147,8 +148,12 @@ def _cost_table(runs):
         "time",
         f"share of {whole} compute",
         f"share of {whole} time",
+        *([f"{words(metric)} at the switch"] if switched else []),
     )
-    body = "".join(_cost_rows(run, baseline or run) for run in runs)
+    body = "".join(
+        _cost_rows(run, baseline or run, metric if switched else None)
+        for run in runs
+    )
     cells = "".join(f"<th scope=col>{escape(name)}</th>" for name in head)
     return section(
         "What each phase cost",
@@ -157,13 +162,20 @@ def _cost_table(runs):
         "Seconds are the median epoch, validation included; the first epoch "
         "of a phase also compiles. Clips are training clips. GMACs are 10⁹ "
         "multiply-accumulates of one forward pass; training is counted as "
-        "three. Shares are of epochs done.",
+        "three. Shares are of epochs done." + (AT_SWITCH if switched else ""),
     )
 
 
-def _cost_rows(run, whole):
+AT_SWITCH = (
+    " At the switch: at the end of the phase before, and with the same weights "
+    "at the new resolution, before any training there."
+)
+
+
+def _cost_rows(run, whole, metric):
     phase_of_epoch, macs, seconds = run.phase_of_epoch, run.macs, run.seconds
     whole_seconds = whole.seconds.sum() if whole.is_finished else None
+    at_switch = run.at_switch(metric)
     rows = []
     for index, phase in enumerate(run.phases):
         mine = phase_of_epoch == index
@@ -184,6 +196,10 @@ def _cost_rows(run, whole):
                 format_duration(seconds[mine].sum()) if done else DASH,
                 format_percent(share(macs[mine].sum(), whole.total_macs)),
                 format_percent(share(seconds[mine].sum(), whole_seconds)),
+                " → ".join(
+                    format_score(score, metric)
+                    for score in at_switch.get(index, ())
+                ),
             )
         )
     done = len(run.history)
@@ -199,12 +215,13 @@ def _cost_rows(run, whole):
         format_duration(seconds.sum()) if done else DASH,
         format_percent(share(macs.sum(), whole.total_macs)),
         format_percent(share(seconds.sum(), whole_seconds)),
+        "",
     )
     rows = [*rows, total] if len(rows) > 1 else rows
     name = f'<th scope="rowgroup" rowspan="{len(rows)}">{escape(run.name)}</th>'
-    lines = []
+    lines, shown = [], None if metric else -1
     for row in rows:
-        cells = "".join(f"<td>{escape(cell)}</td>" for cell in row[1:])
+        cells = "".join(f"<td>{escape(cell)}</td>" for cell in row[1:shown])
         cells = f'<td class="name">{escape(row[0])}</td>{cells}'
         kind = ' class="total"' if row is total else ""
         lines.append(f"<tr{kind}>{'' if lines else name}{cells}</tr>")

@@ -87,6 +87,19 @@ class RunRecord:
         values = values[np.isfinite(values)]
         return float(values[-1]) if values.size else None
 
+    def at_switch(self, metric):
+        """`{index: (before, after)}` of phases whose beginning was scored.
+
+        Both with the weights that the phase before has trained: at its
+        resolution, and at that of phase `index`.
+        """
+        before = self.column(f"val_{metric}")
+        after = self.column(f"switch_{metric}")
+        return {
+            int(self.phase_of_epoch[epoch]): (before[epoch - 1], after[epoch])
+            for epoch in np.flatnonzero(np.isfinite(after))
+        }
+
     @property
     def phase_of_epoch(self):
         """Index into `phases` of each row of the history."""
