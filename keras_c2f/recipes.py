@@ -8,6 +8,7 @@ from keras_c2f.data.readers import open_dataset
 from keras_c2f.data.readers.specification import READERS, form
 from keras_c2f.models import preset_frontend, preset_patch
 from keras_c2f.phases import PhaseSchedule
+from keras_c2f.phases.budget import parse_shares
 
 
 def _option(default, text):
@@ -46,7 +47,12 @@ class Recipe:
         "pool:4@14, pool:2@4, full@2",
         "phases RESOLUTION@EPOCHS: shift:C, pool:C, pool:C:max, patch:C or "
         "full, joined by + and separated by commas; behind a phase lr=1e-3, "
-        "wd=0.05, reset",
+        "wd=0.05, reset; with a budget without @EPOCHS",
+    )
+    budget: float = _option(
+        0.0,
+        "compute to spend, in epochs at full resolution, instead of epochs in "
+        "the schedule: its phases share it equally, or as pool:4@60% says",
     )
     num_frames: int = _option(
         0,
@@ -104,7 +110,10 @@ class Recipe:
     seed: int = _option(0, "seed of weights, order and augmentation")
 
     def __post_init__(self):
-        PhaseSchedule(self.schedule)  # refuses what cannot be read
+        if self.budget:  # either refuses what cannot be read
+            parse_shares(self.schedule)
+        else:
+            PhaseSchedule(self.schedule)
         if self.batch_size < 1 or not self.clip_seconds > 0:
             raise ValueError(
                 "`batch_size` is at least 1 and `clip_seconds` above 0. "
@@ -160,14 +169,22 @@ class Recipe:
         if self.num_frames:
             return self.num_frames
         samples = int(self.clip_seconds * frontend.sample_rate)
-        factors = [phase.resolution.factor for phase in self.phases]
+        factors = [resolution.factor for resolution in self.resolutions]
         patch = parse_pair(self.patch_size) or preset_patch(self.model)
         whole = patch[0] * math.lcm(*factors)
         return -(-max(frontend.num_frames(samples), 1) // whole) * whole
 
     @property
+    def resolutions(self):
+        """list of `Resolution`, one per phase."""
+        if self.budget:
+            return [first for first, _, _ in parse_shares(self.schedule)]
+        return [phase.resolution for phase in self.phases]
+
+    @property
     def phases(self):
-        """`PhaseSchedule` of this recipe."""
+        """`PhaseSchedule` of this recipe, which has no budget: see
+        `training.spend_budget`."""
         return PhaseSchedule(self.schedule)
 
     def to_dict(self):

@@ -27,7 +27,12 @@ from keras_c2f.flops import network_cost
 from keras_c2f.frontend import Frontend
 from keras_c2f.initial import start_from
 from keras_c2f.models import AudioClassifier, backbone_from_preset
-from keras_c2f.phases import PhasedModel, PhaseSchedule, PhaseScheduler
+from keras_c2f.phases import (
+    PhasedModel,
+    PhaseSchedule,
+    PhaseScheduler,
+    share_budget,
+)
 from keras_c2f.progress import Progress
 from keras_c2f.recipes import parse_pair
 from keras_c2f.run_folder import (
@@ -318,6 +323,26 @@ class Run:
             self.path("example.npz"),
             lambda path: np.savez(path, label=label, **pictures),
         )
+
+
+def spend_budget(recipe):
+    """The recipe with epochs in its schedule, where it had a budget.
+
+    A clip costs what the backbone's forward pass does; the head on top is
+    small.
+    """
+    if not recipe.budget:
+        return recipe
+    backbone = build_backbone(recipe, recipe.frontend)
+
+    def cost(resolution):
+        return network_cost(backbone.at_resolution(resolution)).macs
+
+    schedule = share_budget(recipe.schedule, recipe.budget, cost)
+    frames = backbone.num_frames
+    return dataclasses.replace(
+        recipe, schedule=str(schedule), budget=0.0, num_frames=frames
+    )
 
 
 def build_backbone(recipe, frontend):

@@ -19,13 +19,14 @@ def add_recipe(command, recipe_class=None, without=(), **defaults):
 
 
 def recipe_of(arguments, recipe_class=None):
-    """The recipe that a command was given."""
+    """The recipe that a command was given, its budget turned into epochs."""
     from keras_c2f.recipes import Recipe, option_names
+    from keras_c2f.training import spend_budget
 
     recipe_class = recipe_class or Recipe
     given = vars(arguments)
     names = [name for name in option_names(recipe_class) if name in given]
-    return recipe_class(**{name: given[name] for name in names})
+    return spend_budget(recipe_class(**{name: given[name] for name in names}))
 
 
 def print_data(clips):

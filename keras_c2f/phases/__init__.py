@@ -1,5 +1,6 @@
 """Training coarse to fine: schedule, transplant, and the callback."""
 
+from keras_c2f.phases.budget import share_budget
 from keras_c2f.phases.phased_model import PhasedModel
 from keras_c2f.phases.schedule import Phase, PhaseSchedule
 from keras_c2f.phases.scheduler import PhaseScheduler
@@ -11,5 +12,6 @@ __all__ = [
     "PhaseScheduler",
     "PhasedModel",
     "TransplantReport",
+    "share_budget",
     "transplant",
 ]

@@ -1,0 +1,84 @@
+"""Schedules that share out compute rather than epochs."""
+
+from keras_c2f.phases.schedule import Phase, PhaseSchedule
+from keras_c2f.resolution import Resolution
+
+
+def share_budget(text, epochs, cost):
+    """Gives phases the epochs that their shares of a compute budget buy.
+
+    Without shares each phase gets the same compute, whatever its resolution:
+    a rule that has nothing to tune but the budget. A phase at C = 4, whose
+    clips cost about a quarter, then has about four times as many epochs as
+    one at full resolution.
+
+    Args:
+        text: str, phases without epochs, such as `"pool:4, pool:2, full"`,
+            or with shares, `"pool:4@50%, pool:2@30%, full@20%"`; options such
+            as `lr=1e-3` may follow, see `Phase.parse`.
+        epochs: float, the budget: the compute of so many epochs at full
+            resolution.
+        cost: function from a `Resolution` to what a clip costs there, in any
+            unit.
+
+    Returns:
+        `PhaseSchedule`. Epochs are rounded, and at least 1, so what is spent
+        differs from the budget by up to half an epoch of each phase.
+
+    Raises:
+        ValueError: if `text` cannot be read, shares are not positive or do
+            not sum to 100 %, or `epochs` is not positive.
+
+    Example:
+        >>> print(share_budget("pool:4, full", 10, lambda r: 1 / r.factor))
+        pool:4@20, full@5
+    """
+    if not epochs > 0:
+        raise ValueError(
+            "The budget of a schedule is a number of epochs above 0. "
+            f"Received: {epochs}."
+        )
+    budget = epochs * cost(Resolution())
+    phases = []
+    for resolution, share, options in parse_shares(text):
+        wanted = round(share * budget / cost(resolution))
+        words = [f"{resolution}@{max(wanted, 1)}", *options]
+        phases.append(Phase.parse(" ".join(words)))
+    return PhaseSchedule(phases)
+
+
+def parse_shares(text):
+    """`"pool:4@75% lr=1e-3, full@25%"` -> what each phase is to get.
+
+    Returns:
+        List of `(Resolution, share from 0 to 1, list of option words)`.
+
+    Raises:
+        ValueError: as `share_budget`.
+    """
+    phases = [(phase.split() or [""]) for phase in text.split(",")]
+    firsts = [words[0].partition("@") for words in phases]
+    shares = [share for _, _, share in firsts if share]
+    try:
+        shares = [_share(share) for share in shares]
+    except ValueError:
+        shares = [-1.0]
+    whole = len(shares) == len(phases) and abs(sum(shares) - 1) < 1e-6
+    if shares and not (whole and min(shares) > 0):
+        raise ValueError(
+            "With a budget, phases have no epochs: either none says a share, "
+            "`pool:4, full`, or all do, and these sum to 100 %, "
+            f"`pool:4@60%, full@40%`. Received: {text!r}."
+        )
+    shares = shares or [1 / len(phases)] * len(phases)
+    parsed = []
+    for words, (name, _, _), share in zip(phases, firsts, shares, strict=True):
+        Phase.parse(" ".join([f"{name}@1", *words[1:]]))  # refuses bad options
+        parsed.append((Resolution.parse(name), share, words[1:]))
+    return parsed
+
+
+def _share(text):
+    if not text.endswith("%"):
+        raise ValueError(text)
+    return float(text[:-1]) / 100
