@@ -10,7 +10,7 @@ DESCRIPTION = """\
 Train audio spectrogram transformers coarse to fine: first on spectrograms
 compressed in time, at the end at full resolution.
 """
-RESUMABLE = ("demo", "train", "pretrain", "prepare")
+RESUMABLE = ("demo", "train", "pretrain", "prepare", "study")
 
 
 def main():
@@ -39,7 +39,14 @@ def run(arguments):
 
 def parse(argv):
     """`argv` with the program's name -> arguments with `command` set."""
-    from keras_c2f.cli import conversion, data, evaluation, training, use
+    from keras_c2f.cli import (
+        conversion,
+        data,
+        evaluation,
+        study,
+        training,
+        use,
+    )
 
     parser = argparse_flags.ArgumentParser(
         prog="keras-c2f", description=DESCRIPTION, allow_abbrev=False
@@ -60,7 +67,7 @@ def parse(argv):
         )
         return command
 
-    for module in (training, evaluation, use, data, conversion):
+    for module in (training, evaluation, use, data, study, conversion):
         module.add_commands(add)
     logging.set_verbosity(logging.ERROR)
     return parser.parse_args(argv[1:])

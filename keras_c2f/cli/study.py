@@ -1,0 +1,103 @@
+"""The command that runs studies."""
+
+import os
+import shlex
+import sys
+
+
+def add_commands(add):
+    """Adds the command of this module; see `cli.parse`."""
+    from keras_c2f.study import plan_names
+
+    command = add(study)
+    command.add_argument(
+        "name",
+        help=f"one of {', '.join(plan_names())}, or a .toml file of your own",
+    )
+    command.add_argument(
+        "--path",
+        action="append",
+        default=[],
+        metavar="DATA=PATH",
+        help="where a data set is, such as esc50=PATH; may be repeated",
+    )
+    command.add_argument(
+        "--data", help="of the study's data sets only these, by commas"
+    )
+    command.add_argument(
+        "--run",
+        default="runs/study",
+        help="folder for the training runs, shared by all studies "
+        "(default: %(default)s)",
+    )
+    command.add_argument(
+        "--results",
+        help="folder of runs.csv and the pages (default: that of --run)",
+    )
+    command.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        help="runs at a time, each on its share of the cores "
+        "(default: %(default)s)",
+    )
+    command.add_argument(
+        "--page_only",
+        action="store_true",
+        help="trains nothing, writes the page from the rows there are",
+    )
+
+
+def study(arguments):
+    """Runs a grid of trainings that answers a question, and writes its page."""
+    from keras_c2f.report.plots import import_matplotlib
+    from keras_c2f.study import read_results, read_study, run_study
+    from keras_c2f.study.page import write_page
+
+    import_matplotlib()  # if it is missing, say so before training
+    plan = read_study(arguments.name)
+    data = _chosen_data(plan, arguments.data)
+    results = read_results(arguments.results or arguments.run)
+    command = shlex.join(["keras-c2f", *sys.argv[1:]])
+    failed = {}
+    if not arguments.page_only:
+        print(f"{plan.title}\n{plan.question}\n{plan.budget}")
+        failed = run_study(
+            plan,
+            os.path.join(arguments.run, "cells"),
+            results,
+            _paths(arguments.path),
+            data,
+            arguments.workers,
+        )
+    page = write_page(plan, results, command)
+    for name, problem in failed.items():
+        print(f"{name} failed: {problem}")
+    print(f"Page: {page}" if page else "No run of this study is finished.")
+    return 1 if failed else 0
+
+
+def _chosen_data(plan, text):
+    names = text.split(",") if text else list(plan.data)
+    unknown = [name for name in names if name not in plan.data]
+    if unknown:
+        raise ValueError(
+            f"The study {plan.name} has no data set {unknown[0]!r}; it has "
+            f"{', '.join(plan.data)}."
+        )
+    return names
+
+
+def _paths(texts):
+    """`["esc50=PATH"]` -> `{"esc50": PATH}`; ESC-10 is part of ESC-50."""
+    paths = {}
+    for text in texts:
+        name, equals, path = text.partition("=")
+        if not (equals and path):
+            raise ValueError(
+                f"Write --path DATA=PATH, such as esc50=PATH. Received: {text}."
+            )
+        paths[name] = path
+    if "esc50" in paths:
+        paths.setdefault("esc10", paths["esc50"])
+    return paths

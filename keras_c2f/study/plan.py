@@ -1,0 +1,257 @@
+"""What a study asks, and the runs that answer it, as data.
+
+A plan is a TOML file; those of this package are in `plans/`:
+
+    title = "..."            # and question, budget, stopping_rule: written
+    question = "..."         # before any result, printed above it
+    baseline = "baseline"    # the method that others are compared with
+    seeds = [1, 2, 3]
+    [settings]               # of every run: options of `keras-c2f train`
+    [data.esc10]             # one table per data set, on top of the one in
+    epochs = 30              # `data_sets.toml`: what a method's `compute` is
+    held_out = ["1", "2"]    # a multiple of, folds or speakers, and options
+    [data.esc10.settings]
+    [[method]]
+    name = "pool 4-2-1"
+    compute = 0.6            # of the baseline's; phases share it
+    [method.settings]
+    schedule = "pool:4, pool:2, full"
+    [method.pretrain]        # optional: options of `keras-c2f pretrain`
+"""
+
+import difflib
+import hashlib
+import os
+import shlex
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from keras_c2f.data.readers.specification import form
+from keras_c2f.recipes import PretrainRecipe, Recipe, option_names
+
+PLANS = Path(__file__).parent / "plans"
+DATA_SETS = Path(__file__).parent / "data_sets.toml"
+WORDS = ("title", "question", "budget", "stopping_rule", "baseline")
+KEYS = {*WORDS, "seeds", "settings", "data", "method", "corruptions"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a study.
+
+    Args:
+        method: str, its name in the study.
+        data: str, kind of data set, without a path.
+        held_out: str, what is validated on; `""` is the data set's choice.
+        seed: int.
+        settings: dict, options of the command other than these.
+        command: `"train"` or `"pretrain"`.
+        initial: `Cell` that it starts from, or `None`.
+    """
+
+    method: str
+    data: str
+    held_out: str
+    seed: int
+    settings: dict = field(repr=False)
+    command: str = "train"
+    initial: "Cell | None" = None
+
+    @property
+    def line(self):
+        """str, the command without paths: what tells this run from others."""
+        initial = {"initial": self.initial.id} if self.initial else {}
+        return shlex.join(self.words(data=self.data, **initial))
+
+    def words(self, **paths):
+        """The command and its options, in order of their names.
+
+        Args:
+            **paths: options that say where things are.
+        """
+        options = {
+            **self.settings,
+            "held_out": self.held_out,
+            "seed": self.seed,
+            **paths,
+        }
+        words = [self.command]
+        for name, value in sorted(options.items()):
+            if isinstance(value, bool):
+                words.append(f"--{name}" if value else f"--no-{name}")
+            else:
+                words.append(f"--{name}={value}")
+        return words
+
+    @property
+    def id(self):
+        """str of eight letters that stands for `line`."""
+        return hashlib.sha256(self.line.encode()).hexdigest()[:8]
+
+
+@dataclass(frozen=True)
+class Study:
+    """A question, and the grid of runs that is to answer it.
+
+    Attributes:
+        name: str.
+        title, question, budget, stopping_rule, baseline: str.
+        methods: dict from names to tables of the plan.
+        data: dict from data sets to tables of the plan.
+        seeds: list of int.
+        settings: dict, options of every run.
+        corruptions: list of str: changes of the sound under which each
+            trained model is scored too, see `Corruption`.
+    """
+
+    name: str
+    title: str
+    question: str
+    budget: str
+    stopping_rule: str
+    baseline: str
+    methods: dict
+    data: dict
+    seeds: list
+    settings: dict
+    corruptions: list
+
+    def cells(self, data=None):
+        """List of `Cell` in the order in which they are run.
+
+        Seed by seed, so that a study that is stopped early has as many runs
+        of each method. What a cell starts from comes before it.
+
+        Args:
+            data: collection of names to keep, or `None` for all.
+        """
+        cells = {}
+        for seed in self.seeds:
+            for name in self.data if data is None else data:
+                for held_out in self.data[name].get("held_out", [""]):
+                    for method in self.methods:
+                        cell = self.cell(method, name, held_out, seed)
+                        for each in filter(None, (cell.initial, cell)):
+                            cells.setdefault(each.id, each)
+        return list(cells.values())
+
+    def cell(self, method, data, held_out, seed):
+        """`Cell` of one point of the grid."""
+        of_method, of_data = self.methods[method], self.data[data]
+        settings = {
+            **self.settings,
+            **of_data.get("settings", {}),
+            **of_method.get("settings", {}),
+        }
+        if "compute" in of_method:
+            settings["budget"] = of_method["compute"] * of_data["epochs"]
+        initial = None
+        if "pretrain" in of_method:
+            first = {**settings, **of_method["pretrain"]}
+            first = {
+                name: value
+                for name, value in first.items()
+                if name not in ("pooling", "label_smoothing")
+            }
+            initial = Cell(
+                f"{method}, before", data, held_out, seed, first, "pretrain"
+            )
+        return Cell(method, data, held_out, seed, settings, "train", initial)
+
+
+def plan_names():
+    """Names of the plans of this package."""
+    return sorted(path.stem for path in PLANS.glob("*.toml"))
+
+
+def read_study(name):
+    """The study of a plan of this package, or of a TOML file.
+
+    Raises:
+        ValueError: if there is none, it cannot be read, or it names a
+            setting or data set that does not exist.
+    """
+    path = Path(name) if name.endswith(".toml") else PLANS / f"{name}.toml"
+    if not path.exists():
+        near = difflib.get_close_matches(name, plan_names(), n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ValueError(
+            f"There is no study {name!r}.{hint} Known: "
+            f"{', '.join(plan_names())}; or give the path of a .toml file."
+        )
+    plan, known = _read_toml(path), _read_toml(DATA_SETS)
+    _check(plan, path)
+    return Study(
+        path.stem,
+        **{word: plan[word] for word in WORDS},
+        methods={method["name"]: method for method in plan["method"]},
+        data={
+            name: _merged(known.get(name, {}), table)
+            for name, table in plan["data"].items()
+        },
+        seeds=plan["seeds"],
+        settings=plan.get("settings", {}),
+        corruptions=plan.get("corruptions", []),
+    )
+
+
+def with_path(data, paths):
+    """The text `--data` wants: `esc10` -> `esc10:PATH`.
+
+    Args:
+        data: str, kind of data set.
+        paths: dict from kinds to paths.
+
+    Raises:
+        ValueError: if the kind needs a path and none is given.
+    """
+    if form(data) == data:
+        return data
+    if data not in paths:
+        raise ValueError(
+            f"This study needs the data set {data}: give --path {data}=PATH, "
+            f"or leave it out with --data."
+        )
+    return f"{data}:{paths[data]}"
+
+
+def _read_toml(path):
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{os.fspath(path)} is not TOML: {error}.") from None
+
+
+def _merged(common, own):
+    """A data set's table with what the plan adds or replaces."""
+    settings = {**common.get("settings", {}), **own.get("settings", {})}
+    return {**common, **own, "settings": settings}
+
+
+def _check(plan, path):
+    """Refuses a plan that says too little, or what nothing understands."""
+    missing = {*WORDS, "seeds", "data", "method"} - plan.keys()
+    unknown = plan.keys() - KEYS
+    if missing or unknown:
+        raise ValueError(
+            f"{path.name} lacks {', '.join(sorted(missing)) or 'nothing'}, "
+            f"and has the unknown {', '.join(sorted(unknown)) or 'nothing'}. "
+            f"A plan has {', '.join(sorted(KEYS))}."
+        )
+    names = [method["name"] for method in plan["method"]]
+    if plan["baseline"] not in names or len(set(names)) < len(names):
+        raise ValueError(
+            f"Methods of {path.name} have different names, and `baseline` is "
+            f"one of them. Received: {plan['baseline']!r} of {names}."
+        )
+    known = set(option_names(Recipe)) | set(option_names(PretrainRecipe))
+    tables = [plan, *plan["data"].values(), *plan["method"]]
+    for table in tables:
+        for key in ("settings", "pretrain"):
+            for name in table.get(key, {}):
+                if name not in known - {"data", "held_out", "seed"}:
+                    raise ValueError(
+                        f"{path.name} has a setting {name!r}, which "
+                        "`keras-c2f train --help` does not know."
+                    )

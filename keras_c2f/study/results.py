@@ -1,0 +1,137 @@
+"""Rows of finished runs, in plain files that a later session goes on from.
+
+`runs.csv` has a row per run; `epochs.csv` its learning curve; `corrupted.csv`
+what the model is worth on changed sound. A run is named by its `Cell.id`.
+"""
+
+import os
+from dataclasses import dataclass
+
+from keras_c2f.evaluation import headline_metric
+from keras_c2f.run_folder import read_json, read_rows, write_rows
+
+FILES = ("runs", "epochs", "corrupted")
+# Training costs three forward passes, one forward and two backward.
+PASSES = 3
+
+
+@dataclass
+class Results:
+    """What is known of all runs.
+
+    Attributes:
+        folder: path of the three files.
+        runs: dict from ids to rows of `runs.csv`.
+        epochs: dict from ids to lists of rows of `epochs.csv`.
+        corrupted: dict from ids to dicts from corruptions to scores.
+    """
+
+    folder: str
+    runs: dict
+    epochs: dict
+    corrupted: dict
+
+    def add(self, row, epochs):
+        """Keeps a finished run; replaces what was known of it."""
+        self.runs[row["id"]] = row
+        self.epochs[row["id"]] = epochs
+        self._write("runs", self.runs.values())
+        self._write("epochs", sum(self.epochs.values(), []))
+
+    def add_corrupted(self, cell_id, scores):
+        """Keeps scores of a run's model on changed sound."""
+        self.corrupted.setdefault(cell_id, {}).update(scores)
+        rows = [
+            {"id": name, "corruption": text, "score": score}
+            for name, scores in self.corrupted.items()
+            for text, score in scores.items()
+        ]
+        self._write("corrupted", rows)
+
+    def _write(self, name, rows):
+        os.makedirs(self.folder, exist_ok=True)
+        rows = list(rows)
+        keys = dict.fromkeys(key for row in rows for key in row)
+        rows = [{key: row.get(key, "") for key in keys} for row in rows]
+        write_rows(os.path.join(self.folder, f"{name}.csv"), rows)
+
+
+def read_results(folder):
+    """`Results` of a folder; empty where nothing was run yet."""
+    runs, epochs, corrupted = (
+        read_rows(os.path.join(folder, f"{name}.csv")) for name in FILES
+    )
+    curves, scores = {}, {}
+    for row in epochs:
+        curves.setdefault(row["id"], []).append(row)
+    for row in corrupted:
+        of_run = scores.setdefault(row["id"], {})
+        of_run[row["corruption"]] = float(row["score"])
+    return Results(folder, {row["id"]: row for row in runs}, curves, scores)
+
+
+def summarise(cell, folder):
+    """The row of a finished run, and those of its epochs.
+
+    Args:
+        cell: `Cell`.
+        folder: of the run.
+
+    Returns:
+        Pair of a dict and a list of dicts. `macs` are multiply-accumulates of
+        the whole training, `seconds` and `cpu_seconds` those of its epochs,
+        start and compilation of later phases included.
+    """
+    config = read_json(os.path.join(folder, "config.json"))
+    evaluation = read_json(os.path.join(folder, "evaluation.json"))
+    history = read_rows(os.path.join(folder, "history.csv"))
+    metric = headline_metric(evaluation)
+    per_clip = PASSES * config["num_train_clips"] * 1e9
+    epochs = [
+        {
+            "id": cell.id,
+            "epoch": int(row["epoch"]) + 1,
+            "resolution": row["resolution"],
+            "macs": f"{per_clip * float(row['gmacs']):.4g}",
+            "seconds": row["seconds"],
+            "cpu_seconds": row["cpu_seconds"],
+            "score": _short(row[f"val_{metric}"]),
+            "at_switch": _short(row.get(f"switch_{metric}", "")),
+        }
+        for row in history
+    ]
+
+    def total(name):
+        return sum(float(row[name]) for row in epochs)
+
+    versions = config["versions"]
+    row = {
+        "id": cell.id,
+        "score": evaluation[metric],
+        "metric": metric,
+        "clips": evaluation["num_clips"],
+        "macs": f"{total('macs'):.4g}",
+        "seconds": round(total("seconds"), 1),
+        "cpu_seconds": round(total("cpu_seconds"), 1),
+        "joules": _joules(history),
+        "schedule": config["schedule"],
+        "backend": versions["backend"],
+        "versions": " ".join(
+            f"{name}-{text}"
+            for name, text in versions.items()
+            if name != "backend"
+        ),
+        "hardware": config["hardware"],
+        "command": cell.line,
+    }
+    return row, epochs
+
+
+def _short(text):
+    return f"{float(text):.4f}" if text else ""
+
+
+def _joules(history):
+    """Energy of all epochs, or `""` where the machine does not tell."""
+    values = [row.get("joules", "") for row in history]
+    return round(sum(map(float, values)), 1) if all(values) else ""

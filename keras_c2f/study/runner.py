@@ -1,0 +1,194 @@
+"""Trains the cells of a study, a process each, and keeps their rows."""
+
+import concurrent.futures
+import os
+import subprocess
+import sys
+import threading
+
+from keras_c2f.data.lazy import tqdm
+from keras_c2f.run_folder import read_json
+from keras_c2f.study.plan import with_path
+from keras_c2f.study.results import summarise
+
+COMMAND = (sys.executable, "-m", "keras_c2f")
+
+
+def run_study(study, folder, results, paths, data=None, num_workers=1):
+    """Trains every cell that has no row yet.
+
+    Each cell is a `keras-c2f train` or `pretrain` in a process of its own,
+    with its own share of the cores, so that nothing of one run is left in the
+    next. A study that is killed goes on where it was, in the middle of a run
+    too.
+
+    Args:
+        study: `Study`.
+        folder: path, for the run folders.
+        results: `Results`, which rows are added to.
+        paths: dict from kinds of data sets to where they are.
+        data: collection of the study's data sets, or `None` for all.
+        num_workers: int, runs at a time.
+
+    Returns:
+        dict from ids of cells that failed to the last line of their logs.
+
+    Raises:
+        ValueError: if a data set has no path.
+    """
+    cells = study.cells(data)
+    for cell in cells:
+        with_path(cell.data, paths)  # before hours of training
+    workers = _Workers(folder, paths, num_workers)
+    todo = [c for c in cells if not _is_done(c, study, results, folder)]
+    failed = {}
+    bar = tqdm.tqdm(total=len(cells), initial=len(cells) - len(todo))
+    with bar, concurrent.futures.ThreadPoolExecutor(num_workers) as pool:
+        # what others start from has to be there before them
+        for stage in _stages(todo):
+            waiting = {pool.submit(workers.run, c, study): c for c in stage}
+            try:
+                for future in concurrent.futures.as_completed(waiting):
+                    cell, problem = waiting[future], future.result()
+                    if problem:
+                        failed[cell.id] = problem
+                    else:
+                        _keep(cell, study, results, workers.path(cell))
+                    bar.set_description(f"{cell.data} {cell.method}")
+                    bar.update()
+            except KeyboardInterrupt:
+                workers.stop()
+                for future in waiting:
+                    future.cancel()
+                raise
+    return failed
+
+
+class _Workers:
+    """Processes of cells, each on cores of its own.
+
+    Args:
+        folder: path, for the run folders.
+        paths: dict from kinds of data sets to where they are.
+        num_workers: int, how many share the cores.
+    """
+
+    def __init__(self, folder, paths, num_workers):
+        self._folder = folder
+        self._paths = paths
+        self._cores = _shares(num_workers)
+        self._lock = threading.Lock()
+        self._processes = set()
+        self._stopped = False
+
+    def path(self, cell):
+        """Folder of a cell's run: `train` and `pretrain` write one inside."""
+        return os.path.join(self._folder, cell.id)
+
+    def run(self, cell, study):
+        """Trains one cell; returns what went wrong, `""` if nothing."""
+        with self._lock:
+            cores = self._cores.pop()
+        try:
+            problem = self._call(self._words(cell), cell, cores)
+            wanted = [] if cell.command == "pretrain" else study.corruptions
+            if wanted and not problem:
+                words = [
+                    "evaluate",
+                    f"--run={self.path(cell)}",
+                    f"--corrupt={','.join(wanted)}",
+                ]
+                problem = self._call(words, cell, cores)
+            return problem
+        finally:
+            with self._lock:
+                self._cores.append(cores)
+
+    def stop(self):
+        """Ends all processes; each goes on from its last epoch next time."""
+        with self._lock:
+            self._stopped = True
+            for process in self._processes:
+                process.terminate()
+
+    def _words(self, cell):
+        initial = {}
+        if cell.initial:
+            initial["initial"] = self.path(cell.initial)
+        data = with_path(cell.data, self._paths)
+        return cell.words(data=data, run=self.path(cell), **initial)
+
+    def _call(self, words, cell, cores):
+        os.makedirs(self.path(cell), exist_ok=True)
+        log = os.path.join(self.path(cell), "log.txt")
+        with open(log, "ab") as file:
+            with self._lock:
+                if self._stopped:
+                    return "stopped"
+                process = subprocess.Popen(
+                    [*COMMAND, *words],
+                    stdout=file,
+                    stderr=file,
+                    env=_environment(cores),
+                )
+                self._processes.add(process)
+            if cores:
+                os.sched_setaffinity(process.pid, cores)
+            status = process.wait()
+            with self._lock:
+                self._processes.discard(process)
+        return f"{_last_line(log)} (see {log})" if status else ""
+
+
+def _keep(cell, study, results, folder):
+    """Adds the row of a finished cell, and its scores on changed sound."""
+    run = os.path.join(folder, "coarse_to_fine")
+    row, epochs = summarise(cell, run)
+    results.add(row, epochs)
+    if cell.command == "train" and study.corruptions:
+        scores = {}
+        for text in study.corruptions:
+            name = f"evaluation_{text}".replace(":", "_")
+            found = read_json(os.path.join(run, f"{name}.json"))
+            scores[text] = found[row["metric"]]
+        results.add_corrupted(cell.id, scores)
+
+
+def _is_done(cell, study, results, folder):
+    """bool, whether nothing is left to train or to score."""
+    if cell.command == "pretrain":  # its weights may be needed
+        needed = os.path.join(folder, cell.id, "coarse_to_fine", "model.keras")
+        return cell.id in results.runs and os.path.exists(needed)
+    scored = results.corrupted.get(cell.id, {})
+    return cell.id in results.runs and not set(study.corruptions) - set(scored)
+
+
+def _stages(cells):
+    """Cells that start from nothing, then those that start from others."""
+    first = [cell for cell in cells if not cell.initial]
+    then = [cell for cell in cells if cell.initial]
+    return [stage for stage in (first, then) if stage]
+
+
+def _shares(num_workers):
+    """Sets of cores, one per worker; `None` where these cannot be chosen."""
+    if not hasattr(os, "sched_getaffinity"):
+        return [None] * num_workers
+    cores = sorted(os.sched_getaffinity(0))
+    return [
+        set(cores[index::num_workers]) or set(cores)
+        for index in range(num_workers)
+    ]
+
+
+def _environment(cores):
+    """The environment of a process that has so many cores."""
+    if not cores:
+        return None
+    return {**os.environ, "OMP_NUM_THREADS": str(len(cores))}
+
+
+def _last_line(path):
+    with open(path, encoding="utf-8", errors="replace") as file:
+        lines = [line.strip() for line in file.read().splitlines()]
+    return next((line for line in reversed(lines) if line), "no output")

@@ -1,0 +1,171 @@
+"""Pairs, intervals and curves, from rows written by hand."""
+
+import math
+from pathlib import Path
+
+import pytest
+from scipy import stats
+
+from keras_c2f.study import read_results, read_study
+from keras_c2f.study.comparison import by_part, compare, interval
+from keras_c2f.study.page import format_interval, write_page
+
+pytestmark = pytest.mark.once
+
+PLAN = """
+title = "Title"
+question = "Question?"
+budget = "Budget."
+stopping_rule = "Rule."
+baseline = "whole"
+seeds = [1, 2]
+[data.esc10]
+epochs = 4
+held_out = ["1", "2", "3"]
+[[method]]
+name = "whole"
+compute = 1.0
+settings = { schedule = "full" }
+[[method]]
+name = "coarse first"
+compute = 0.5
+settings = { schedule = "pool:2, full" }
+"""
+# {(held_out, seed): score}
+WHOLE = {("1", 1): 0.5, ("2", 1): 0.7, ("3", 1): 0.6, ("1", 2): 0.6}
+COARSE = {("1", 1): 0.6, ("2", 1): 0.7, ("3", 1): 0.65, ("2", 2): 0.9}
+
+
+@pytest.fixture
+def study(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(PLAN)
+    return read_study(str(path))
+
+
+@pytest.fixture
+def results(study, tmp_path):
+    results = read_results(str(tmp_path / "rows"))
+    for method, scores in (("whole", WHOLE), ("coarse first", COARSE)):
+        for (held_out, seed), score in scores.items():
+            cell = study.cell(method, "esc10", held_out, seed)
+            results.add(*rows(cell, score, method == "whole"))
+    return results
+
+
+def rows(cell, score, is_whole):
+    """A run of four epochs whose score climbs to `score` in equal steps."""
+    macs = 2e12 if is_whole else 1e12
+    row = {
+        "id": cell.id,
+        "score": score,
+        "metric": "accuracy",
+        "clips": 80,
+        "macs": 4 * macs,
+        "seconds": 8 if is_whole else 6,
+        "cpu_seconds": 16 if is_whole else 8,
+        "backend": "torch",
+        "hardware": "one core",
+        "command": cell.line,
+    }
+    epochs = [
+        {
+            "id": cell.id,
+            "epoch": n,
+            "resolution": "full" if is_whole or n > 2 else "pool:2",
+            "macs": macs,
+            "seconds": row["seconds"] / 4,
+            "score": score * n / 4,
+            "at_switch": 0.1 if not is_whole and n == 3 else "",
+        }
+        for n in (1, 2, 3, 4)
+    ]
+    return row, epochs
+
+
+def test_interval_is_student_s_over_parts():
+    values = {("1", 1): 0.1, ("1", 2): 0.3, ("2", 1): 0.1, ("3", 1): -0.1}
+    found = interval(values)
+    parts = [0.2, 0.1, -0.1]  # seeds of a part averaged
+    mean = sum(parts) / 3
+    spread = math.sqrt(sum((p - mean) ** 2 for p in parts) / 2 / 3)
+    half = stats.t.ppf(0.975, 2) * spread
+    assert found.count == 3
+    assert found.mean == pytest.approx(mean)
+    assert (found.low, found.high) == pytest.approx((mean - half, mean + half))
+
+
+def test_interval_of_one_part_is_over_seeds():
+    assert interval({("", 1): 0.1, ("", 2): 0.3}).count == 2
+
+
+def test_interval_of_equal_values_has_no_width():
+    found = interval({("1", 1): 0.1, ("2", 1): 0.1})
+    assert (found.low, found.high) == (0.1, 0.1)
+
+
+def test_a_single_value_has_no_interval():
+    assert format_interval(interval({("1", 1): -0.012})) == "-1.2"
+
+
+def test_only_pairs_are_compared(study, results):
+    whole, coarse = compare(study, results, "esc10")
+    assert whole.difference is None
+    # parts 1, 2, 3 of seed 1; what the other method lacks is left out
+    assert coarse.difference.count == 3
+    assert coarse.difference.mean == pytest.approx((0.1 + 0 + 0.05) / 3)
+    assert coarse.score == pytest.approx((0.6 + 0.8 + 0.65) / 3)
+    assert coarse.shares == pytest.approx(
+        {"macs": 0.5, "seconds": 0.75, "cpu_seconds": 0.5}
+    )
+
+
+def test_curve_reaches_the_baseline(study, results):
+    # where all runs have a partner
+    del results.runs[study.cell("coarse first", "esc10", "2", 2).id]
+    _, coarse = compare(study, results, "esc10")
+    # mean of 0.65 in steps of 0.1625; the baseline's 0.6 after epoch 4 of 4
+    assert coarse.reached["macs"] == pytest.approx(4e12 / 8e12)
+    assert coarse.reached["seconds"] == pytest.approx(6 / 8)
+
+
+def test_switch(study, results):
+    _, coarse = compare(study, results, "esc10")
+    (switch,) = coarse.switches
+    assert switch.resolution == "full"
+    mean = sum(COARSE.values()) / 4
+    assert switch.before == pytest.approx(mean / 2)
+    assert switch.after == pytest.approx(0.1)
+    assert switch.recovery == 1
+
+
+def test_rows_survive(study, results):
+    results.add_corrupted("abc", {"noise:10": 0.5, "gain:3": 0.25})
+    again = read_results(results.folder)
+    assert again.runs.keys() == results.runs.keys()
+    assert [r["score"] for r in again.epochs[next(iter(again.runs))]] == [
+        str(0.5 * n / 4) for n in (1, 2, 3, 4)
+    ]
+    assert again.corrupted == {"abc": {"noise:10": 0.5, "gain:3": 0.25}}
+
+
+def test_page(study, results):
+    page = Path(write_page(study, results, "keras-c2f study mine"))
+    before, after = page.read_text().split("## esc10")
+    for said_first in ("Question?", "Budget.", "Rule.", "study mine"):
+        assert said_first in before
+    assert "8 of 12 runs" in after
+    assert "| coarse first | 68.3 | +5.0 (" in after
+    assert "| 50% | 75% | 50% |" in after
+    assert page.with_suffix(".png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_no_page_without_runs(study, tmp_path):
+    assert write_page(study, read_results(str(tmp_path / "none"))) is None
+
+
+def test_parts():
+    assert by_part({("a", 1): 1.0, ("a", 2): 3.0, ("b", 1): 5.0}) == {
+        "a": 2.0,
+        "b": 5.0,
+    }

@@ -1,0 +1,130 @@
+"""Plans: what is read, what is refused, and which runs follow."""
+
+import pytest
+
+from keras_c2f.recipes import PretrainRecipe, Recipe, option_names
+from keras_c2f.study import plan_names, read_study
+from keras_c2f.study.plan import with_path
+
+pytestmark = pytest.mark.once
+
+PLAN = """
+title = "T"
+question = "Q"
+budget = "B"
+stopping_rule = "S"
+baseline = "whole"
+seeds = [1, 2]
+[settings]
+model = "ast_micro"
+[data.esc10]
+epochs = 10
+held_out = ["1", "2"]
+[data.keywords]
+epochs = 4
+[data.keywords.settings]
+batch_size = 8
+[[method]]
+name = "whole"
+compute = 1.0
+settings = { schedule = "full" }
+[[method]]
+name = "after SSAST"
+compute = 0.5
+settings = { schedule = "pool:2, full", balanced = true }
+pretrain = { budget = 3, mask_ratio = 0.5 }
+"""
+
+
+def read(tmp_path, text=PLAN):
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    return read_study(str(path))
+
+
+def test_cells_go_seed_by_seed(tmp_path):
+    study = read(tmp_path)
+    cells = [c for c in study.cells() if c.command == "train"]
+    assert [(c.seed, c.data, c.held_out, c.method) for c in cells] == [
+        (seed, data, held_out, method)
+        for seed in (1, 2)
+        for data, parts in (("esc10", "12"), ("keywords", [""]))
+        for held_out in parts
+        for method in ("whole", "after SSAST")
+    ]
+    assert len({c.id for c in study.cells()}) == len(study.cells()) == 18
+
+
+def test_settings_of_data_set_and_method(tmp_path):
+    cell = read(tmp_path).cell("whole", "keywords", "", 2)
+    assert cell.settings["batch_size"] == 8
+    assert cell.settings["budget"] == 4
+    words = cell.words(run="here")
+    assert words[0] == "train" and words[1:] == sorted(words[1:])
+    wanted = {"--batch_size=8", "--model=ast_micro", "--run=here", "--seed=2"}
+    assert wanted | {"--held_out=", "--schedule=full"} <= set(words)
+
+
+def test_pretraining_comes_first_and_is_named(tmp_path):
+    study = read(tmp_path)
+    cell = study.cell("after SSAST", "esc10", "1", 1)
+    assert cell.settings["budget"] == 5
+    assert cell.initial.command == "pretrain"
+    assert cell.initial.settings["budget"] == 3
+    assert f"--initial={cell.initial.id}" in cell.line
+    assert "--balanced" in cell.words()
+    order = [c.id for c in study.cells()]
+    assert order.index(cell.initial.id) < order.index(cell.id)
+
+
+def test_an_id_stands_for_all_settings(tmp_path):
+    study = read(tmp_path)
+    changed = read(tmp_path, PLAN.replace("batch_size = 8", "batch_size = 9"))
+    args = ("whole", "keywords", "", 1)
+    assert study.cell(*args).id == read(tmp_path).cell(*args).id
+    assert study.cell(*args).id != changed.cell(*args).id
+
+
+def test_known_data_sets_need_no_settings(tmp_path):
+    text = PLAN.replace('held_out = ["1", "2"]\n', "")
+    table = read(tmp_path, text).data["esc10"]
+    assert table["held_out"] == ["1", "2", "3", "4", "5"]
+    assert table["epochs"] == 10  # the plan's own
+    assert table["settings"]["num_frames"] == 512
+
+
+@pytest.mark.parametrize(
+    "old, new, match",
+    [
+        ('title = "T"', "", "lacks title"),
+        ('title = "T"', 'title = "T"\ncolour = "red"', "unknown colour"),
+        ('baseline = "whole"', 'baseline = "half"', "one of them"),
+        ('"after SSAST"', '"whole"', "different names"),
+        ("batch_size", "batchsize", "'batchsize'"),
+        ("[settings]", "[settings", "is not TOML"),
+    ],
+)
+def test_refuses(tmp_path, old, new, match):
+    with pytest.raises(ValueError, match=match):
+        read(tmp_path, PLAN.replace(old, new))
+
+
+def test_unknown_study_suggests_a_near_name():
+    with pytest.raises(ValueError, match="Did you mean 'tuning'"):
+        read_study("tunning")
+
+
+def test_paths():
+    assert with_path("keywords", {}) == "keywords"
+    assert with_path("esc10", {"esc10": "here"}) == "esc10:here"
+    with pytest.raises(ValueError, match="--path esc10=PATH"):
+        with_path("esc10", {})
+
+
+@pytest.mark.parametrize("name", plan_names())
+def test_plans_of_the_package_make_recipes(name):
+    study = read_study(name)
+    for cell in study.cells():
+        recipe = Recipe if cell.command == "train" else PretrainRecipe
+        assert cell.settings.keys() <= set(option_names(recipe))
+        recipe(data=cell.data, held_out=cell.held_out, **cell.settings)
