@@ -4,6 +4,7 @@ import time
 
 import keras
 
+from keras_c2f.energy import EnergyMeter
 from keras_c2f.evaluation import headline_metric
 
 
@@ -12,7 +13,8 @@ class RunLog(keras.callbacks.Callback):
 
     `seconds` of a row are those on the wall, `cpu_seconds` the processor time
     of this process, all threads together: where a machine is shared, only the
-    latter say what training takes.
+    latter say what training takes. `joules` are those of the machine's
+    processors, where it tells.
 
     Args:
         run: `Run`.
@@ -41,6 +43,7 @@ class RunLog(keras.callbacks.Callback):
             "gmacs": logs["gmacs"],
             "seconds": round(time.perf_counter() - self._since, 3),
             "cpu_seconds": round(time.process_time() - self._cpu_since, 3),
+            "joules": self._energy.read(),
         }
         rate = float(self.model.optimizer.learning_rate)
         self.rows.append({**first, **logs, "learning_rate": rate})
@@ -49,6 +52,7 @@ class RunLog(keras.callbacks.Callback):
 
     def _start_clocks(self):
         self._since, self._cpu_since = time.perf_counter(), time.process_time()
+        self._energy = EnergyMeter()
 
 
 class SwitchScore(keras.callbacks.Callback):
