@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from keras_c2f.data.lazy import scipy_stats
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -137,8 +139,6 @@ def interval(values):
     Args:
         values: dict from `(held_out, seed)` to float.
     """
-    from scipy import stats
-
     parts = list(by_part(values).values())
     if len(parts) == 1:
         parts = list(values.values())
@@ -147,7 +147,7 @@ def interval(values):
         if len(set(parts)) == 1:
             low = high = mean
         else:
-            found = stats.ttest_1samp(parts, 0).confidence_interval(0.95)
+            found = scipy_stats.ttest_1samp(parts, 0).confidence_interval(0.95)
             low, high = map(float, found)
     return Interval(mean, low, high, len(parts))
 
