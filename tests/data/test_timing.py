@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from keras_c2f.data import synthesize_timbre, synthesize_timing, timing
+from keras_c2f.data import bursts, synthesize_timbre, synthesize_timing
 from keras_c2f.frontend import Frontend
 
 pytestmark = pytest.mark.once
@@ -69,17 +69,17 @@ def test_who_can_tell_the_classes(made):
         assert by_spectrum < chance + 0.075 < 0.7 < by_time
         assert accuracy(parts, order_of_bands) > 0.9
     else:
-        assert by_time < chance + 0.1 < 0.7 < by_spectrum
+        assert by_time < chance + 0.1 < 0.9 < by_spectrum
 
 
 def test_power_spectra_are_alike():
     """Energy in and between the bursts, whatever the timing."""
     rng = np.random.default_rng(0)
     energies = {}
-    for name in timing.TIMINGS:
+    for name in bursts.TIMINGS:
         carriers = [(600, 600), (3000, 4000)]
         clips = [
-            timing._bursts(name, carriers, 16000, 1.0, rng) for _ in range(300)
+            bursts.bursts(name, carriers, 16000, 1.0, rng) for _ in range(300)
         ]
         energies[name] = np.mean([np.sum(clip**2) for clip in clips])
     mean = np.mean(list(energies.values()))
@@ -98,11 +98,11 @@ def test_power_spectra_are_alike():
     ],
 )
 def test_rests_are_as_long_as_named(monkeypatch, name, rests_ms):
-    monkeypatch.setattr(timing, "BURST_MS", (10, 10))
-    monkeypatch.setattr(timing, "RAMP", 1e-4)  # to see where bursts end
+    monkeypatch.setattr(bursts, "BURST_MS", (10, 10))
+    monkeypatch.setattr(bursts, "RAMP", 1e-4)  # to see where bursts end
     carriers = [(1000, 1000), (3000, 3000)]
     rng = np.random.default_rng(0)
-    sound = timing._bursts(name, carriers, 16000, 1.0, rng)
+    sound = bursts.bursts(name, carriers, 16000, 1.0, rng)
     loud = np.flatnonzero(np.abs(sound) > 1e-3) / 16
     rests = np.diff(loud)
     rests = rests[rests > 5]
@@ -115,7 +115,7 @@ def test_orders_are_as_named():
     low, high = (500, 500), (4000, 4000)
     for name, sign in (("low high", 1), ("high low", -1)):
         rng = np.random.default_rng(0)
-        sound = timing._bursts(name, [low, high], 16000, 1.0, rng)
+        sound = bursts.bursts(name, [low, high], 16000, 1.0, rng)
         spectrum = np.fft.rfft(sound.reshape(-1, 80))  # 5 ms
         power = np.abs(spectrum) ** 2
         first, last = power[:, :8].sum(axis=1), power[:, 12:].sum(axis=1)
