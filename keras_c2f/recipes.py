@@ -81,6 +81,12 @@ class Recipe:
     kernel_resize: str = _option(
         "pi", "how patch:C resizes the patch kernel: pi, bilinear or base"
     )
+    position_resize: str = _option(
+        "",
+        "how positions follow a change of phase, or initial weights of another "
+        "size: bilinear, bicubic, nearest, or random, which drops them; "
+        "default: bilinear",
+    )
     batch_size: int = _option(32, "clips per step")
     learning_rate: float = _option(
         1e-3, "peak of a cosine with warm-up that begins anew in each phase"

@@ -5,6 +5,8 @@ between backends (bicubic on PyTorch) and cannot resize to an unknown length
 on TensorFlow.
 """
 
+from functools import partial
+
 import numpy as np
 
 KERNEL_METHODS = ("pi", "bilinear")
@@ -33,15 +35,33 @@ def interpolation_matrix(old, new):
     return matrix
 
 
-def cubic_matrix(old, new):
-    """Cubic interpolation from `old` to `new` points, as a matrix.
+def nearest_matrix(old, new):
+    """The nearest of `old` points for each of `new` points, as a matrix.
 
-    First and last points stay where they are, edges are held, no
-    antialiasing: what PyTorch calls `interpolate(mode="bicubic",
-    align_corners=True)` along one axis.
+    Half-pixel centres; of two points as near the later one: what PyTorch
+    calls `interpolate(mode="nearest-exact")`.
 
     Args:
-        old, new: int, number of points before and after; `new` at least 2.
+        old, new: int, number of points before and after.
+
+    Returns:
+        float64 `(new, old)`, a 1 in each row. `old == new` is the identity.
+    """
+    places = (2 * np.arange(new) + 1) * old // (2 * new)
+    return np.eye(old)[places]
+
+
+def cubic_matrix(old, new, align_corners=True):
+    """Cubic interpolation from `old` to `new` points, as a matrix.
+
+    Edges are held, no antialiasing: what PyTorch calls
+    `interpolate(mode="bicubic", align_corners=align_corners)` along one axis.
+
+    Args:
+        old, new: int, number of points before and after; `new` at least 2
+            with `align_corners`.
+        align_corners: bool. First and last points stay where they are; or
+            else the outer edges of their pixels do (half-pixel centres).
 
     Returns:
         float64 `(new, old)`; rows sum to 1. `old == new` is the identity.
@@ -51,7 +71,10 @@ def cubic_matrix(old, new):
         a = -3/4 rather than his -1/2.
     """
     a = -0.75
-    places = np.arange(new) * (old - 1) / (new - 1)
+    if align_corners:
+        places = np.arange(new) * (old - 1) / (new - 1)
+    else:
+        places = (np.arange(new) + 0.5) * old / new - 0.5
     left = np.floor(places).astype(int)
     matrix = np.zeros((new, old))
     for offset in (-1, 0, 1, 2):
@@ -61,6 +84,13 @@ def cubic_matrix(old, new):
         column = np.clip(left + offset, 0, old - 1)
         np.add.at(matrix, (np.arange(new), column), np.where(x <= 1, near, far))
     return matrix
+
+
+GRID_METHODS = {
+    "bilinear": interpolation_matrix,
+    "bicubic": partial(cubic_matrix, align_corners=False),
+    "nearest": nearest_matrix,
+}
 
 
 def kernel_matrix(old, new, method):

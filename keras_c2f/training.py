@@ -363,6 +363,7 @@ def build_backbone(recipe, frontend):
         patch_size=parse_pair(recipe.patch_size),
         patch_stride=parse_pair(recipe.patch_stride),
         kernel_resize=recipe.kernel_resize,
+        position_resize=recipe.position_resize or None,
         dropout=recipe.dropout,
         drop_path=recipe.drop_path,
         dtype=recipe.precision,

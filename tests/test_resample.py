@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from keras_c2f.resample import (
+    GRID_METHODS,
     cubic_matrix,
     interpolation_matrix,
     kernel_matrix,
@@ -48,21 +49,26 @@ def test_cubic_interpolation_equals_torch(old):
             np.testing.assert_array_equal(mine, values.numpy())
 
 
+@pytest.mark.parametrize(
+    "method, options",
+    [
+        ("bilinear", {"mode": "bilinear", "align_corners": False}),
+        ("bicubic", {"mode": "bicubic", "align_corners": False}),
+        ("nearest", {"mode": "nearest-exact"}),
+    ],
+)
 @pytest.mark.parametrize("old, new", GRIDS)
-def test_grids_equal_torch(old, new):
+def test_grids_equal_torch(old, new, method, options):
     """The resize of a position grid, as PyTorch code of AST does it."""
     grid = RNG.normal(size=(*old, 6))  # in float32 torch is off by 2e-5
     theirs = torch.nn.functional.interpolate(
-        torch.tensor(grid).permute(2, 0, 1)[None],
-        size=new,
-        mode="bilinear",
-        align_corners=False,
-        antialias=False,
+        torch.tensor(grid).permute(2, 0, 1)[None], size=new, **options
     )[0].permute(1, 2, 0)
+    matrix = GRID_METHODS[method]
     np.testing.assert_allclose(
-        resize_axes(grid, new), theirs.numpy(), atol=1e-10
+        resize_axes(grid, new, matrix), theirs.numpy(), atol=1e-10
     )
-    single = resize_axes(grid.astype("float32"), new)
+    single = resize_axes(grid.astype("float32"), new, matrix)
     assert single.dtype == "float32"
     np.testing.assert_allclose(single, theirs.numpy(), atol=1e-6)
 
@@ -80,11 +86,10 @@ def test_same_size_changes_nothing(method):
     np.testing.assert_array_equal(same, kernel)
 
 
-def test_interpolation_to_the_same_size_is_the_exact_identity():
+@pytest.mark.parametrize("matrix", GRID_METHODS.values(), ids=GRID_METHODS)
+def test_interpolation_to_the_same_size_is_the_exact_identity(matrix):
     for size in SIZES:
-        np.testing.assert_array_equal(
-            interpolation_matrix(size, size), np.eye(size)
-        )
+        np.testing.assert_array_equal(matrix(size, size), np.eye(size))
 
 
 def test_a_constant_stays_constant():

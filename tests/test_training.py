@@ -175,6 +175,16 @@ def test_another_architecture_brings_its_front_end(sounds, tmp_path):
         assert example["full"].shape == (40, 64)
 
 
+def test_positions_of_another_architecture_are_refused():
+    """It has none; the default, which says nothing, is no error."""
+    recipe = Recipe(model="hts_at_micro", position_resize="nearest")
+    with pytest.raises(ValueError, match="HTSAT.* has no position_resize. L"):
+        build_backbone(recipe, recipe.frontend)
+    recipe = Recipe(position_resize="nearest", clip_seconds=0.32)
+    backbone = build_backbone(recipe, recipe.frontend)
+    assert backbone.get_layer("positions").resize == "nearest"
+
+
 def test_stopped_run_needs_its_initial_weights_no_more(
     sounds, tmp_path, monkeypatch
 ):

@@ -1,6 +1,8 @@
 import keras
 
-from keras_c2f.resample import resize_axes
+from keras_c2f.resample import GRID_METHODS, resize_axes
+
+POSITION_RESIZES = (*GRID_METHODS, "random")
 
 
 @keras.saving.register_keras_serializable("keras_c2f")
@@ -8,8 +10,15 @@ class PositionGrid(keras.layers.Layer):
     """Adds a learned position embedding to every patch of a grid.
 
     The table keeps its `(time, freq)` shape; nothing guesses a square. When
-    a phase begins, `transplant` resizes it bilinearly to the new grid. Class
-    tokens carry their own position: see `PrefixTokens`. No masking.
+    a phase begins, `transplant` resizes it to the new grid. Class tokens carry
+    their own position: see `PrefixTokens`. No masking.
+
+    Args:
+        resize: how the table follows a change of grid: `"bilinear"`,
+            `"bicubic"` or `"nearest"`, with half-pixel centres and without
+            antialiasing, as PyTorch's `interpolate`. Or `"random"`: it does
+            not, and the new grid begins with random values, the same ones for
+            the same grid; a control, which shows what the transfer is worth.
 
     Call arguments:
         patches: `(batch, time, freq, width)`.
@@ -17,17 +26,31 @@ class PositionGrid(keras.layers.Layer):
     Returns:
         The shape of `patches`.
 
+    Raises:
+        ValueError: if `resize` is unknown.
+
     Reference:
         Feng et al., "From Coarse to Fine": bilinear resize at each phase
-        change. Half-pixel centres, no antialiasing: ours, as PyTorch's
-        `interpolate`.
+        change. Half-pixel centres and all other ways are ours.
     """
 
+    def __init__(self, resize="bilinear", **kwargs):
+        super().__init__(**kwargs)
+        if resize not in POSITION_RESIZES:
+            raise ValueError(
+                f"`resize` is one of {POSITION_RESIZES}. "
+                f"Received: resize={resize!r}."
+            )
+        self.resize = resize
+
     def build(self, input_shape):
+        _, time, freq, _ = input_shape
+        # a run that goes on after a kill shall find the values it had
+        seed = 1000 * time + freq if self.resize == "random" else None
         self.grid = self.add_weight(
             name="grid",
             shape=input_shape[1:],
-            initializer=keras.initializers.TruncatedNormal(stddev=0.02),
+            initializer=keras.initializers.TruncatedNormal(0.0, 0.02, seed),
         )
 
     def call(self, patches):
@@ -45,8 +68,16 @@ class PositionGrid(keras.layers.Layer):
         Args:
             value: `(time, freq, width)` of another resolution.
             new_shape: shape wanted here.
-            positive: accepted for all resizable layers; interpolation keeps
-                non-negative values so in any case.
+            positive: bool, keep non-negative values so (second moments):
+                these are resized bilinearly whatever the method.
+
+        Returns:
+            The resized grid, or `None`, where the new one stays as it is.
         """
-        del positive
-        return resize_axes(value, new_shape[:2])
+        if self.resize == "random":
+            return None
+        method = "bilinear" if positive else self.resize
+        return resize_axes(value, new_shape[:2], GRID_METHODS[method])
+
+    def get_config(self):
+        return {**super().get_config(), "resize": self.resize}

@@ -37,6 +37,9 @@ class AST(keras.Model):
         epsilon: float, of the layer norms.
         kernel_resize: `"pi"`, `"bilinear"` or `"base"`: see
             `PatchEmbedding`; matters with `Patch` only.
+        position_resize: `"bilinear"`, `"bicubic"`, `"nearest"` or `"random"`:
+            how positions are carried to another resolution: see
+            `PositionGrid`.
         resolution: `Resolution` or its text form.
 
     Input shape:
@@ -48,7 +51,8 @@ class AST(keras.Model):
         prefix first, patches time-major, after the last layer norm.
 
     Raises:
-        ValueError: if the resolution leaves less than one patch.
+        ValueError: if the resolution leaves less than one patch, or a way of
+            resizing is unknown.
 
     Example:
         >>> backbone = AST.from_preset("ast_tiny", resolution="pool:4")
@@ -80,6 +84,7 @@ class AST(keras.Model):
         drop_path=0.0,
         epsilon=1e-6,
         kernel_resize="pi",
+        position_resize="bilinear",
         resolution="full",
         dtype=None,
         **kwargs,
@@ -99,7 +104,9 @@ class AST(keras.Model):
         )
         patches = embed(inputs)
         grid_size = patches.shape[1:3]
-        patches = PositionGrid(name="positions", dtype=dtype)(patches)
+        patches = PositionGrid(position_resize, name="positions", dtype=dtype)(
+            patches
+        )
         # (b, t, f, d) -> (b, t*f, d)
         tokens = keras.layers.Reshape(
             (grid_size[0] * grid_size[1], width), name="tokens", dtype=dtype
@@ -142,6 +149,7 @@ class AST(keras.Model):
         self.drop_path = drop_path
         self.epsilon = epsilon
         self.kernel_resize = kernel_resize
+        self.position_resize = position_resize
         self.resolution = resolution
         self.grid_size = grid_size
 
@@ -186,6 +194,7 @@ class AST(keras.Model):
             "drop_path": self.drop_path,
             "epsilon": self.epsilon,
             "kernel_resize": self.kernel_resize,
+            "position_resize": self.position_resize,
             "resolution": str(self.resolution),
             "name": self.name,
             "trainable": self.trainable,

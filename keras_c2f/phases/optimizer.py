@@ -102,6 +102,8 @@ def carry_state(source, target, network):
             value = layer.resize_weight(
                 value, tuple(slot.shape), bool(positive)
             )
+            if value is None:  # likewise
+                continue
         slot.assign(value)
 
 

@@ -17,7 +17,7 @@ class TransplantReport:
         copied: same path and shape in both.
         resized: `(path, old_shape, new_shape)`, resized by their layer.
         fresh: in the target alone, or of another shape in a layer that
-            cannot resize; they keep their initial values.
+            does not resize; they keep their initial values.
         dropped: in the source alone.
     """
 
@@ -45,8 +45,9 @@ def transplant(source, target):
     Weights are matched by `variable.path`, so layers must be named alike in
     both. Where shapes differ, the layer that owns the weight resizes it, if
     it has a method `resize_weight(value, new_shape, positive=False)`, as
-    `PositionGrid` and `PatchEmbedding` have. Frozen layers and weights stay
-    frozen. Runs in NumPy, outside any graph; `source` is not changed.
+    `PositionGrid` and `PatchEmbedding` have; where that returns `None`, the
+    weight is left fresh. Frozen layers and weights stay frozen. Runs in
+    NumPy, outside any graph; `source` is not changed.
 
     Args:
         source, target: built `keras.Model`s.
@@ -77,11 +78,14 @@ def transplant(source, target):
         if shapes[0] == shapes[1]:
             variable.assign(value)
             copied.append(path)
-        elif hasattr(layer, "resize_weight"):
-            variable.assign(layer.resize_weight(value, shapes[1]))
-            resized.append((path, *shapes))
-        else:
+            continue
+        resize = getattr(layer, "resize_weight", lambda *_: None)
+        value = resize(value, shapes[1])
+        if value is None:
             fresh.append(path)
+        else:
+            variable.assign(value)
+            resized.append((path, *shapes))
     _carry_trainable(source, target)
     for path in old.keys() & new.keys():
         if new[path][0].trainable != old[path][0].trainable:

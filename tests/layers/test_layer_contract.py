@@ -103,7 +103,11 @@ CASES = [
         {"patch_size": (4, 5)},
         shapes=((8, 10), (7, 9), (8, 9), (4, 5), (9, 11)),
     ),
-    Case(layers.PositionGrid, {}, shapes=((3, 2, 6), (1, 4, 6))),
+    Case(
+        layers.PositionGrid,
+        {"resize": "bicubic"},
+        shapes=((3, 2, 6), (1, 4, 6)),
+    ),
     Case(layers.PrefixTokens, {"num_tokens": 3}, shapes=((5, 6), (1, 6))),
     Case(
         layers.TimeCompression,
@@ -360,6 +364,20 @@ def test_second_moments_stay_positive_when_a_kernel_is_resized():
 
 
 # Positions and prefix
+
+
+def test_second_moments_stay_positive_when_positions_are_resized():
+    layer = layers.PositionGrid("bicubic")
+    moments = np.random.default_rng(0).uniform(size=(4, 5, 6)) ** 8
+    assert (layer.resize_weight(moments, (8, 5, 6)) < 0).any()
+    kept = layer.resize_weight(moments, (8, 5, 6), positive=True)
+    assert kept.shape == (8, 5, 6)
+    assert (kept >= 0).all()
+
+
+def test_unknown_position_resize_is_refused():
+    with pytest.raises(ValueError, match="Received: resize='cubic'"):
+        layers.PositionGrid("cubic")
 
 
 def test_positions_and_prefix_equal_numpy():

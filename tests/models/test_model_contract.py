@@ -37,6 +37,7 @@ BACKBONE = Case(
         "drop_path": 0.3,
         "epsilon": 1e-3,
         "kernel_resize": "base",
+        "position_resize": "nearest",
         "resolution": Resolution.parse("shift:2+patch:2"),
     },
     shapes=((24, 12),),
@@ -104,6 +105,15 @@ def test_claimed_shape_is_the_real_shape(num_frames):
 def test_every_argument_is_kept(case):
     contract.check_arguments(case)
     contract.check_config(case)
+
+
+def test_backbone_of_an_older_version_is_built_as_it_was():
+    config = AST(**SMALL).get_config()
+    copy = AST.from_config(
+        {k: v for k, v in config.items() if k not in ("position_resize",)}
+    )
+    assert copy.get_config() == config
+    assert copy.get_layer("positions").resize == "bilinear"
 
 
 def test_parts_of_a_classifier_are_kept():

@@ -64,6 +64,16 @@ def test_slots_are_carried_and_resized():
     assert model.optimizer.clipnorm == 1.0
 
 
+def test_slots_of_random_positions_begin_at_zero():
+    model = built(AdamW(0.01, use_ema=True), position_resize="random")
+    model.switch(Phase("full", 1))
+    for name, slot in state(model.optimizer).items():
+        if name.startswith(GRID) and not name.endswith("_average"):
+            assert not slot.any(), name
+        elif slot.ndim:
+            assert slot.any(), name
+
+
 @pytest.mark.parametrize("kernel_resize", ["pi", "bilinear", "base"])
 def test_second_moments_stay_positive(kernel_resize):
     model = built(AdamW(), "patch:4", kernel_resize=kernel_resize)

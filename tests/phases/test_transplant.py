@@ -31,12 +31,14 @@ def layer_named(network, name):
 
 def torch_bilinear(grid, size):
     """`(time, freq, width)` resized by PyTorch."""
+    return torch_resized(grid, size, "bilinear")
+
+
+def torch_resized(grid, size, mode):
     import torch
 
     image = torch.tensor(grid).permute(2, 0, 1)[None].double()
-    resized = torch.nn.functional.interpolate(
-        image, size=size, mode="bilinear", align_corners=False
-    )
+    resized = torch.nn.functional.interpolate(image, size=size, mode=mode)
     return resized[0].permute(1, 2, 0).numpy()
 
 
@@ -62,6 +64,39 @@ def test_grid_is_resized_as_in_pytorch_and_the_rest_copied(old, new):
             np.testing.assert_array_equal(
                 to_numpy(variable), value(target, variable.path)
             )
+
+
+@pytest.mark.parametrize("position_resize", ["bicubic", "nearest"])
+def test_other_ways_to_resize_a_grid(position_resize):
+    source = random_weights(classifier("pool:4"))
+    target = classifier(position_resize=position_resize)
+    report = transplant(source, target)
+    assert [path for path, *_ in report.resized] == [GRID]
+    mode = {"bicubic": "bicubic", "nearest": "nearest-exact"}[position_resize]
+    np.testing.assert_allclose(
+        value(target, GRID),
+        torch_resized(value(source, GRID), (8, 2), mode),
+        atol=1e-5,  # float32
+    )
+
+
+def test_random_positions_are_left_as_they_begin():
+    grids = []
+    for seed in (0, 1):
+        source = random_weights(classifier("pool:4"), seed)
+        keras.utils.set_random_seed(seed)  # another state, as after a kill
+        target = classifier(position_resize="random")
+        report = transplant(source, target)
+        assert report.fresh == (GRID,) and report.resized == ()
+        assert f"left fresh {GRID}" in str(report)
+        grids.append(value(target, GRID))
+    np.testing.assert_array_equal(*grids)
+    # 4 standard errors of the deviation of a normal cut at 2 deviations
+    assert grids[0].std() == pytest.approx(0.02 * 0.88, rel=4 / 16)
+    coarse = value(classifier("pool:4", position_resize="random"), GRID)
+    assert np.abs(coarse - grids[0][: len(coarse)]).min() > 0
+    again = classifier("pool:4", position_resize="random")
+    assert transplant(random_weights(again), again).fresh == ()
 
 
 def test_same_resolution_is_exact():
