@@ -15,6 +15,10 @@ from dataclasses import dataclass
 import keras
 
 
+# Of a training step, in forward passes: backward costs twice as much.
+PASSES = 3
+
+
 @dataclass(frozen=True)
 class NetworkCost:
     """Cost of one network.
@@ -23,7 +27,8 @@ class NetworkCost:
         num_tokens: int, patches a clip is cut into (prefix tokens are not
             counted), or `None` where the network does not say.
         num_parameters: int.
-        macs: int, multiply-accumulates of one clip, forward.
+        macs: int, multiply-accumulates of one clip, forward, in training,
+            where `Patchout` leaves tokens out.
     """
 
     num_tokens: int | None
@@ -40,11 +45,11 @@ def network_cost(network):
     return NetworkCost(
         getattr(network, "num_tokens", None),
         network.count_params(),
-        count_macs(network),
+        count_macs(network, training=True),
     )
 
 
-def count_macs(layer, input_shape=None):
+def count_macs(layer, input_shape=None, training=False):
     """Multiply-accumulates of one clip through a layer or functional model.
 
     A layer may say so itself, by a method `count_macs(input_shape)`; dense,
@@ -57,6 +62,9 @@ def count_macs(layer, input_shape=None):
         input_shape: shape of its input with the batch axis, a list of them
             where it has several inputs; not needed for functional and
             sequential models.
+        training: bool. Tokens that a layer leaves out in training, as
+            `Patchout` says by `num_kept(num_tokens)`, are then missing in all
+            layers `(batch, num_tokens, width)` of the same model behind it.
 
     Returns:
         int. A layer with weights that is not known counts as 0, with a
@@ -69,9 +77,15 @@ def count_macs(layer, input_shape=None):
         1600
     """
     if isinstance(layer, keras.Model):
-        return sum(
-            count_macs(inner, _input_shape(inner)) for inner in layer.layers
-        )
+        macs = left_out = 0
+        for inner in layer.layers:
+            shape = _input_shape(inner)
+            if left_out and len(shape) == 3:
+                shape = (shape[0], shape[1] - left_out, shape[2])
+            macs += count_macs(inner, shape, training)
+            if training and hasattr(inner, "num_kept"):
+                left_out += shape[1] - inner.num_kept(shape[1])
+        return macs
     if hasattr(layer, "count_macs"):
         return layer.count_macs(input_shape)
     if not layer.weights or isinstance(layer, NO_MACS):

@@ -42,6 +42,19 @@ def add_commands(add):
         "(default: %(default)s)",
     )
     command.add_argument(
+        "--costs",
+        action="store_true",
+        help="trains nothing, prints what a run of each method costs",
+    )
+    command.add_argument(
+        "--tmacs_per_second",
+        type=float,
+        default=50.0,
+        help="for --costs: what the machine trains with, in 10^12 "
+        "multiply-accumulates a second (default: %(default)s, a third of the "
+        "bfloat16 peak of an A100; an assumption)",
+    )
+    command.add_argument(
         "--page_only",
         action="store_true",
         help="trains nothing, writes the page from the rows there are",
@@ -52,11 +65,15 @@ def study(arguments):
     """Runs a grid of trainings that answers a question, and writes its page."""
     from keras_c2f.report.plots import import_matplotlib
     from keras_c2f.study import read_results, read_study, run_study
+    from keras_c2f.study.costs import costs_table
     from keras_c2f.study.page import write_page
 
     import_matplotlib()  # if it is missing, say so before training
     plan = read_study(arguments.name)
     data = _chosen_data(plan, arguments.data)
+    if arguments.costs:
+        print(costs_table(plan, data, arguments.tmacs_per_second))
+        return 0
     results = read_results(arguments.results or arguments.run)
     command = shlex.join(["keras-c2f", *sys.argv[1:]])
     failed = {}

@@ -8,11 +8,10 @@ import os
 from dataclasses import dataclass
 
 from keras_c2f.evaluation import headline_metric
+from keras_c2f.flops import PASSES
 from keras_c2f.run_folder import read_json, read_rows, write_rows
 
 FILES = ("runs", "epochs", "corrupted")
-# Training costs three forward passes, one forward and two backward.
-PASSES = 3
 
 
 @dataclass

@@ -1,0 +1,42 @@
+"""What a study costs, against a transformer's products by hand."""
+
+import pytest
+
+from keras_c2f.recipes import Recipe
+from keras_c2f.study import read_study
+from keras_c2f.study.costs import costs_table, run_macs
+
+# Of `ast_micro` at patches of 8 x 128, with two prefix tokens.
+WIDTH, DEPTH = 96, 4
+
+
+def forward(num_tokens):
+    n = num_tokens + 2
+    block = 4 * n * WIDTH**2 + 2 * n**2 * WIDTH + 8 * n * WIDTH**2
+    return DEPTH * block + num_tokens * 8 * 128 * WIDTH
+
+
+def test_a_run_costs_three_passes_over_all_clips():
+    recipe = Recipe(
+        schedule="pool:4@6, full@2",
+        clip_seconds=5,
+        num_frames=512,
+        patch_size="8x128",
+    )
+    wanted = 3 * 320 * (6 * forward(16) + 2 * forward(64))
+    assert run_macs(recipe, 320) == wanted
+
+
+def test_table():
+    study = read_study("tuning")
+    table = costs_table(study, ["esc10"], tmacs_per_second=2)
+    line = next(x for x in table.splitlines() if "| baseline, 1e-3 |" in x)
+    tmacs = 3 * 320 * 30 * forward(64) / 1e12
+    assert f"| `full@30` | {tmacs:.1f} | 100% | {tmacs / 7200:.3g} |" in line
+
+
+def test_says_what_a_plan_lacks():
+    study = read_study("tuning")
+    del study.data["esc10"]["clips"]
+    with pytest.raises(ValueError, match="give its table `clips`"):
+        costs_table(study, ["esc10"], 1)
