@@ -8,7 +8,7 @@ import numpy as np
 from keras_c2f.metrics import ExactMetrics
 
 
-def evaluate(network, pipeline, clips, crops=1):
+def evaluate(network, pipeline, clips, crops=1, corruption=None):
     """Scores of a network on `Clips`.
 
     Clips longer than `clip_seconds` of the pipeline may be heard in several
@@ -20,6 +20,7 @@ def evaluate(network, pipeline, clips, crops=1):
         clips: `Clips`.
         crops: int, windows a clip, spread evenly from its start to its end;
             1 is its start alone.
+        corruption: `Corruption` of the sounds, such as noise, or `None`.
 
     Returns:
         Pair `(summary, classes)` of `ExactMetrics.result`, over clips that
@@ -28,13 +29,15 @@ def evaluate(network, pipeline, clips, crops=1):
         `crops`.
 
     Raises:
-        ValueError: if no clip can be read, or `crops` is below 1.
+        ValueError: if no clip can be read, `crops` is below 1, or prepared
+            log-mel is to be corrupted.
     """
     pipeline.set_phase(network.resolution, epoch=0)
     loss, multi_label = 0.0, clips.multi_label
     metrics = ExactMetrics(clips.class_names, multi_label)
     with contextlib.closing(metrics):
-        for features, targets in pipeline.dataset(clips, crops=crops):
+        dataset = pipeline.dataset(clips, crops=crops, corruption=corruption)
+        for features, targets in dataset:
             targets = targets.numpy()
             scores = _scores(network, features, crops, multi_label)
             loss += _cross_entropy(targets, scores, multi_label).sum()

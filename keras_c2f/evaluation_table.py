@@ -40,6 +40,22 @@ def evaluation_table(summary, classes):
     return "\n".join([*lines, "", *_worst(classes)])
 
 
+def evaluation_line(summary):
+    """Accuracy, where clips have one label, mean average precision and loss.
+
+    Args:
+        summary: as `keras_c2f.evaluation.evaluate` returns it.
+
+    Returns:
+        str of one line.
+    """
+    return ", ".join(
+        f"{metric_words(name)} {format_metric(name, summary[name])}"
+        for name in ("accuracy", "mean_average_precision", "loss")
+        if name in summary
+    )
+
+
 def ranked_classes(classes):
     """Rows of classes that could be ranked, the lowest precision first."""
     ranked = [r for r in classes if r["average_precision"] >= 0]  # not NaN

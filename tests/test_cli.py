@@ -86,6 +86,31 @@ def test_train_evaluate_predict(trained, capsys):
     after = json.loads((trained_with / "evaluation.json").read_text())
     assert {**before, "loss": loss} == after
 
+    texts = ("gain:0", "noise:-5", "noise:5", "speed:1.5+codec:mulaw")
+    corrupt = f"--corrupt={', '.join(texts)}"
+    code, out, _ = run(capsys, "evaluate", "--run", folder, corrupt)
+    assert code == 0 and out.count("Written") == len(texts)
+    for text, line in zip(texts, out.splitlines(), strict=False):
+        name = "evaluation_" + text.replace(":", "_")
+        other = json.loads((trained_with / f"{name}.json").read_text())
+        assert other["corruption"] == text
+        assert re.match(
+            rf"{re.escape(text)} .*, loss {other['loss']:.3f}", line
+        )
+        assert f"accuracy {other['accuracy']:.1%}, mean" in line
+        assert (trained_with / f"{name}.csv").exists()
+        if text == "gain:0":
+            assert other["loss"] == pytest.approx(loss, rel=1e-5)
+        else:
+            assert other["loss"] != pytest.approx(loss, rel=1e-3)
+    after = json.loads((trained_with / "evaluation.json").read_text())
+    assert {**before, "loss": loss} == after
+
+    code, _, err = run(
+        capsys, "evaluate", "--run", folder, "--corrupt=noise:5,fog:2"
+    )
+    assert code == 2 and "A corruption reads" in err and "'fog:2'" in err
+
     code, _, err = run(capsys, "evaluate", "--run", folder, "--crops", 0)
     assert code == 2 and "crops=0" in err
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from keras_c2f.data import AudioPipeline, Clips, LabelSets
+from keras_c2f.data import AudioPipeline, Clips, Corruption, LabelSets
 from keras_c2f.evaluation import Validation, evaluate
-from keras_c2f.evaluation_table import evaluation_table
+from keras_c2f.evaluation_table import evaluation_line, evaluation_table
 from keras_c2f.frontend import Frontend
 from keras_c2f.metrics import d_prime
 from keras_c2f.models import AST, AudioClassifier
@@ -152,6 +152,24 @@ def test_crops_of_short_clips_change_nothing(scored):
     assert many == one and many_by_class == one_by_class
 
 
+def test_corrupted_clips_score_as_corrupted_sounds(scored):
+    network, pipeline, sounds, _ = scored
+    corruption = Corruption("noise:0")
+    noisy = [
+        corruption(sound.astype("float32"), 16000, index)
+        for index, sound in enumerate(sounds)
+    ]
+    labels = np.arange(10) % 3
+    clips = Clips(sounds, labels, "abc")
+    found, _ = evaluate(network, pipeline, clips, corruption=corruption)
+    expected, _ = evaluate(network, pipeline, Clips(noisy, labels, "abc"))
+    noisy_loss = found.pop("loss")
+    assert noisy_loss == pytest.approx(expected.pop("loss"), rel=1e-5)
+    assert found == expected
+    clean, _ = evaluate(network, pipeline, clips)
+    assert clean["loss"] != pytest.approx(noisy_loss, rel=0.01)
+
+
 def test_scores_that_saturate_are_still_ranked(scored):
     """Sigmoids of logits above 17 are all 1 in float32."""
     network, pipeline, sounds, logits = scored
@@ -247,6 +265,14 @@ def test_table_for_a_terminal():
     ]
     names = [line.split()[1] for line in lines[8:]]
     assert names == [str(k) for k in (12, 11, 10, 9, 8, 7, 6, 5, 3, 2)]
+
+
+def test_line_for_a_terminal():
+    summary = {"num_clips": 4, "mean_average_precision": 0.5, "loss": 1.0}
+    line = evaluation_line(summary)
+    assert line == "mean average precision 0.500, loss 1.000"
+    line = evaluation_line({**summary, "accuracy": 0.75})
+    assert line.startswith("accuracy 75.0%, mean")
 
 
 def test_files_of_an_evaluation(tmp_path):

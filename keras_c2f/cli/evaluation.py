@@ -26,17 +26,29 @@ def add_commands(add):
         help="windows of clip_seconds to hear of a longer clip, spread "
         "evenly; their probabilities are averaged (default: its start alone)",
     )
+    command.add_argument(
+        "--corrupt",
+        metavar="TEXT,...",
+        help="changes each sound before it is heard, and prints a line for "
+        "each change: noise:DB, pink, at this signal-to-noise ratio; "
+        "reverb:SECONDS, a room of this RT60; codec:mp3, codec:ogg, "
+        "codec:mulaw (telephone); speed:FACTOR; gain:DB; or several of them "
+        "joined by +",
+    )
 
 
 def evaluate(arguments):
     """Scores a trained run on a data set, by default its own validation."""
+    from keras_c2f.data import Corruption
     from keras_c2f.evaluation import evaluate
-    from keras_c2f.evaluation_table import evaluation_table
+    from keras_c2f.evaluation_table import evaluation_line, evaluation_table
     from keras_c2f.recipes import Recipe
     from keras_c2f.run_folder import read_json, write_evaluation
     from keras_c2f.trained_run import read_trained_run
     from keras_c2f.training import make_pipeline
 
+    texts = arguments.corrupt.split(",") if arguments.corrupt else []
+    corruptions = [Corruption(text.strip()) for text in texts]
     trained = read_trained_run(arguments.run)
     folder, config = trained.folder, trained.config
     recipe = Recipe(**{**config["recipe"], "on_error": "skip"})
@@ -46,6 +58,31 @@ def evaluate(arguments):
         recipe = dataclasses.replace(
             recipe, data=data, held_out=arguments.held_out
         )
+    clips = _clips_to_score(recipe, config)
+    written = []
+    for corruption in corruptions or [None]:
+        summary, classes = evaluate(
+            trained.network, pipeline, clips, arguments.crops, corruption
+        )
+        name = _evaluation_name(arguments, corruption)
+        path = os.path.join(folder, f"{name}.json")
+        kept = {"data": recipe.data, "skipped": pipeline.skipped}
+        if corruption:
+            kept["corruption"] = str(corruption)
+            print(f"{kept['corruption']:<16}  {evaluation_line(summary)}")
+        else:
+            print(evaluation_table(summary, classes))
+        if name == "evaluation" and os.path.exists(path):
+            kept = read_json(path)  # with what training skipped
+        write_evaluation(folder, {**kept, **summary}, classes, name)
+        written.append(f"Written: {path}, and each class in {name}.csv")
+    for path, reason in pipeline.skipped:
+        print(f"skipped {path}: {reason}")
+    print("\n".join(written))
+
+
+def _clips_to_score(recipe, config):
+    """The validation clips, if they have the classes of the run."""
     _, clips = recipe.open_data()
     if clips.note:
         print(clips.note)
@@ -60,24 +97,16 @@ def evaluate(arguments):
             f"A clip of {recipe.data} has {kinds[clips.multi_label]}; the run "
             f"was trained on clips with {kinds[config['multi_label']]}."
         )
-    summary, classes = evaluate(
-        trained.network, pipeline, clips, arguments.crops
-    )
-    print(evaluation_table(summary, classes))
-    for path, reason in pipeline.skipped:
-        print(f"skipped {path}: {reason}")
-    name = _evaluation_name(arguments)
-    path = os.path.join(folder, f"{name}.json")
-    kept = {"data": recipe.data, "skipped": pipeline.skipped}
-    if name == "evaluation" and os.path.exists(path):
-        kept = read_json(path)  # with what training skipped
-    write_evaluation(folder, {**kept, **summary}, classes, name)
-    print(f"Written: {path}, and each class in {name}.csv")
+    return clips
 
 
-def _evaluation_name(arguments):
+def _evaluation_name(arguments, corruption):
     """`evaluation` of a run's own data; other scores do not replace these."""
     parts = [arguments.data, arguments.held_out]
     if arguments.crops > 1:
         parts.append(f"{arguments.crops} crops")
-    return re.sub(r"\W+", "_", " ".join(["evaluation", *filter(None, parts)]))
+    name = re.sub(r"\W+", "_", " ".join(["evaluation", *filter(None, parts)]))
+    if not corruption:
+        return name
+    # signs and points stay: -5 dB is not 5 dB
+    return f"{name}_{corruption}".replace(":", "_")

@@ -2,6 +2,7 @@
 
 from keras_c2f.data.augment import Augment
 from keras_c2f.data.clips import Clips
+from keras_c2f.data.corruption import Corruption
 from keras_c2f.data.decode import SoundError, load_sound
 from keras_c2f.data.keywords import synthesize_keywords
 from keras_c2f.data.labels import LabelSets
@@ -31,6 +32,7 @@ __all__ = [
     "Augment",
     "AudioPipeline",
     "Clips",
+    "Corruption",
     "LabelSets",
     "SoundError",
     "feature_moments",

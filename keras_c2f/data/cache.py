@@ -56,10 +56,12 @@ class SoundCache:
         samples, is_whole = self._samples.get(name), True
         if samples is None:
             samples, is_whole = self._read(sound, name, size, place)
-        if size is None or not is_whole:
+        if not is_whole:
             return samples
         if is_path:
             self._keep(name, samples)
+        if size is None:
+            return samples
         start = crop_start(len(samples), size, place)
         return samples[start : start + size]
 

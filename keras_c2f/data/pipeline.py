@@ -9,6 +9,7 @@ from keras_c2f.data import augment as augmentation
 from keras_c2f.data import features, sampling
 from keras_c2f.data.augment import Augment
 from keras_c2f.data.cache import SoundCache
+from keras_c2f.data.corruption import CorruptedSounds
 from keras_c2f.data.decode import DECODERS, SoundError
 from keras_c2f.data.lazy import tf
 from keras_c2f.data.order import check_shard, clips_to_read, count_steps
@@ -179,7 +180,9 @@ class AudioPipeline:
                 raise
             raise SoundError(*self.skipped[0]) from error
 
-    def dataset(self, clips, training=False, start_step=0, crops=1):
+    def dataset(
+        self, clips, training=False, start_step=0, crops=1, corruption=None
+    ):
         """`tf.data.Dataset` of one epoch of `(features, targets)`.
 
         Args:
@@ -193,6 +196,8 @@ class AudioPipeline:
             crops: int, windows a clip, to evaluate clips longer than
                 `clip_seconds`: spread evenly, the first at the clip's start,
                 the last at its end. All windows of a shorter clip are alike.
+            corruption: `Corruption` of each sound, to evaluate with; the whole
+                sound is changed, then cut or padded as ever.
 
         Returns:
             Features float32, by `outputs`: `(batch, frames, mel_bins)`
@@ -206,12 +211,19 @@ class AudioPipeline:
         Raises:
             ValueError: if the epoch has no batch `start_step`, workers would
                 have unequal numbers of batches, prepared data do not fit this
-                pipeline, or `crops` is below 1, or above 1 in training.
+                pipeline, `crops` is below 1, or above 1 in training, or
+                `corruption` is given in training or for prepared log-mel.
         """
         if crops < 1 or training and crops > 1:
             raise ValueError(
                 "`crops` is a number of windows, at least 1, and 1 in "
                 f"training. Received: crops={crops}, training={training}."
+            )
+        if corruption and training:
+            raise ValueError(
+                "`corruption` is for evaluation: every epoch would hear the "
+                "same noise. Use `augment` in training. "
+                f"Received: corruption={str(corruption)!r}, training=True."
             )
         usable = np.ones(len(clips), bool)
         if self.on_error == "skip" and (start_step or self.shard != (0, 1)):
@@ -221,7 +233,10 @@ class AudioPipeline:
         )
         draw = self._draw(clips) if training else None
         crop_anywhere = training and self.crop == "random"
-        on_waveform = self._on_waveform(training)
+        sounds, on_waveform = self._sounds, self._on_waveform(training)
+        if corruption:
+            rate, on_waveform = self.frontend.sample_rate, "`corruption`"
+            sounds = CorruptedSounds(sounds, rate, corruption)
         if are_log_mel(clips.sounds, self.frontend, on_waveform):
             size = max(self.frontend.num_frames(self._clip_samples), 1)
             nothing = np.zeros((0, self.frontend.num_mel_bins), "float16")
@@ -232,7 +247,7 @@ class AudioPipeline:
         def load(index, where):
             try:
                 windows = [
-                    self._sounds.load(clips.sounds[index], index, size, place)
+                    sounds.load(clips.sounds[index], index, size, place)
                     for place in ([float(where)] if crops == 1 else spread)
                 ]
             except SoundError as error:
