@@ -8,7 +8,7 @@ import numpy as np
 from keras_c2f.metrics import ExactMetrics
 
 
-def evaluate(network, pipeline, clips, crops=1, corruption=None):
+def evaluate(network, pipeline, clips, crops=1, corruption=None, dataset=None):
     """Scores of a network on `Clips`.
 
     Clips longer than `clip_seconds` of the pipeline may be heard in several
@@ -21,6 +21,8 @@ def evaluate(network, pipeline, clips, crops=1, corruption=None):
         crops: int, windows a clip, spread evenly from its start to its end;
             1 is its start alone.
         corruption: `Corruption` of the sounds, such as noise, or `None`.
+        dataset: what `pipeline.dataset` made of these arguments before;
+            TensorFlow takes up to a second to make it anew.
 
     Returns:
         Pair `(summary, classes)` of `ExactMetrics.result`, over clips that
@@ -36,7 +38,10 @@ def evaluate(network, pipeline, clips, crops=1, corruption=None):
     loss, multi_label = 0.0, clips.multi_label
     metrics = ExactMetrics(clips.class_names, multi_label)
     with contextlib.closing(metrics):
-        dataset = pipeline.dataset(clips, crops=crops, corruption=corruption)
+        if dataset is None:
+            dataset = pipeline.dataset(
+                clips, crops=crops, corruption=corruption
+            )
         for features, targets in dataset:
             targets = targets.numpy()
             scores = _scores(network, features, crops, multi_label)

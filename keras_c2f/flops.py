@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import keras
 
-
 # Of a training step, in forward passes: backward costs twice as much.
 PASSES = 3
 

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import signal
 import sys
 
 
@@ -79,6 +80,8 @@ def study(arguments):
     failed = {}
     if not arguments.page_only:
         print(f"{plan.title}\n{plan.question}\n{plan.budget}")
+        # a killed study ends its runs, too
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         failed = run_study(
             plan,
             os.path.join(arguments.run, "cells"),

@@ -15,13 +15,10 @@ DEMO = {
     "roll_frames": 8,
 }
 
-# What of a recipe concerns classes alone.
-OF_LABELS = ("pooling", "label_smoothing")
-
 
 def add_commands(add):
     """Adds the commands of this module; see `cli.parse`."""
-    from keras_c2f.recipes import PretrainRecipe, Recipe
+    from keras_c2f.recipes import OF_LABELS, PretrainRecipe, Recipe
 
     command = add(demo)
     command.add_argument(

@@ -16,7 +16,8 @@ A plan is a TOML file; those of this package are in `plans/`:
     compute = 0.6            # of the baseline's; phases share it
     [method.settings]
     schedule = "pool:4, pool:2, full"
-    [method.pretrain]        # optional: options of `keras-c2f pretrain`
+    [method.pretrain]        # optional: options of `keras-c2f pretrain`, and
+    data = "esc50"           # perhaps other data, with the same part held out
 """
 
 import difflib
@@ -28,7 +29,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from keras_c2f.data.readers.specification import form
-from keras_c2f.recipes import PretrainRecipe, Recipe, option_names
+from keras_c2f.recipes import OF_LABELS, PretrainRecipe, option_names
 
 PLANS = Path(__file__).parent / "plans"
 DATA_SETS = Path(__file__).parent / "data_sets.toml"
@@ -149,13 +150,14 @@ class Study:
         initial = None
         if "pretrain" in of_method:
             first = {**settings, **of_method["pretrain"]}
-            first = {
-                name: value
-                for name, value in first.items()
-                if name not in ("pooling", "label_smoothing")
-            }
+            before = f"{method}, before"
             initial = Cell(
-                f"{method}, before", data, held_out, seed, first, "pretrain"
+                before,
+                first.pop("data", data),
+                held_out,
+                seed,
+                {k: v for k, v in first.items() if k not in OF_LABELS},
+                "pretrain",
             )
         return Cell(method, data, held_out, seed, settings, "train", initial)
 
@@ -245,12 +247,12 @@ def _check(plan, path):
             f"Methods of {path.name} have different names, and `baseline` is "
             f"one of them. Received: {plan['baseline']!r} of {names}."
         )
-    known = set(option_names(Recipe)) | set(option_names(PretrainRecipe))
+    known = set(option_names(PretrainRecipe)) - {"held_out", "seed"}
     tables = [plan, *plan["data"].values(), *plan["method"]]
     for table in tables:
         for key in ("settings", "pretrain"):
             for name in table.get(key, {}):
-                if name not in known - {"data", "held_out", "seed"}:
+                if name not in known or (name, key) == ("data", "settings"):
                     raise ValueError(
                         f"{path.name} has a setting {name!r}, which "
                         "`keras-c2f train --help` does not know."

@@ -32,7 +32,7 @@ settings = { schedule = "full" }
 name = "after SSAST"
 compute = 0.5
 settings = { schedule = "pool:2, full", balanced = true }
-pretrain = { budget = 3, mask_ratio = 0.5 }
+pretrain = { data = "esc50", budget = 3, mask_ratio = 0.5 }
 """
 
 
@@ -70,6 +70,7 @@ def test_pretraining_comes_first_and_is_named(tmp_path):
     cell = study.cell("after SSAST", "esc10", "1", 1)
     assert cell.settings["budget"] == 5
     assert cell.initial.command == "pretrain"
+    assert (cell.data, cell.initial.data) == ("esc10", "esc50")
     assert cell.initial.settings["budget"] == 3
     assert f"--initial={cell.initial.id}" in cell.line
     assert "--balanced" in cell.words()
