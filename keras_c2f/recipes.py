@@ -95,6 +95,9 @@ class Recipe:
     weight_decay: float = _option(0.05, "of AdamW")
     dropout: float = _option(0.0, "in attention, perceptrons and head")
     drop_path: float = _option(0.0, "stochastic depth of the last block")
+    patchout: float = _option(
+        0.0, "share of the patches that each training step leaves out"
+    )
     label_smoothing: float = _option(0.0, "for data with one label a clip")
     mixup: float = _option(0.0, "share of clips mixed with another one")
     gain_db: float = _option(0.0, "random loudness change, up to this many dB")

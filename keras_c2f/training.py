@@ -366,6 +366,7 @@ def build_backbone(recipe, frontend):
         position_resize=recipe.position_resize or None,
         dropout=recipe.dropout,
         drop_path=recipe.drop_path,
+        patchout=recipe.patchout or None,
         dtype=recipe.precision,
     )
 

@@ -175,14 +175,17 @@ def test_another_architecture_brings_its_front_end(sounds, tmp_path):
         assert example["full"].shape == (40, 64)
 
 
-def test_positions_of_another_architecture_are_refused():
-    """It has none; the default, which says nothing, is no error."""
-    recipe = Recipe(model="hts_at_micro", position_resize="nearest")
-    with pytest.raises(ValueError, match="HTSAT.* has no position_resize. L"):
+@pytest.mark.parametrize(
+    "name, value", [("position_resize", "nearest"), ("patchout", 0.5)]
+)
+def test_what_another_architecture_has_not_is_refused(name, value):
+    """The default, which says nothing, is no error."""
+    recipe = Recipe(model="hts_at_micro", **{name: value})
+    with pytest.raises(ValueError, match=f"HTSAT.* has no {name}. Leave"):
         build_backbone(recipe, recipe.frontend)
-    recipe = Recipe(position_resize="nearest", clip_seconds=0.32)
+    recipe = Recipe(clip_seconds=0.32, **{name: value})
     backbone = build_backbone(recipe, recipe.frontend)
-    assert backbone.get_layer("positions").resize == "nearest"
+    assert getattr(backbone, name) == value
 
 
 def test_stopped_run_needs_its_initial_weights_no_more(

@@ -10,6 +10,7 @@ from keras_c2f.layers.patch_mask import PatchMask
 from keras_c2f.layers.patch_merging import PatchMerging
 from keras_c2f.layers.patch_prediction import PatchPrediction
 from keras_c2f.layers.patchify import Patchify
+from keras_c2f.layers.patchout import Patchout
 from keras_c2f.layers.position_grid import PositionGrid
 from keras_c2f.layers.post_norm_block import PostNormBlock
 from keras_c2f.layers.prefix_tokens import PrefixTokens
@@ -28,6 +29,7 @@ __all__ = [
     "PatchMask",
     "PatchPrediction",
     "Patchify",
+    "Patchout",
     "PositionGrid",
     "PostNormBlock",
     "PrefixTokens",

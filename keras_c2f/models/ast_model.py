@@ -4,6 +4,7 @@ import numpy as np
 from keras_c2f.layers import (
     EncoderBlock,
     PatchEmbedding,
+    Patchout,
     PositionGrid,
     PrefixTokens,
 )
@@ -34,6 +35,8 @@ class AST(keras.Model):
         dropout: float, in attention and perceptrons.
         drop_path: float, stochastic depth of the last block; grows linearly
             from 0 at the first.
+        patchout: float, share of the patches that training leaves out, other
+            ones in every batch: see `Patchout`.
         epsilon: float, of the layer norms.
         kernel_resize: `"pi"`, `"bilinear"` or `"base"`: see
             `PatchEmbedding`; matters with `Patch` only.
@@ -48,7 +51,8 @@ class AST(keras.Model):
 
     Output shape:
         `(batch, num_prefix_tokens + time_patches * freq_patches, width)`,
-        prefix first, patches time-major, after the last layer norm.
+        prefix first, patches time-major, after the last layer norm. In
+        training with `patchout`, those of the patches that are left.
 
     Raises:
         ValueError: if the resolution leaves less than one patch, or a way of
@@ -82,6 +86,7 @@ class AST(keras.Model):
         num_prefix_tokens=2,
         dropout=0.0,
         drop_path=0.0,
+        patchout=0.0,
         epsilon=1e-6,
         kernel_resize="pi",
         position_resize="bilinear",
@@ -111,6 +116,8 @@ class AST(keras.Model):
         tokens = keras.layers.Reshape(
             (grid_size[0] * grid_size[1], width), name="tokens", dtype=dtype
         )(patches)
+        if patchout:
+            tokens = Patchout(patchout, name="patchout", dtype=dtype)(tokens)
         if num_prefix_tokens:
             tokens = PrefixTokens(
                 num_prefix_tokens, name="prefix", dtype=dtype
@@ -147,6 +154,7 @@ class AST(keras.Model):
         self.num_prefix_tokens = num_prefix_tokens
         self.dropout = dropout
         self.drop_path = drop_path
+        self.patchout = patchout
         self.epsilon = epsilon
         self.kernel_resize = kernel_resize
         self.position_resize = position_resize
@@ -192,6 +200,7 @@ class AST(keras.Model):
             "num_prefix_tokens": self.num_prefix_tokens,
             "dropout": self.dropout,
             "drop_path": self.drop_path,
+            "patchout": self.patchout,
             "epsilon": self.epsilon,
             "kernel_resize": self.kernel_resize,
             "position_resize": self.position_resize,

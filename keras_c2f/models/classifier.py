@@ -38,8 +38,8 @@ class AudioClassifier(Task):
 
     Raises:
         ValueError: if `input_kind` or `pooling` is unknown, prefix pooling is
-            asked of a backbone without prefix tokens, or `frontend` is
-            missing.
+            asked of a backbone without prefix tokens, token-semantic pooling
+            of one with `patchout`, or `frontend` is missing.
 
     Example:
         >>> from keras_c2f.models import AST
@@ -83,6 +83,13 @@ class AudioClassifier(Task):
                 "`pooling='prefix'` needs a backbone with prefix tokens, and "
                 "this one has none. Use `pooling='mean'` or "
                 "'token_semantic'."
+            )
+        patchout = getattr(backbone, "patchout", 0.0)
+        if pooling == "token_semantic" and patchout:
+            raise ValueError(
+                "`pooling='token_semantic'` lays all tokens out in time, and "
+                f"a backbone with patchout={patchout} leaves some out in "
+                "training. Use `pooling='mean'` or 'prefix', or no patchout."
             )
         tokens = backbone(features)
         num_prefix = backbone.num_prefix_tokens

@@ -44,8 +44,8 @@ class MaskedPatchModel(Task):
         random in training and the same in every call otherwise.
 
     Raises:
-        ValueError: if the patches overlap, or an argument is outside its
-            range.
+        ValueError: if the patches overlap, the backbone leaves some out, or
+            an argument is outside its range.
 
     Example:
         >>> from keras_c2f.models import AST
@@ -84,6 +84,13 @@ class MaskedPatchModel(Task):
                 f"patch_stride={backbone.patch_stride}. Leave `patch_stride` "
                 "out; after pre-training a backbone of another stride can "
                 "take over the weights."
+            )
+        if backbone.patchout:
+            raise ValueError(
+                "Masked patches that are left out cannot be guessed. Received "
+                f"a backbone with patchout={backbone.patchout}. Leave "
+                "`patchout` out; after pre-training a backbone that has it "
+                "can take over the weights."
             )
         source, features = open_input(backbone, input_kind, frontend)
         embed, *encoder = backbone.layers[1:]  # a chain, behind its input

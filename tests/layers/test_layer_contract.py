@@ -104,6 +104,12 @@ CASES = [
         shapes=((8, 10), (7, 9), (8, 9), (4, 5), (9, 11)),
     ),
     Case(
+        layers.Patchout,
+        {"rate": 0.4, "seed": 7},
+        shapes=((30, 4), (1, 4)),
+        seed_generators=1,
+    ),
+    Case(
         layers.PositionGrid,
         {"resize": "bicubic"},
         shapes=((3, 2, 6), (1, 4, 6)),
@@ -391,6 +397,42 @@ def test_positions_and_prefix_equal_numpy():
     for clip in range(2):
         np.testing.assert_array_equal(out[clip, :2], tokens)
         np.testing.assert_allclose(out[clip, 2:], patches[clip, 0], atol=1e-6)
+
+
+# Patchout
+
+
+def test_patchout_keeps_the_same_places_for_all_clips():
+    tokens = np.random.default_rng(0).normal(size=(3, 30, 4)).astype("float32")
+    layer, draws = layers.Patchout(0.75, seed=1), []
+    for _ in range(400):
+        out = numpy(layer(tokens, training=True))
+        kept = np.isin(tokens[0], out[0]).all(axis=-1)
+        np.testing.assert_array_equal(out, tokens[:, kept])  # in their order
+        draws.append(kept)
+    # 7.5, rounded to even: 8 of 30
+    assert (np.sum(draws, axis=1) == 8).all()
+    # each place alike: 4 standard deviations of a mean of 400
+    share, spread = 8 / 30, np.sqrt(8 / 30 * 22 / 30 / 400)
+    assert np.abs(np.mean(draws, axis=0) - share).max() < 4 * spread
+
+
+@pytest.mark.parametrize(
+    "rate, num_tokens, num_kept",
+    [(0.4, 64, 38), (0.5, 7, 4), (0.9, 1, 1), (0.99, 8, 1), (0.0, 9, 9)],
+)
+def test_patchout_keeps_one_token_at_least(rate, num_tokens, num_kept):
+    tokens = np.ones((2, num_tokens, 3))
+    layer = layers.Patchout(rate)
+    assert layer.num_kept(num_tokens) == num_kept
+    assert layer(tokens, training=True).shape[1] == num_kept
+    np.testing.assert_array_equal(numpy(layer(tokens)), tokens)
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1])
+def test_impossible_patchout_is_refused(rate):
+    with pytest.raises(ValueError, match=f"below 1. Received: rate={rate}"):
+        layers.Patchout(rate)
 
 
 # Time compression

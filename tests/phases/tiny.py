@@ -27,6 +27,7 @@ def classifier(resolution="full", dropout=0.0, drop_path=0.0, **options):
         drop_path=drop_path,
         resolution=resolution,
         kernel_resize=options.pop("kernel_resize", "pi"),
+        patchout=options.pop("patchout", 0.0),
         position_resize=options.pop("position_resize", "bilinear"),
         dtype=options.get("dtype"),
         name="ast",
