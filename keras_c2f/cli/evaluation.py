@@ -59,7 +59,7 @@ def evaluate(arguments):
             recipe, data=data, held_out=arguments.held_out
         )
     clips = _clips_to_score(recipe, config)
-    written = []
+    written, width = [], max(map(len, texts), default=0)
     for corruption in corruptions or [None]:
         summary, classes = evaluate(
             trained.network, pipeline, clips, arguments.crops, corruption
@@ -69,7 +69,7 @@ def evaluate(arguments):
         kept = {"data": recipe.data, "skipped": pipeline.skipped}
         if corruption:
             kept["corruption"] = str(corruption)
-            print(f"{kept['corruption']:<16}  {evaluation_line(summary)}")
+            print(f"{corruption.text:<{width}}  {evaluation_line(summary)}")
         else:
             print(evaluation_table(summary, classes))
         if name == "evaluation" and os.path.exists(path):
