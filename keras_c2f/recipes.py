@@ -229,6 +229,10 @@ class PretrainRecipe(Recipe):
         return tuple(sizes) or None
 
 
+# What of a recipe concerns classes alone, and pre-training does not ask for.
+OF_LABELS = ("pooling", "label_smoothing")
+
+
 def option_names(recipe_class):
     """Names of a recipe's settings, in their order."""
     return [field.name for field in fields(recipe_class)]

@@ -69,6 +69,7 @@ class Run:
         self.recipe = recipe
         self.train_clips, self.validation_clips = clips
         self.command = command
+        self._validation_set = None
         os.makedirs(folder, exist_ok=True)
         self._refuse_other_run()
 
@@ -266,7 +267,10 @@ class Run:
 
     def _evaluate(self, network, pipeline):
         """Summary and a row per class, for `write_evaluation`."""
-        return evaluate(network, pipeline, self.validation_clips)
+        clips = self.validation_clips
+        if self._validation_set is None:
+            self._validation_set = pipeline.dataset(clips)
+        return evaluate(network, pipeline, clips, dataset=self._validation_set)
 
     def _write_config(self, network, started):
         phases = []
