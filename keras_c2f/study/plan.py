@@ -22,6 +22,7 @@ A plan is a TOML file; those of this package are in `plans/`:
 
 import difflib
 import hashlib
+import itertools
 import os
 import shlex
 import tomllib
@@ -121,18 +122,25 @@ class Study:
     def cells(self, data=None):
         """List of `Cell` in the order in which they are run.
 
-        Seed by seed, so that a study that is stopped early has as many runs
-        of each method. What a cell starts from comes before it.
+        Seed by seed, and within a seed a fold of each data set in turn, so
+        that a study that is stopped early has as many runs of each method.
+        What a cell starts from comes before it.
 
         Args:
             data: collection of names to keep, or `None` for all.
         """
+        parts = {
+            name: self.data[name].get("held_out", [""])
+            for name in (self.data if data is None else data)
+        }
         cells = {}
-        for seed in self.seeds:
-            for name in self.data if data is None else data:
-                for held_out in self.data[name].get("held_out", [""]):
+        for seed, index in itertools.product(
+            self.seeds, range(max(map(len, parts.values())))
+        ):
+            for name, held_out in parts.items():
+                for part in held_out[index : index + 1]:
                     for method in self.methods:
-                        cell = self.cell(method, name, held_out, seed)
+                        cell = self.cell(method, name, part, seed)
                         for each in filter(None, (cell.initial, cell)):
                             cells.setdefault(each.id, each)
         return list(cells.values())
