@@ -1,5 +1,7 @@
 """Commands that look at data or prepare them."""
 
+import dataclasses
+
 from keras_c2f.cli.recipe import add_recipe, print_data, recipe_of
 
 
@@ -26,6 +28,22 @@ def add_commands(add):
     )
     add_options(command, ("data", "held_out", "model"))
     add_recipe(add(stats))
+    command = add(probe)
+    command.add_argument(
+        "--factors",
+        default="1,2,4,8,16",
+        help="compression factors C (default: %(default)s)",
+    )
+    command.add_argument(
+        "--method",
+        default="pool",
+        help="pool, pool:max or shift (default: %(default)s)",
+    )
+    command.add_argument(
+        "--max_clips", type=int, default=1000, help="(default: %(default)s)"
+    )
+    names = "data held_out clip_seconds num_frames model on_error seed"
+    add_options(command, names.split())
 
 
 def show_data(arguments):
@@ -95,5 +113,32 @@ def stats(arguments):
         "Train with the full resolution's, which serve every phase: "
         f"--mean={full.mean:.7f} --std={full.std:.7f}"
     )
+    for path, reason in pipeline.skipped:
+        print(f"skipped {path}: {reason}")
+
+
+def probe(arguments):
+    """Foresees how coarse a data set can be taken, without training."""
+    from keras_c2f.probe import probe
+    from keras_c2f.training import make_pipeline
+
+    try:
+        factors = [int(factor) for factor in arguments.factors.split(",")]
+    except ValueError:
+        raise ValueError(
+            "`factors` are whole numbers, such as 1,2,4. "
+            f"Received: {arguments.factors!r}."
+        ) from None
+    recipe = recipe_of(arguments)
+    frontend = recipe.frontend
+    # Frames of padding, to whole patches, would say nothing.
+    samples = int(recipe.clip_seconds * frontend.sample_rate)
+    frames = recipe.num_frames or max(frontend.num_frames(samples), 1)
+    recipe = dataclasses.replace(recipe, num_frames=frames)
+    clips = recipe.open_data()
+    print_data(clips)
+    pipeline = make_pipeline(recipe, frontend)
+    options = (factors, arguments.method, arguments.max_clips, recipe.seed)
+    print(probe(pipeline, clips[0], *options))
     for path, reason in pipeline.skipped:
         print(f"skipped {path}: {reason}")
