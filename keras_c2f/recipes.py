@@ -229,8 +229,8 @@ class PretrainRecipe(Recipe):
         return tuple(sizes) or None
 
 
-# What of a recipe concerns classes alone, and pre-training does not ask for.
-OF_LABELS = ("pooling", "label_smoothing")
+# What of a recipe is the classifier's, and pre-training does not ask for.
+OF_CLASSIFIERS = ("pooling", "label_smoothing", "patchout")
 
 
 def option_names(recipe_class):

@@ -18,7 +18,7 @@ DEMO = {
 
 def add_commands(add):
     """Adds the commands of this module; see `cli.parse`."""
-    from keras_c2f.recipes import OF_LABELS, PretrainRecipe, Recipe
+    from keras_c2f.recipes import OF_CLASSIFIERS, PretrainRecipe, Recipe
 
     command = add(demo)
     command.add_argument(
@@ -29,7 +29,7 @@ def add_commands(add):
     add_recipe(command, **DEMO)
     for function, recipe_class, without in (
         (train, Recipe, ()),
-        (pretrain, PretrainRecipe, OF_LABELS),
+        (pretrain, PretrainRecipe, OF_CLASSIFIERS),
     ):
         command = add(function)
         command.add_argument("--run", required=True, help="folder to write")

@@ -30,7 +30,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from keras_c2f.data.readers.specification import form
-from keras_c2f.recipes import OF_LABELS, PretrainRecipe, option_names
+from keras_c2f.recipes import OF_CLASSIFIERS, PretrainRecipe, option_names
 
 PLANS = Path(__file__).parent / "plans"
 DATA_SETS = Path(__file__).parent / "data_sets.toml"
@@ -122,9 +122,9 @@ class Study:
     def cells(self, data=None):
         """List of `Cell` in the order in which they are run.
 
-        Seed by seed, and within a seed a fold of each data set in turn, so
-        that a study that is stopped early has as many runs of each method.
-        What a cell starts from comes before it.
+        Seed by seed, method by method, a fold of each data set in turn: a
+        study that is stopped early has all folds of its first methods. What a
+        cell starts from comes before it.
 
         Args:
             data: collection of names to keep, or `None` for all.
@@ -134,15 +134,14 @@ class Study:
             for name in (self.data if data is None else data)
         }
         cells = {}
-        for seed, index in itertools.product(
-            self.seeds, range(max(map(len, parts.values())))
+        for seed, method, index in itertools.product(
+            self.seeds, self.methods, range(max(map(len, parts.values())))
         ):
             for name, held_out in parts.items():
                 for part in held_out[index : index + 1]:
-                    for method in self.methods:
-                        cell = self.cell(method, name, part, seed)
-                        for each in filter(None, (cell.initial, cell)):
-                            cells.setdefault(each.id, each)
+                    cell = self.cell(method, name, part, seed)
+                    for each in filter(None, (cell.initial, cell)):
+                        cells.setdefault(each.id, each)
         return list(cells.values())
 
     def cell(self, method, data, held_out, seed):
@@ -164,7 +163,7 @@ class Study:
                 first.pop("data", data),
                 held_out,
                 seed,
-                {k: v for k, v in first.items() if k not in OF_LABELS},
+                {k: v for k, v in first.items() if k not in OF_CLASSIFIERS},
                 "pretrain",
             )
         return Cell(method, data, held_out, seed, settings, "train", initial)

@@ -42,15 +42,15 @@ def read(tmp_path, text=PLAN):
     return read_study(str(path))
 
 
-def test_cells_go_seed_by_seed_and_data_sets_take_turns(tmp_path):
+def test_cells_go_method_by_method_and_data_sets_take_turns(tmp_path):
     study = read(tmp_path)
     cells = [c for c in study.cells() if c.command == "train"]
     parts = [("esc10", "1"), ("keywords", ""), ("esc10", "2")]
     assert [(c.seed, c.data, c.held_out, c.method) for c in cells] == [
         (seed, *part, method)
         for seed in (1, 2)
-        for part in parts
         for method in ("whole", "after SSAST")
+        for part in parts
     ]
     assert len({c.id for c in study.cells()}) == len(study.cells()) == 18
 
