@@ -42,8 +42,8 @@ def add_commands(add):
     command.add_argument(
         "--max_clips", type=int, default=1000, help="(default: %(default)s)"
     )
-    names = "data held_out clip_seconds num_frames model on_error seed"
-    add_options(command, names.split())
+    names = "data held_out clip_seconds num_frames model patch_size on_error"
+    add_options(command, [*names.split(), "seed"])
 
 
 def show_data(arguments):
@@ -119,7 +119,9 @@ def stats(arguments):
 
 def probe(arguments):
     """Foresees how coarse a data set can be taken, without training."""
+    from keras_c2f.models import preset_patch
     from keras_c2f.probe import probe
+    from keras_c2f.recipes import parse_pair
     from keras_c2f.training import make_pipeline
 
     try:
@@ -139,6 +141,16 @@ def probe(arguments):
     print_data(clips)
     pipeline = make_pipeline(recipe, frontend)
     options = (factors, arguments.method, arguments.max_clips, recipe.seed)
-    print(probe(pipeline, clips[0], *options))
+    report = probe(pipeline, clips[0], *options)
+    print(report)
+    patch = (parse_pair(recipe.patch_size) or preset_patch(recipe.model))[0]
+    factor = report.coarsest.factor
+    if report.tells and 1 < factor and frames < factor * patch:
+        print(
+            f"But at C = {factor} clips of {frames} frames have not one whole "
+            f"patch of {patch}, and would be padded. Give a shorter "
+            "--patch_size, or --factors up to "
+            f"{max(frames // patch, 1)}."
+        )
     for path, reason in pipeline.skipped:
         print(f"skipped {path}: {reason}")
