@@ -429,8 +429,8 @@ def test_every_augmentation_is_an_option(capsys):
 def test_help_lists_commands(capsys):
     code, out, _ = run(capsys, "--help")
     assert code == 0
-    names = "demo train pretrain show-data prepare stats evaluate predict"
-    for name in (*names.split(), "export", "describe", "convert"):
+    names = "demo train pretrain show-data prepare stats probe evaluate study"
+    for name in (*names.split(), "predict", "export", "describe", "convert"):
         assert name in out
 
 

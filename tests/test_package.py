@@ -27,16 +27,7 @@ ROOMS = {
     "column_file": {"numpy"},
     "metrics": {"numpy", "keras_c2f.column_file"},
     "evaluation_table": set(),
-    "ridge": {"numpy"},
-    "time_summary": {"numpy"},
-    "probe_report": {"numpy", "keras_c2f.resolution"},
-    "probe": {
-        "numpy",
-        "keras_c2f.probe_report",
-        "keras_c2f.resolution",
-        "keras_c2f.ridge",
-        "keras_c2f.time_summary",
-    },
+    "probe": {"numpy", "keras_c2f.resolution"},
     "frontend": {
         "keras",
         "numpy",

@@ -22,8 +22,9 @@ def share_budget(text, epochs, cost):
             unit.
 
     Returns:
-        `PhaseSchedule`. Epochs are rounded, and at least 1, so what is spent
-        differs from the budget by up to half an epoch of each phase.
+        `PhaseSchedule`. Epochs are rounded, those of the cheapest phase last,
+        so what is spent differs from the budget by up to half an epoch there;
+        by more where a phase needs its one epoch.
 
     Raises:
         ValueError: if `text` cannot be read, shares are not positive or do
@@ -38,13 +39,26 @@ def share_budget(text, epochs, cost):
             "The budget of a schedule is a number of epochs above 0. "
             f"Received: {epochs}."
         )
+    shares = parse_shares(text)
+    costs = [cost(resolution) for resolution, _, _ in shares]
     budget = epochs * cost(Resolution())
-    phases = []
-    for resolution, share, options in parse_shares(text):
-        wanted = round(share * budget / cost(resolution))
-        words = [f"{resolution}@{max(wanted, 1)}", *options]
-        phases.append(Phase.parse(" ".join(words)))
-    return PhaseSchedule(phases)
+    counts = [
+        max(round(share * budget / each), 1)
+        for (_, share, _), each in zip(shares, costs, strict=True)
+    ]
+    # the cheapest epochs fill up what rounding the others has left
+    cheapest = costs.index(min(costs))
+    spent = sum(n * each for n, each in zip(counts, costs, strict=True))
+    rest = (budget - spent) / costs[cheapest]
+    counts[cheapest] = max(counts[cheapest] + round(rest), 1)
+    return PhaseSchedule(
+        [
+            Phase.parse(" ".join([f"{resolution}@{count}", *options]))
+            for (resolution, _, options), count in zip(
+                shares, counts, strict=True
+            )
+        ]
+    )
 
 
 def parse_shares(text):

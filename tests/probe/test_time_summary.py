@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from keras_c2f.time_summary import BANDS, FINE_BANDS, PAIRED_BANDS, summarise
+from keras_c2f.probe.time_summary import (
+    BANDS,
+    FINE_BANDS,
+    PAIRED_BANDS,
+    summarise,
+)
 
 pytestmark = pytest.mark.once
 T, MELS = 96, 64

@@ -20,10 +20,10 @@ factor alike.
 
 import numpy as np
 
-from keras_c2f.probe_report import FactorScore, ProbeReport
+from keras_c2f.probe.report import FactorScore, ProbeReport
+from keras_c2f.probe.ridge import predict_left_out, stratified_folds
+from keras_c2f.probe.time_summary import summarise
 from keras_c2f.resolution import Resolution
-from keras_c2f.ridge import predict_left_out, stratified_folds
-from keras_c2f.time_summary import summarise
 
 METHODS = {"pool": "pool:{}", "pool:max": "pool:{}:max", "shift": "shift:{}"}
 FOLDS = 10

@@ -6,7 +6,7 @@ from sklearn.linear_model import Ridge, RidgeClassifier
 from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from sklearn.preprocessing import StandardScaler
 
-from keras_c2f.ridge import predict_left_out, stratified_folds
+from keras_c2f.probe.ridge import predict_left_out, stratified_folds
 
 pytestmark = pytest.mark.once
 

@@ -16,8 +16,8 @@ from keras_c2f.data import (
     synthesize_timing,
 )
 from keras_c2f.frontend import Frontend
-from keras_c2f.probe import _draw, _ranking_precision, probe
-from keras_c2f.probe_report import FactorScore, ProbeReport
+from keras_c2f.probe.probing import _draw, _ranking_precision, probe
+from keras_c2f.probe.report import FactorScore, ProbeReport
 
 pytest.importorskip("tensorflow")
 

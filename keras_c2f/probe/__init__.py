@@ -1,0 +1,6 @@
+"""How coarse time may become on a data set, before any training."""
+
+from keras_c2f.probe.probing import probe
+from keras_c2f.probe.report import FactorScore, ProbeReport
+
+__all__ = ["FactorScore", "ProbeReport", "probe"]
