@@ -16,7 +16,11 @@ class EnergyMeter:
     """
 
     def __init__(self, counters=COUNTERS):
-        self._paths = sorted(Path(counters).glob("intel-rapl:?"))
+        self._paths = [
+            path
+            for path in sorted(Path(counters).glob("intel-rapl:*"))
+            if _read_text(path / "name").startswith("package")
+        ]
         self._last = self._read()
 
     def read(self):
@@ -41,3 +45,10 @@ class EnergyMeter:
             ]
         except (OSError, ValueError):
             return []
+
+
+def _read_text(path):
+    try:
+        return path.read_text()
+    except OSError:
+        return ""

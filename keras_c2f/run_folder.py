@@ -130,4 +130,7 @@ def hardware():
         if "cpu family" in fields:
             processor += f", family {fields['cpu family']}"
             processor += f", model {fields['model']}"
-    return f"{os.cpu_count()} x {processor}"
+    cores = os.cpu_count()
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))  # that this process may use
+    return f"{cores} x {processor}"

@@ -1,9 +1,7 @@
 """The command that runs studies."""
 
 import os
-import shlex
 import signal
-import sys
 
 
 def add_commands(add):
@@ -39,7 +37,7 @@ def add_commands(add):
         "--workers",
         type=int,
         default=1,
-        help="runs at a time, each on its share of the cores "
+        help="runs at a time, on Linux each on its share of the cores "
         "(default: %(default)s)",
     )
     command.add_argument(
@@ -64,19 +62,21 @@ def add_commands(add):
 
 def study(arguments):
     """Runs a grid of trainings that answers a question, and writes its page."""
+    from keras_c2f.data.lazy import scipy_stats
     from keras_c2f.report.plots import import_matplotlib
     from keras_c2f.study import read_results, read_study, run_study
     from keras_c2f.study.costs import costs_table
     from keras_c2f.study.page import write_page
 
-    import_matplotlib()  # if it is missing, say so before training
+    # if these are missing, say so before training
+    import_matplotlib()
+    scipy_stats.ttest_1samp  # noqa: B018
     plan = read_study(arguments.name)
     data = _chosen_data(plan, arguments.data)
     if arguments.costs:
         print(costs_table(plan, data, arguments.tmacs_per_second))
         return 0
     results = read_results(arguments.results or arguments.run)
-    command = shlex.join(["keras-c2f", *sys.argv[1:]])
     failed = {}
     if not arguments.page_only:
         print(f"{plan.title}\n{plan.question}\n{plan.budget}")
@@ -90,7 +90,7 @@ def study(arguments):
             data,
             arguments.workers,
         )
-    page = write_page(plan, results, command)
+    page = write_page(plan, results)
     for name, problem in failed.items():
         print(f"{name} failed: {problem}")
     print(f"Page: {page}" if page else "No run of this study is finished.")

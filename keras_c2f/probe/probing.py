@@ -5,8 +5,9 @@ left of fine timing (`time_summary.py`), and a linear classifier is
 cross-validated on them (`ridge.py`). The same clips in the same folds are
 judged at every factor, so what a factor loses is a paired difference: clips
 that were right at full resolution and are not any more, less those the other
-way round. For single labels this over its standard error is the statistic of
-McNemar's test. Above two standard errors it counts as a loss.
+way round. For single labels this over its standard error is, but for a small
+term, the statistic of McNemar's test. Above two standard errors it counts as a
+loss.
 
 What it foresees is loss, not accuracy: a network does better than this
 classifier, but what compression takes away is not there for either. Nor does

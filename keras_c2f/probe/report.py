@@ -1,5 +1,6 @@
 """What a probe found, in a table, a sentence and a schedule."""
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,12 +83,13 @@ class ProbeReport:
 
     @property
     def coarsest(self):
-        """`FactorScore` of the largest C that does not lose.
+        """`FactorScore` of the largest C up to which none loses.
 
         Of factors that lose nothing one in forty seems to, by chance; one
         standard error would find one in six.
         """
-        return [row for row in self.rows if not row.loses][-1]
+        fine = itertools.takewhile(lambda row: not row.loses, self.rows)
+        return list(fine)[-1]
 
     @property
     def tells(self):

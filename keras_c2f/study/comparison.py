@@ -2,7 +2,10 @@
 
 Two runs are a pair if they have data set, held-out part and seed in common.
 Seeds of a part share its clips, so they are averaged first: an interval is
-over folds or speakers, and only where there is a single part over seeds.
+over folds or speakers, and only where there is a single part over seeds. Folds
+share clips to train on, which makes such intervals too narrow (Bengio and
+Grandvalet, "No unbiased estimator of the variance of K-fold cross-validation",
+JMLR 2004); over seeds of one part they say nothing of other clips.
 """
 
 import math
@@ -12,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras_c2f.data.lazy import scipy_stats
+
+UNITS = ("macs", "seconds", "cpu_seconds")
 
 
 @dataclass(frozen=True)
@@ -24,11 +29,13 @@ class Comparison:
         scores: dict from `(held_out, seed)` to the score at the last epoch.
         difference: `Interval` of the score minus the baseline's, or `None`
             for the baseline, and where there are no pairs.
-        macs, seconds, cpu_seconds: float, means of a run's training.
-        shares: dict from these names to shares of the baseline's, over pairs.
-        reached: dict from `"macs"` and `"seconds"` to the share of the
-            baseline's that was spent when the mean learning curve first came
-            to the baseline's final score; `None` where it never does.
+        macs: float, mean of a run's training, pre-training included.
+        shares: dict from `"macs"`, `"seconds"` and `"cpu_seconds"` to shares
+            of the baseline's, over pairs.
+        reached: float, share of the baseline's MACs that were spent when the
+            mean learning curve, at each phase's own resolution, first came to
+            the baseline's final score; infinite where it never does, and
+            `None` where not all runs have a partner.
         switches: list of `Switch`.
     """
 
@@ -37,10 +44,8 @@ class Comparison:
     scores: dict
     difference: "Interval | None"
     macs: float
-    seconds: float
-    cpu_seconds: float
     shares: dict
-    reached: dict
+    reached: float | None
     switches: list
 
     @property
@@ -51,7 +56,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean, and where the true one lies with 95 % confidence.
+    """A mean over `count` values, and Student's 95 % interval around it.
 
     `low` and `high` are NaN if there is a single value.
     """
@@ -70,19 +75,24 @@ class Switch:
         resolution: str, of the phase that begins.
         before: float, after the last epoch of the phase before.
         after: float, before any training in this one.
-        recovery: float, epochs until the score is that of before again; NaN
-            if no run gets there.
+        recovery: float, epochs until the score is that of before again, mean
+            of the runs that get there; NaN if none does.
+        recovered, count: int, runs that get there, of so many.
     """
 
     resolution: str
     before: float
     after: float
     recovery: float
+    recovered: int
+    count: int
 
 
 def compare(study, results, data):
     """List of `Comparison` of the methods that have runs on a data set."""
-    rows = {name: _rows(study, results, name, data) for name in study.methods}
+    rows = {
+        name: paired_rows(study, results, name, data) for name in study.methods
+    }
     baseline = rows[study.baseline]
     curves = {
         name: _curve(results, of_method) for name, of_method in rows.items()
@@ -93,14 +103,14 @@ def compare(study, results, data):
             continue
         scores = {key: float(r["score"]) for key, r in of_method.items()}
         pairs = sorted(of_method.keys() & baseline.keys())
-        difference, shares, reached = None, {}, {}
+        difference, shares, reached = None, {}, None
         if pairs and name != study.baseline:
             differences = {
                 key: scores[key] - float(baseline[key]["score"])
                 for key in pairs
             }
             difference = interval(differences)
-        for unit in ("macs", "seconds", "cpu_seconds"):
+        for unit in UNITS:
             if pairs:
                 ours, theirs = (
                     sum(float(r[key][unit]) for key in pairs)
@@ -109,20 +119,15 @@ def compare(study, results, data):
                 shares[unit] = ours / theirs
         if pairs and set(pairs) == set(of_method):
             goal = statistics.mean(float(baseline[k]["score"]) for k in pairs)
-            for unit in ("macs", "seconds"):
-                whole = statistics.mean(float(baseline[k][unit]) for k in pairs)
-                spent = _first_time(curves[name], unit, goal)
-                reached[unit] = spent and spent / whole
+            whole = statistics.mean(float(baseline[k]["macs"]) for k in pairs)
+            reached = _first_time(curves[name], goal) / whole
         compared.append(
             Comparison(
                 name,
                 next(iter(of_method.values()))["metric"],
                 scores,
                 difference,
-                *(
-                    statistics.mean(float(r[unit]) for r in of_method.values())
-                    for unit in ("macs", "seconds", "cpu_seconds")
-                ),
+                statistics.mean(float(r["macs"]) for r in of_method.values()),
                 shares,
                 reached,
                 _switches(results, of_method),
@@ -164,30 +169,38 @@ def mean_curve(study, results, method, data):
     """Learning curve of a method, a mean over its runs.
 
     Returns:
-        dict with `macs`, `seconds` (spent so far) and `score`, arrays of one
-        value per epoch; empty arrays if there are no runs.
+        dict with `macs` (spent so far) and `score`, arrays of one value per
+        epoch; empty arrays if there are no runs.
     """
-    return _curve(results, _rows(study, results, method, data))
+    return _curve(results, paired_rows(study, results, method, data))
 
 
-def _rows(study, results, method, data):
-    """dict from `(held_out, seed)` to rows of finished runs."""
+def paired_rows(study, results, method, data):
+    """dict from `(held_out, seed)` to rows of finished runs of a method.
+
+    What a run started from was trained, too: its compute and time are added.
+    """
     found = {}
     for held_out in study.data[data].get("held_out", [""]):
         for seed in study.seeds:
-            row = results.runs.get(study.cell(method, data, held_out, seed).id)
+            cell = study.cell(method, data, held_out, seed)
+            row = results.runs.get(cell.id)
+            if row and cell.initial:
+                before = results.runs[cell.initial.id]  # kept before it
+                spent = {u: float(row[u]) + float(before[u]) for u in UNITS}
+                row = {**row, **spent, "macs_before": float(before["macs"])}
             if row:
                 found[held_out, seed] = row
     return found
 
 
 def _curve(results, rows):
-    columns = {"macs": [], "seconds": [], "score": []}
+    columns = {"macs": [], "score": []}
     for row in rows.values():
         epochs = results.epochs[row["id"]]
-        for name, values in columns.items():
-            numbers = np.array([float(epoch[name]) for epoch in epochs])
-            values.append(numbers if name == "score" else np.cumsum(numbers))
+        macs = np.cumsum([float(epoch["macs"]) for epoch in epochs])
+        columns["macs"].append(macs + row.get("macs_before", 0))
+        columns["score"].append([float(epoch["score"]) for epoch in epochs])
     if not rows:
         return {name: np.zeros(0) for name in columns}
     length = min(map(len, columns["score"]))
@@ -197,41 +210,41 @@ def _curve(results, rows):
     }
 
 
-def _first_time(curve, unit, goal):
+def _first_time(curve, goal):
     there = np.flatnonzero(curve["score"] >= goal)
-    return float(curve[unit][there[0]]) if len(there) else None
+    return float(curve["macs"][there[0]]) if len(there) else math.inf
 
 
 def _switches(results, rows):
     """`Switch` of every phase but the first, means over runs."""
-    of_runs = [_run_switches(results.epochs[r["id"]]) for r in rows.values()]
+    of_resolution = {}
+    for row in rows.values():
+        for resolution, *found in _run_switches(results.epochs[row["id"]]):
+            of_resolution.setdefault(resolution, []).append(found)
     switches = []
-    for same in zip(*of_runs, strict=False):
-        recoveries = [s.recovery for s in same if not math.isnan(s.recovery)]
+    for resolution, found in of_resolution.items():
+        before, after, recoveries = zip(*found, strict=True)
+        there = [epochs for epochs in recoveries if epochs is not None]
         switches.append(
             Switch(
-                same[0].resolution,
-                statistics.mean(s.before for s in same),
-                statistics.mean(s.after for s in same),
-                statistics.mean(recoveries) if recoveries else math.nan,
+                resolution,
+                statistics.mean(before),
+                statistics.mean(after),
+                statistics.mean(there) if there else math.nan,
+                len(there),
+                len(found),
             )
         )
     return switches
 
 
 def _run_switches(epochs):
-    found = []
+    """Yields resolution, score before and after, and epochs to recover."""
     for index, epoch in enumerate(epochs):
         if index and epoch.get("at_switch"):
             before = float(epochs[index - 1]["score"])
             later = [float(after["score"]) for after in epochs[index:]]
             back = [n + 1 for n, score in enumerate(later) if score >= before]
-            found.append(
-                Switch(
-                    epoch["resolution"],
-                    before,
-                    float(epoch["at_switch"]),
-                    back[0] if back else math.nan,
-                )
-            )
-    return found
+            at_switch = float(epoch["at_switch"])
+            recovery = back[0] if back else None
+            yield epoch["resolution"], before, at_switch, recovery

@@ -26,6 +26,8 @@ def run_macs(recipe, num_clips):
 def costs_table(study, data, tmacs_per_second):
     """Compute and hours of one run of each method, in Markdown.
 
+    Pre-training that a method starts from is not counted.
+
     Args:
         study: `Study`.
         data: list of its data sets.

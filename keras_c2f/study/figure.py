@@ -80,7 +80,7 @@ def _draw(axes, found, curve, names):
         found.macs / 1e12,
         mean,
         [[mean - min(parts)], [max(parts) - mean]],
-        marker=MARKERS[number % len(MARKERS)],
+        marker=MARKERS[(number + number // len(RUN_COLOURS)) % len(MARKERS)],
         color=colour,
         capsize=2,
         linewidth=0.9,

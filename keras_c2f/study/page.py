@@ -2,15 +2,31 @@
 
 import math
 import os
+import statistics
 
+from keras_c2f.data.readers.specification import form
 from keras_c2f.run_folder import write_whole
-from keras_c2f.study.comparison import compare, mean_curve
+from keras_c2f.study.comparison import (
+    compare,
+    interval,
+    mean_curve,
+    paired_rows,
+)
 from keras_c2f.study.figure import draw_study
 
 DASH = "–"
+READING = """\
+How to read it. Scores are those after the last epoch. A difference is a mean
+over pairs of runs with the same held-out part and seed, seeds averaged first,
+with Student's 95 % interval over as many parts as stand behind it; folds share
+clips to train on, so it is narrower than it should be. Compute is counted
+(three forward passes over all clips an epoch), time is that of the epochs on
+the cores a run had, validation included, processor time that of its process.
+The last column is the share of the baseline's compute after which the mean
+learning curve first came to the baseline's final score, wherever it ended."""
 
 
-def write_page(study, results, command=""):
+def write_page(study, results):
     """Writes `NAME.md` and `NAME.png` beside the rows.
 
     Works while a study is under way: a method without runs is left out.
@@ -18,7 +34,6 @@ def write_page(study, results, command=""):
     Args:
         study: `Study`.
         results: `Results`.
-        command: str, what to type to run the study.
 
     Returns:
         Path of the page, or `None` if no run is finished.
@@ -44,7 +59,7 @@ def write_page(study, results, command=""):
         f"**Question.** {study.question}",
         f"**Budget.** {study.budget}",
         f"**Stopping rule.** {study.stopping_rule}",
-        f"`{command}`" if command else "",
+        f"`{_command(study)}`",
         f"![score against training compute]({picture})",
     ]
     for data, of_data in compared.items():
@@ -53,10 +68,23 @@ def write_page(study, results, command=""):
         parts.append(_table(of_data, study.baseline))
         parts.append(_switch_table(of_data))
         parts.append(_corruption_table(study, results, data))
+    parts.append(READING)
     path = os.path.join(results.folder, f"{study.name}.md")
     text = "\n\n".join(filter(None, parts)) + "\n"
     write_whole(path, lambda temporary: _write_text(temporary, text))
     return path
+
+
+def _command(study):
+    """What to type to run the study, or what is left of it."""
+    # ESC-10 is part of ESC-50
+    names = dict.fromkeys(
+        {"esc10": "esc50"}.get(name, name)
+        for name in study.data
+        if form(name) != name
+    )
+    paths = [f"--path {name}=PATH" for name in names]
+    return " ".join(["keras-c2f study", study.name, *paths])
 
 
 def _extent(study, results, data):
@@ -84,14 +112,13 @@ def _table(compared, baseline):
         "of baseline",
         "time",
         "processor time",
-        "MACs until baseline's score",
+        "of baseline's MACs until its score",
     ]
     lines = [_row(head), _row(["---"] * len(head))]
     for found in compared:
         difference = DASH
         if found.difference:
             difference = format_interval(found.difference)
-        reached = found.reached.get("macs")
         lines.append(
             _row(
                 [
@@ -104,7 +131,7 @@ def _table(compared, baseline):
                         _percent(found.shares.get(unit))
                         for unit in ("macs", "seconds", "cpu_seconds")
                     ),
-                    _percent(reached) if reached else "never",
+                    _percent(found.reached),
                 ]
             )
         )
@@ -115,7 +142,8 @@ def _switch_table(compared):
     lines = []
     for found in compared:
         for switch in found.switches:
-            back = switch.recovery
+            found_back = not math.isnan(switch.recovery)
+            recovery = f"{switch.recovery:.1f}" if found_back else "never"
             lines.append(
                 _row(
                     [
@@ -123,49 +151,75 @@ def _switch_table(compared):
                         switch.resolution,
                         f"{100 * switch.before:.1f}",
                         f"{100 * switch.after:.1f}",
-                        "never" if math.isnan(back) else f"{back:.1f}",
+                        f"{recovery} ({switch.recovered} of {switch.count})",
                     ]
                 )
             )
     if not lines:
         return ""
-    head = ["method", "to", "before, %", "right after, %", "epochs to recover"]
+    head = [
+        "method",
+        "to",
+        "before, %",
+        "right after, %",
+        "epochs to recover (runs that do)",
+    ]
     return "\n".join([_row(head), _row(["---"] * len(head)), *lines])
 
 
 def _corruption_table(study, results, data):
-    """Scores on changed sound, means over the runs that have them."""
-    head = ["method", *study.corruptions]
-    lines = []
+    """What runs lose on changed sound, of parts and seeds all methods have."""
+    texts = study.corruptions
+    of_methods = {}
     for method in study.methods:
-        cells = [
-            c
-            for c in study.cells([data])
-            if c.method == method and c.id in results.corrupted
-        ]
-        scores = [results.corrupted[c.id] for c in cells]
-        if scores:
-            means = [
-                100 * sum(s[text] for s in scores) / len(scores)
-                for text in study.corruptions
-            ]
-            lines.append(_row([method, *(f"{mean:.1f}" for mean in means)]))
-    if not lines:
+        rows = paired_rows(study, results, method, data)
+        of_methods[method] = {
+            key: _losses(row, results.corrupted.get(row["id"], {}), texts)
+            for key, row in rows.items()
+            if not set(texts) - set(results.corrupted.get(row["id"], {}))
+        }
+    common = set.intersection(*(set(found) for found in of_methods.values()))
+    if not (texts and common):
         return ""
-    return "\n".join([_row(head), _row(["---"] * len(head)), *lines])
+    lines = []
+    for method, found in of_methods.items():
+        cells = [method]
+        for text in texts:
+            lost = {key: found[key][text] for key in common}
+            theirs = of_methods[study.baseline]
+            more = {key: lost[key] - theirs[key][text] for key in common}
+            cell = f"{100 * statistics.mean(lost.values()):.1f}"
+            if method != study.baseline:
+                cell += f"; {format_interval(interval(more))}"
+            cells.append(cell)
+        lines.append(_row(cells))
+    head = _row(["points lost on", *texts])
+    words = (
+        f"Points lost against clean sound, and how many more than "
+        f"{study.baseline} (95 %), over {len(common)} runs each."
+    )
+    return "\n".join(
+        [words, "", head, _row(["---"] * (1 + len(texts))), *lines]
+    )
+
+
+def _losses(row, scores, texts):
+    return {text: float(row["score"]) - scores[text] for text in texts}
 
 
 def format_interval(difference):
-    """`-1.2 (-3.0 to 0.6)`, in points; the mean alone without an interval."""
+    """`-1.2 (-3.0 to +0.6; 5)`, in points; the mean alone of a single part."""
     text = f"{100 * difference.mean:+.1f}"
     if math.isnan(difference.low):
         return text
     ends = f"{100 * difference.low:+.1f} to {100 * difference.high:+.1f}"
-    return f"{text} ({ends})"
+    return f"{text} ({ends}; {difference.count})"
 
 
 def _percent(value):
-    return DASH if value is None else f"{value:.0%}"
+    if value is None:
+        return DASH
+    return "never" if math.isinf(value) else f"{value:.0%}"
 
 
 def _row(cells):

@@ -8,12 +8,13 @@ A plan is a TOML file; those of this package are in `plans/`:
     seeds = [1, 2, 3]
     [settings]               # of every run: options of `keras-c2f train`
     [data.esc10]             # one table per data set, on top of the one in
-    epochs = 30              # `data_sets.toml`: what a method's `compute` is
-    held_out = ["1", "2"]    # a multiple of, folds or speakers, and options
+    epochs = 30              # `data_sets.toml`: the baseline's epochs, folds
+    held_out = ["1", "2"]    # or speakers, clips to train on, and options
+    clips = 320
     [data.esc10.settings]
     [[method]]
     name = "pool 4-2-1"
-    compute = 0.6            # of the baseline's; phases share it
+    compute = 0.6            # times `epochs`, at full resolution: the budget
     [method.settings]
     schedule = "pool:4, pool:2, full"
     [method.pretrain]        # optional: options of `keras-c2f pretrain`, and
@@ -29,13 +30,22 @@ import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from keras_c2f.data.readers.specification import form
-from keras_c2f.recipes import OF_CLASSIFIERS, PretrainRecipe, option_names
+from keras_c2f.data import Corruption
+from keras_c2f.data.readers.specification import READERS, form
+from keras_c2f.recipes import (
+    OF_CLASSIFIERS,
+    PretrainRecipe,
+    Recipe,
+    option_names,
+)
 
 PLANS = Path(__file__).parent / "plans"
 DATA_SETS = Path(__file__).parent / "data_sets.toml"
 WORDS = ("title", "question", "budget", "stopping_rule", "baseline")
+# What the tables of a plan may hold.
 KEYS = {*WORDS, "seeds", "settings", "data", "method", "corruptions"}
+OF_DATA = {"epochs", "clips", "held_out", "settings"}
+OF_METHOD = {"name", "compute", "settings", "pretrain"}
 
 
 @dataclass(frozen=True)
@@ -153,6 +163,11 @@ class Study:
             **of_method.get("settings", {}),
         }
         if "compute" in of_method:
+            if "epochs" not in of_data:
+                raise ValueError(
+                    f"Method {method!r} has a share of compute, so the table "
+                    f"of {data} needs `epochs`, those of the baseline."
+                )
             settings["budget"] = of_method["compute"] * of_data["epochs"]
         initial = None
         if "pretrain" in of_method:
@@ -241,26 +256,47 @@ def _merged(common, own):
 def _check(plan, path):
     """Refuses a plan that says too little, or what nothing understands."""
     missing = {*WORDS, "seeds", "data", "method"} - plan.keys()
-    unknown = plan.keys() - KEYS
-    if missing or unknown:
-        raise ValueError(
-            f"{path.name} lacks {', '.join(sorted(missing)) or 'nothing'}, "
-            f"and has the unknown {', '.join(sorted(unknown)) or 'nothing'}. "
-            f"A plan has {', '.join(sorted(KEYS))}."
-        )
-    names = [method["name"] for method in plan["method"]]
-    if plan["baseline"] not in names or len(set(names)) < len(names):
-        raise ValueError(
-            f"Methods of {path.name} have different names, and `baseline` is "
-            f"one of them. Received: {plan['baseline']!r} of {names}."
-        )
+    if missing:
+        raise ValueError(f"{path.name} lacks {', '.join(sorted(missing))}.")
+    tables = [(path.name, plan, KEYS)]
+    for name, table in plan["data"].items():
+        if name not in READERS:
+            raise ValueError(
+                f"{path.name} has a data set {name!r}. Known: "
+                f"{', '.join(READERS)}."
+            )
+        tables.append((f"[data.{name}] of {path.name}", table, OF_DATA))
+    names = [method.get("name") for method in plan["method"]]
+    tables += [
+        (f"method {name!r} of {path.name}", method, OF_METHOD)
+        for name, method in zip(names, plan["method"], strict=True)
+    ]
     known = set(option_names(PretrainRecipe)) - {"held_out", "seed"}
-    tables = [plan, *plan["data"].values(), *plan["method"]]
-    for table in tables:
-        for key in ("settings", "pretrain"):
-            for name in table.get(key, {}):
-                if name not in known or (name, key) == ("data", "settings"):
-                    raise ValueError(
-                        f"{path.name} has a setting {name!r}, which "
-                        "`keras-c2f train --help` does not know."
-                    )
+    own = set(option_names(Recipe)) & known - {"data"}
+    for where, table, keys in tables:
+        _check_names(where, table, keys)
+        _check_names(f"`settings` in {where}", table.get("settings", {}), own)
+        _check_names(f"`pretrain` in {where}", table.get("pretrain", {}), known)
+    if None in names or len(set(names)) < len(names):
+        raise ValueError(
+            f"Each method of {path.name} has a name of its own. "
+            f"Received: {names}."
+        )
+    if plan["baseline"] not in names:
+        raise ValueError(
+            f"`baseline` of {path.name} is one of its methods, {names}. "
+            f"Received: {plan['baseline']!r}."
+        )
+    for text in plan.get("corruptions", []):
+        Corruption(text)  # refuses what cannot be read
+
+
+def _check_names(where, table, known):
+    for name in table:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ValueError(
+                f"{where} has {name!r}, which means nothing there.{hint} "
+                f"Known: {', '.join(sorted(known))}."
+            )

@@ -1,4 +1,4 @@
-"""Rows of finished runs, in plain files that a later session goes on from.
+"""Rows of finished runs, in plain files that a study goes on from.
 
 `runs.csv` has a row per run; `epochs.csv` its learning curve; `corrupted.csv`
 what the model is worth on changed sound. A run is named by its `Cell.id`.
@@ -34,8 +34,8 @@ class Results:
         """Keeps a finished run; replaces what was known of it."""
         self.runs[row["id"]] = row
         self.epochs[row["id"]] = epochs
-        self._write("runs", self.runs.values())
         self._write("epochs", sum(self.epochs.values(), []))
+        self._write("runs", self.runs.values())  # last: it says what is done
 
     def add_corrupted(self, cell_id, scores):
         """Keeps scores of a run's model on changed sound."""
@@ -49,10 +49,7 @@ class Results:
 
     def _write(self, name, rows):
         os.makedirs(self.folder, exist_ok=True)
-        rows = list(rows)
-        keys = dict.fromkeys(key for row in rows for key in row)
-        rows = [{key: row.get(key, "") for key in keys} for row in rows]
-        write_rows(os.path.join(self.folder, f"{name}.csv"), rows)
+        write_rows(os.path.join(self.folder, f"{name}.csv"), list(rows))
 
 
 def read_results(folder):
@@ -78,8 +75,8 @@ def summarise(cell, folder):
 
     Returns:
         Pair of a dict and a list of dicts. `macs` are multiply-accumulates of
-        the whole training, `seconds` and `cpu_seconds` those of its epochs,
-        start and compilation of later phases included.
+        the whole training, `seconds`, `cpu_seconds` and `joules` those of its
+        epochs, with compilation and validation.
     """
     config = read_json(os.path.join(folder, "config.json"))
     evaluation = read_json(os.path.join(folder, "evaluation.json"))

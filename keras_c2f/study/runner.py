@@ -1,6 +1,7 @@
 """Trains the cells of a study, a process each, and keeps their rows."""
 
 import concurrent.futures
+import contextlib
 import os
 import subprocess
 import sys
@@ -18,9 +19,9 @@ def run_study(study, folder, results, paths, data=None, num_workers=1):
     """Trains every cell that has no row yet.
 
     Each cell is a `keras-c2f train` or `pretrain` in a process of its own,
-    with its own share of the cores, so that nothing of one run is left in the
-    next. A study that is killed goes on where it was, in the middle of a run
-    too.
+    with its own share of the cores (on Linux), so that nothing of one run is
+    left in the next. A study that is killed goes on where it was, in the
+    middle of a run too.
 
     Args:
         study: `Study`.
@@ -34,16 +35,29 @@ def run_study(study, folder, results, paths, data=None, num_workers=1):
         dict from ids of cells that failed to the last line of their logs.
 
     Raises:
-        ValueError: if a data set has no path.
+        ValueError: if a data set has no path, `num_workers` is below 1, or
+            another process works in `folder` or adds to `results`.
     """
+    if num_workers < 1:
+        raise ValueError(
+            f"`num_workers` is at least 1. Received: {num_workers}."
+        )
     cells = study.cells(data)
     for cell in cells:
         with_path(cell.data, paths)  # before hours of training
-    workers = _Workers(folder, paths, num_workers)
-    todo = [c for c in cells if not _is_done(c, study, results, folder)]
+    todo = _unfinished(cells, study, results, folder)
     failed = {}
     bar = tqdm.tqdm(total=len(cells), initial=len(cells) - len(todo))
-    with bar, concurrent.futures.ThreadPoolExecutor(num_workers) as pool:
+    with contextlib.ExitStack() as stack:
+        locks = [
+            stack.enter_context(_alone_in(path))
+            for path in dict.fromkeys((folder, results.folder))
+        ]
+        workers = _Workers(folder, paths, num_workers, locks)
+        stack.enter_context(bar)
+        pool = stack.enter_context(
+            concurrent.futures.ThreadPoolExecutor(num_workers)
+        )
         # what others start from has to be there before them
         for stage in _stages(todo):
             waiting = {pool.submit(workers.run, c, study): c for c in stage}
@@ -56,7 +70,7 @@ def run_study(study, folder, results, paths, data=None, num_workers=1):
                         _keep(cell, study, results, workers.path(cell))
                     bar.set_description(f"{cell.data} {cell.method}")
                     bar.update()
-            except KeyboardInterrupt:
+            except BaseException:  # or the pool would train all that waits
                 workers.stop()
                 for future in waiting:
                     future.cancel()
@@ -71,11 +85,14 @@ class _Workers:
         folder: path, for the run folders.
         paths: dict from kinds of data sets to where they are.
         num_workers: int, how many share the cores.
+        locks: handles that processes inherit: should they outlive the study,
+            nobody else is let in.
     """
 
-    def __init__(self, folder, paths, num_workers):
+    def __init__(self, folder, paths, num_workers, locks):
         self._folder = folder
         self._paths = paths
+        self._locks = [lock for lock in locks if lock is not None]
         self._cores = _shares(num_workers)
         self._lock = threading.Lock()
         self._processes = set()
@@ -130,6 +147,7 @@ class _Workers:
                     stdout=file,
                     stderr=file,
                     env=_environment(cores),
+                    pass_fds=self._locks,
                 )
                 self._processes.add(process)
             if cores:
@@ -137,6 +155,8 @@ class _Workers:
             status = process.wait()
             with self._lock:
                 self._processes.discard(process)
+        if status < 0:
+            return f"ended by signal {-status} (see {log})"
         return f"{_last_line(log)} (see {log})" if status else ""
 
 
@@ -154,13 +174,51 @@ def _keep(cell, study, results, folder):
         results.add_corrupted(cell.id, scores)
 
 
-def _is_done(cell, study, results, folder):
-    """bool, whether nothing is left to train or to score."""
-    if cell.command == "pretrain":  # its weights may be needed
-        needed = os.path.join(folder, cell.id, "coarse_to_fine", "model.keras")
-        return cell.id in results.runs and os.path.exists(needed)
-    scored = results.corrupted.get(cell.id, {})
-    return cell.id in results.runs and not set(study.corruptions) - set(scored)
+def _unfinished(cells, study, results, folder):
+    """The cells that are still to be trained, or scored."""
+
+    def is_done(cell):
+        scored = results.corrupted.get(cell.id, {})
+        left = set(study.corruptions) - set(scored)
+        return cell.id in results.runs and not left
+
+    def has_weights(cell):
+        path = os.path.join(folder, cell.id, "coarse_to_fine", "model.keras")
+        return cell.id in results.runs and os.path.exists(path)
+
+    todo = [c for c in cells if c.command == "train" and not is_done(c)]
+    needed = {c.initial.id for c in todo if c.initial}
+    first = [c for c in cells if c.id in needed and not has_weights(c)]
+    return [*first, *todo]
+
+
+@contextlib.contextmanager
+def _alone_in(folder):
+    """Locks a folder, until this process and those it started have ended.
+
+    Yields:
+        int, handle of the lock; `None` on Windows, which has none.
+
+    Raises:
+        ValueError: if another process has locked it.
+    """
+    os.makedirs(folder, exist_ok=True)
+    try:
+        import fcntl
+    except ImportError:
+        yield None
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield handle
+    except BlockingIOError:
+        raise ValueError(
+            f"A study is at work in {folder}, or runs of one that was killed "
+            "are. Wait until it has finished, or end it."
+        ) from None
+    finally:
+        os.close(handle)
 
 
 def _stages(cells):
@@ -182,7 +240,7 @@ def _shares(num_workers):
 
 
 def _environment(cores):
-    """The environment of a process that has so many cores."""
+    """The environment of a process on these cores; `None` for its own."""
     if not cores:
         return None
     return {**os.environ, "OMP_NUM_THREADS": str(len(cores))}

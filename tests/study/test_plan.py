@@ -98,10 +98,15 @@ def test_known_data_sets_need_no_settings(tmp_path):
     "old, new, match",
     [
         ('title = "T"', "", "lacks title"),
-        ('title = "T"', 'title = "T"\ncolour = "red"', "unknown colour"),
-        ('baseline = "whole"', 'baseline = "half"', "one of them"),
-        ('"after SSAST"', '"whole"', "different names"),
-        ("batch_size", "batchsize", "'batchsize'"),
+        ('title = "T"', 'title = "T"\ncolour = "red"', "has 'colour'"),
+        ("epochs = 10", "epoch = 10", "Did you mean 'epochs'"),
+        ("compute = 0.5", "computes = 0.5", "'after SSAST'.*'compute'"),
+        ("[data.esc10]", "[data.esc_10]", "data set 'esc_10'"),
+        ("[settings]", "corruptions = ['nois:1']\n[settings]", "nois:1"),
+        ('baseline = "whole"', 'baseline = "half"', "one of its methods"),
+        ('"after SSAST"', '"whole"', "a name of its own"),
+        ("batch_size", "batchsize", "Did you mean 'batch_size'"),
+        ('model = "ast_micro"', "mask_ratio = 0.5", "'mask_ratio'"),
         ("[settings]", "[settings", "is not TOML"),
     ],
 )
@@ -125,6 +130,9 @@ def test_paths():
 @pytest.mark.parametrize("name", plan_names())
 def test_plans_of_the_package_make_recipes(name):
     study = read_study(name)
+    assert all(
+        table["clips"] and table["epochs"] for table in study.data.values()
+    )
     for cell in study.cells():
         recipe = Recipe if cell.command == "train" else PretrainRecipe
         assert cell.settings.keys() <= set(option_names(recipe))

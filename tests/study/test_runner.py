@@ -126,6 +126,48 @@ def test_a_failed_cell_is_named_and_the_others_go_on(run, study, tmp_path):
 
 
 @pytest.mark.once
+def test_rows_that_cannot_be_kept_end_the_study(run, tmp_path, monkeypatch):
+    def full_disk(*_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(runner, "_keep", full_disk)
+    with pytest.raises(OSError, match="no space left"):
+        run()
+    assert (
+        len(calls(tmp_path)) < 4
+    )  # the other cell was not trained for nothing
+
+
+@pytest.mark.once
+def test_two_studies_at_once_are_refused(run, tmp_path):
+    (tmp_path / "cells").mkdir()
+    with runner._alone_in(str(tmp_path / "cells")) as lock:
+        if lock is None:
+            pytest.skip("no locks here")
+        with pytest.raises(ValueError, match="A study is at work"):
+            run()
+    failed, _ = run()
+    assert not failed
+
+
+@pytest.mark.once
+def test_pretraining_is_repeated_only_for_those_who_need_it(
+    study, run, tmp_path
+):
+    study.methods["coarse first"]["pretrain"] = {"schedule": "full@1"}
+    _, results = run()
+    assert [line.split()[0] for line in calls(tmp_path)].count("pretrain") == 1
+    before = calls(tmp_path)
+    run()  # its weights are gone: nobody needs them
+    assert calls(tmp_path) == before
+    cell = study.cell("coarse first", "keywords", "", 1)
+    del results.runs[cell.id]
+    results._write("runs", results.runs.values())
+    run()
+    assert [line.split()[0] for line in calls(tmp_path)].count("pretrain") == 2
+
+
+@pytest.mark.once
 def test_a_missing_path_is_said_before_training(run, study, tmp_path):
     study.data["esc10"] = study.data["keywords"]
     with pytest.raises(ValueError, match="--path esc10=PATH"):
