@@ -50,7 +50,10 @@ def make_audioset(root):
         "class_labels_indices.csv",
         ["index,mid,display_name", "0,/m/a,Rain", "1,/m/b,Speech"],
     )
-    segments = [f'{v}, 30.000, 40.000, "/m/a,/m/b"' for v in VIDEOS]
+    segments = [
+        f'{video}, 30.000, 40.000, "/m/{mid}"'
+        for video, mid in zip(VIDEOS, "abab", strict=True)
+    ]
     write_lines(root, "balanced_train_segments.csv", segments[:1])
     write_lines(root, "unbalanced_train_segments.csv", segments[1:2])
     write_lines(root, "eval_segments.csv", segments[2:])
@@ -124,9 +127,12 @@ def main():
     parser.add_argument(
         "--method", default="pool 4-2-1, 42 %", choices=list(study.methods)
     )
+    parser.add_argument(
+        "--data", nargs="*", default=list(study.data), choices=list(study.data)
+    )
     arguments = parser.parse_args()
     lines = []
-    for data in study.data:
+    for data in arguments.data:
         root = os.path.join(arguments.run, "made", data)
         os.makedirs(root, exist_ok=True)
         MAKERS[data](root)
