@@ -44,7 +44,7 @@ BACKBONE = Case(
     shapes=((24, 12),),
     # 2 after positions, 3 in the first block (drop path 0), 4 in the second
     seed_generators=9,
-    bfloat16_error=0.08,
+    bfloat16_error=0.1,  # of KWT, which ends without a norm; AST has 0.011
 )
 HTS_AT = Case(
     HTSAT,
