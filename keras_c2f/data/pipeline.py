@@ -255,7 +255,8 @@ class AudioPipeline:
                 return empty, clips.target(index), str(error)
             if crops > 1:
                 return np.stack(windows), clips.target(index), ""
-            return windows[0][None], clips.target(index), ""  # not copied
+            # a copy: TensorFlow may compute in place, upon the caller's array
+            return windows[0][None].copy(), clips.target(index), ""
 
         def load_in_graph(index, seed):
             where = 0.0
