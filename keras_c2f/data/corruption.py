@@ -104,12 +104,12 @@ class CorruptedSounds:
         self._sample_rate = sample_rate
         self._corruption = corruption
 
-    def load(self, sound, index, size, place):
-        """As `SoundCache.load`, of anything but log-mel."""
+    def crop(self, sound, index, size, place, spares_whole=False):
+        """As `SoundCache.crop`, of anything but log-mel."""
         samples = self._sounds.load(sound, index, None, 0)
         samples = self._corruption(samples, self._sample_rate, index)
         start = crop_start(len(samples), size, place)
-        return samples[start : start + size]
+        return samples[start : start + size], len(samples) <= size
 
 
 def _parse(part, text):

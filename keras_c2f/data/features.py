@@ -73,10 +73,10 @@ def _frame_means(waveform, frontend):
 
 
 def stored_log_mel(mels, frontend, num_frames, shift=1):
-    """What `log_mel` computes, from prepared log-mel.
+    """What `log_mel` computes, from log-mel that was prepared or kept.
 
     Args:
-        mels: float16 `(frames, mel_bins)` tensor, not normalised.
+        mels: `(frames, mel_bins)` tensor, not normalised.
         frontend, num_frames, shift: as in `log_mel`.
 
     Returns:

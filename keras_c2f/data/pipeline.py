@@ -8,10 +8,11 @@ import numpy as np
 from keras_c2f.data import augment as augmentation
 from keras_c2f.data import features, sampling
 from keras_c2f.data.augment import Augment
-from keras_c2f.data.cache import SoundCache
+from keras_c2f.data.cache import LogMelCache, Room, SoundCache
 from keras_c2f.data.corruption import CorruptedSounds
 from keras_c2f.data.decode import DECODERS, SoundError
 from keras_c2f.data.lazy import tf
+from keras_c2f.data.loading import ClipLoader
 from keras_c2f.data.order import check_shard, clips_to_read, count_steps
 from keras_c2f.data.shards import are_log_mel
 from keras_c2f.resolution import Resolution
@@ -43,7 +44,8 @@ class AudioPipeline:
             file: see `naming_bad_sound`; `"skip"` leaves it out and notes it
             in `skipped`.
         decoder: `"soundfile"` or `"tensorflow-io"`, see `load_sound`.
-        cache_mb: float, decoded sound kept in memory.
+        cache_mb: float, what is kept in memory: decoded files, or, of sounds
+            that are not cut and whose waveforms are not augmented, log-mel.
         seed: int, of order, crops and augmentations.
         clip_seconds: float, clips are cut to this. Default: what T frames
             need.
@@ -126,7 +128,9 @@ class AudioPipeline:
             self._clip_samples = frontend.num_samples(num_frames)
         else:
             self._clip_samples = int(clip_seconds * frontend.sample_rate)
-        self._sounds = SoundCache(frontend.sample_rate, decoder, cache_mb)
+        room = Room(cache_mb)
+        self._sounds = SoundCache(frontend.sample_rate, decoder, room)
+        self._log_mels = LogMelCache(frontend, num_frames, room)
         with tf.device("CPU"):
             self._shift = tf.Variable(1, dtype=tf.int32)
             self._pool = tf.Variable(1, dtype=tf.int32)
@@ -232,49 +236,12 @@ class AudioPipeline:
             usable.sum(), self.batch_size, self.shard, start_step, training
         )
         draw = self._draw(clips) if training else None
-        crop_anywhere = training and self.crop == "random"
-        sounds, on_waveform = self._sounds, self._on_waveform(training)
-        if corruption:
-            rate, on_waveform = self.frontend.sample_rate, "`corruption`"
-            sounds = CorruptedSounds(sounds, rate, corruption)
-        if are_log_mel(clips.sounds, self.frontend, on_waveform):
-            size = max(self.frontend.num_frames(self._clip_samples), 1)
-            nothing = np.zeros((0, self.frontend.num_mel_bins), "float16")
-        else:
-            size, nothing = self._clip_samples, np.zeros(0, "float32")
-        spread = np.linspace(0, 1, crops)
+        load = self._loader(clips, training, crops, corruption)
 
-        def load(index, where):
-            try:
-                windows = [
-                    sounds.load(clips.sounds[index], index, size, place)
-                    for place in ([float(where)] if crops == 1 else spread)
-                ]
-            except SoundError as error:
-                empty = np.stack([nothing] * crops)
-                return empty, clips.target(index), str(error)
-            if crops > 1:
-                return np.stack(windows), clips.target(index), ""
-            # a copy: TensorFlow may compute in place, upon the caller's array
-            return windows[0][None].copy(), clips.target(index), ""
-
-        def load_in_graph(index, seed):
-            where = 0.0
-            if crop_anywhere:
-                where = tf.random.stateless_uniform([], seed)
-            samples, target, problem = tf.numpy_function(
-                load,
-                [index, where],
-                [nothing.dtype, tf.float32, tf.string],
-            )
-            samples.set_shape([crops, None, *nothing.shape[1:]])
-            target.set_shape([clips.num_classes])
-            if self.on_error == "raise":
-                with tf.control_dependencies(
-                    [tf.debugging.Assert(problem == "", [problem])]
-                ):
-                    samples = tf.identity(samples)
-            return samples if crops > 1 else samples[0], target
+        def somewhere(seed):
+            if training and self.crop == "random":
+                return tf.random.stateless_uniform([], seed)
+            return 0.0
 
         def one_epoch(_):
             key = tf.stack([self.seed, self._epoch.read_value()])
@@ -289,23 +256,25 @@ class AudioPipeline:
                 index = order[place]
                 # by place: a clip drawn twice is augmented in two ways
                 seeds = tf.random.split(tf.random.fold_in(key, place), 6)
-                samples, target = load_in_graph(index, seeds[0])
+                windows, mels, target = load(index, somewhere(seeds[0]))
                 if crops > 1:
-                    windows = [self._features(w) for w in tf.unstack(samples)]
-                    return tf.stack(windows), target
+                    made = [self._features(w) for w in tf.unstack(windows)]
+                    return tf.stack(made), target
                 if not training:
-                    return self._features(samples), target
+                    return self._features(windows[0], mels), target
                 other = tf.random.stateless_uniform(
                     [], seeds[1], 0, len(clips), tf.int32
                 )
+
+                def load_other():
+                    windows, _, target = load(other, somewhere(seeds[2]))
+                    return windows[0], target
+
                 samples, target = augmentation.augment_sound(
-                    samples,
-                    target,
-                    lambda: load_in_graph(other, seeds[2]),
-                    self.augment,
-                    seeds[3:5],
+                    windows[0], target, load_other, self.augment, seeds[3:5]
                 )
-                return self._augment_features(samples, seeds[5]), target
+                made = self._features(samples, mels)
+                return self._augment_features(made, seeds[5]), target
 
             return self._batches(places, one_clip, training)
 
@@ -320,6 +289,23 @@ class AudioPipeline:
             policy = tf.data.experimental.AutoShardPolicy.OFF
             options.experimental_distribute.auto_shard_policy = policy
         return dataset.with_options(options)
+
+    def _loader(self, clips, training, crops, corruption):
+        """`ClipLoader` of what `dataset` is asked for."""
+        sounds, on_waveform = self._sounds, self._on_waveform(training)
+        if corruption:
+            rate, on_waveform = self.frontend.sample_rate, "`corruption`"
+            sounds = CorruptedSounds(sounds, rate, corruption)
+        log_mels = None
+        if are_log_mel(clips.sounds, self.frontend, on_waveform):
+            size = max(self.frontend.num_frames(self._clip_samples), 1)
+            empty = np.zeros((0, self.frontend.num_mel_bins), "float16")
+        else:
+            size, empty = self._clip_samples, np.zeros(0, "float32")
+            if crops == 1 and not on_waveform:
+                log_mels = self._log_mels
+        raises = self.on_error == "raise"
+        return ClipLoader(clips, sounds, size, empty, crops, log_mels, raises)
 
     def _draw(self, clips):
         """Function from an epoch's key to the order of a training set."""
@@ -345,12 +331,19 @@ class AudioPipeline:
             )
         return dataset.prefetch(BATCHES_AHEAD)
 
-    def _features(self, samples):
+    def _features(self, samples, mels=None):
         """`(samples,)` -> `(frames, mel_bins)` or `(samples,)`.
 
-        Prepared log-mel, `(frames, mel_bins)`, is padded and compressed.
+        Prepared log-mel, `(frames, mel_bins)`, is padded, normalised and
+        compressed; so are kept `mels` in place of samples, if there are any.
         Nothing, `(0, ...)`, of an unreadable sound.
         """
+        if mels is not None:
+            return tf.cond(
+                tf.shape(mels)[0] > 0,
+                lambda: self._features(mels),
+                lambda: self._features(samples),
+            )
         length = tf.shape(samples)[0]
         if self.outputs == "waveform":
             size = self._clip_samples
@@ -372,8 +365,8 @@ class AudioPipeline:
         mels.set_shape([None, self.frontend.num_mel_bins])
         return mels
 
-    def _augment_features(self, samples, seed):
-        mels = self._features(samples)
+    def _augment_features(self, mels, seed):
+        """Masks, noise and roll of `(frames, mel_bins)`, as far as wanted."""
         if not self.augment.on_spectrogram:
             return mels
         factor = 1

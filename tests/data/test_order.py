@@ -50,13 +50,13 @@ def test_what_is_left_out_is_not_read(monkeypatch):
     clips = make_clips(22)
     pipeline = AudioPipeline(SMALL, 40, 4)
     read = []
-    load = type(pipeline._sounds).load
+    crop = type(pipeline._sounds).crop
 
-    def noted(self, sound, index, *crop):
+    def noted(self, sound, index, *options, **more):
         read.append(int(index))
-        return load(self, sound, index, *crop)
+        return crop(self, sound, index, *options, **more)
 
-    monkeypatch.setattr(type(pipeline._sounds), "load", noted)
+    monkeypatch.setattr(type(pipeline._sounds), "crop", noted)
     collect(pipeline.dataset(clips, start_step=4))
     assert sorted(read) == list(range(16, 22))
 

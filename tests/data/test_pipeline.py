@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from keras_c2f.data import AudioPipeline, Augment, Clips, LabelSets
+from keras_c2f.data.cache import Room
 from keras_c2f.frontend import Frontend, LogMel
 from keras_c2f.resolution import Resolution
 
@@ -326,10 +327,15 @@ def test_bad_arrays_are_named_by_number():
     assert names == ["array number 1", "array number 2"]
 
 
-def test_cache_spares_decoding_up_to_its_size(tmp_path):
+KEPT = {"compressed": 40 * 16, "waveform": 1000}  # of a clip: floats
+
+
+@pytest.mark.parametrize("outputs", KEPT)
+def test_cache_spares_decoding_up_to_its_size(tmp_path, outputs):
     clips = write_sounds(tmp_path, bad=())
-    large = make_pipeline(cache_mb=1)
-    small = make_pipeline(cache_mb=2.5 * 4000 / 2**20)  # 2 of 6 clips
+    large = make_pipeline(cache_mb=1, outputs=outputs)
+    size = 2.5 * 4 * KEPT[outputs] / 2**20  # 2 of 6 clips
+    small = make_pipeline(cache_mb=size, outputs=outputs)
     expected, _ = collect(large.dataset(clips))
     collect(small.dataset(clips))
     for path in clips.sounds:
@@ -339,6 +345,57 @@ def test_cache_spares_decoding_up_to_its_size(tmp_path):
         collect(small.dataset(clips))
     small.on_error = "skip"
     assert len(collect(small.dataset(clips))[0]) == 2
+
+
+@pytest.mark.parametrize("text", ["full", "shift:3", "pool:2:max"])
+def test_kept_log_mel_makes_the_same_batches(text):
+    """Also where the first epoch was at another resolution."""
+    clips = make_clips()
+    augment = Augment(time_mask=9, roll_frames=3)
+    batches = []
+    for cache_mb in (0, 1):
+        pipeline = make_pipeline(cache_mb=cache_mb, augment=augment)
+        pipeline.set_phase("shift:2", 0)
+        dataset = pipeline.dataset(clips, training=True)
+        collect(dataset)
+        pipeline.set_phase(text, 1)
+        batches.append(collect(dataset))
+    np.testing.assert_allclose(*(x for x, _ in batches), atol=1e-5)
+    np.testing.assert_array_equal(*(y for _, y in batches))
+
+
+def count_log_mels(monkeypatch):
+    """A list with an entry for each time that log-mel is computed and kept."""
+    made = []
+    keep = Room.keep
+
+    def noted(self, name, array):
+        made.append(name)
+        keep(self, name, array)
+
+    monkeypatch.setattr(Room, "keep", noted)
+    return made
+
+
+def test_log_mel_is_kept_of_whole_clips_alone(monkeypatch):
+    kept = count_log_mels(monkeypatch)
+    clips = make_clips(seconds=0.3)
+    pipeline = make_pipeline(clip_seconds=0.3)
+    whole = sum(len(sound) <= 1200 for sound in clips.sounds)
+    assert 0 < whole < len(clips)
+    for _ in range(3):
+        collect(pipeline.dataset(clips, training=True))
+    assert len(kept) == whole
+
+
+@pytest.mark.parametrize("options", [{"mixup": 0.5}, {"gain_db": 6}])
+def test_log_mel_of_changing_waveforms_is_not_kept(monkeypatch, options):
+    kept = count_log_mels(monkeypatch)
+    pipeline = make_pipeline(augment=Augment(**options))
+    collect(pipeline.dataset(make_clips(), training=True))
+    assert not kept
+    collect(pipeline.dataset(make_clips()))
+    assert len(kept) == 10
 
 
 @pytest.mark.parametrize(

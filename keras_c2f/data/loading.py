@@ -1,0 +1,95 @@
+"""Clips of one set, loaded inside a `tf.data` graph."""
+
+import numpy as np
+
+from keras_c2f.data.decode import SoundError
+from keras_c2f.data.lazy import tf
+
+
+class ClipLoader:
+    """Loads crops of clips; log-mel in their place, where it is kept.
+
+    Args:
+        clips: `Clips`.
+        sounds: `SoundCache` or `CorruptedSounds`.
+        size: int, length of a crop: samples, or frames of prepared log-mel.
+        empty: array `(0, ...)` of a crop's type; stands for a bad sound.
+        crops: int, windows a clip.
+        log_mels: `LogMelCache`, or `None` where samples are needed.
+        raises: bool, a bad sound ends the set with TensorFlow's error.
+    """
+
+    def __init__(self, clips, sounds, size, empty, crops, log_mels, raises):
+        self._clips = clips
+        self._sounds = sounds
+        self._size = size
+        self._nothing = np.stack([empty] * crops)
+        self._spread = np.linspace(0, 1, crops)
+        self._log_mels = log_mels
+        self._raises = raises
+
+    def __call__(self, index, place):
+        """One clip.
+
+        Args:
+            index: int32 scalar tensor, its number.
+            place: float32 scalar tensor, where a single crop begins, see
+                `crop_start`; several are spread evenly.
+
+        Returns:
+            crops `(crops, size, ...)`, or all of a shorter sound, or, of a bad
+            one, nothing; log-mel as `LogMelCache` has it, which then stands
+            for the crop, of no frame if none is kept, `None` without a cache;
+            and the target `(num_classes,)`.
+        """
+        samples, mels, is_new, target, problem = tf.numpy_function(
+            self._load,
+            [index, place],
+            [self._nothing.dtype, tf.float32, tf.bool, tf.float32, tf.string],
+        )
+        crops, _, *bins = self._nothing.shape
+        samples.set_shape([crops, None, *bins])
+        target.set_shape([self._clips.num_classes])
+        if self._raises:
+            with tf.control_dependencies(
+                [tf.debugging.Assert(problem == "", [problem])]
+            ):
+                samples = tf.identity(samples)
+        if not self._log_mels:
+            return samples, None, target
+        add, sounds = self._log_mels.add, self._clips.sounds
+        mels = tf.cond(
+            is_new, lambda: add(sounds, index, samples[0]), lambda: mels
+        )
+        mels.set_shape([None, self._log_mels.mel_bins])
+        return samples, mels, target
+
+    def _load(self, index, place):
+        """Crops, log-mel, whether to keep that of the crop, target, problem."""
+        target, no_mels = self._clips.target(index), np.zeros((0, 0), "float32")
+        has_room = False
+        sound = self._clips.sounds[index]
+        if self._log_mels:
+            mels, has_room = self._log_mels.get(sound), self._log_mels.has_room
+            if mels is not None:
+                return self._nothing, mels, False, target, ""
+        places = self._spread if len(self._spread) > 1 else [float(place)]
+        try:
+            windows, are_whole = zip(
+                *(
+                    self._sounds.crop(
+                        sound,
+                        index,
+                        self._size,
+                        place,
+                        spares_whole=has_room,
+                    )
+                    for place in places
+                ),
+                strict=True,
+            )
+        except SoundError as error:
+            return self._nothing, no_mels, False, target, str(error)
+        # stacked, a copy: TensorFlow may compute in place, upon the caller's
+        is_new = has_room and are_whole[0]
+        return np.stack(windows), no_mels, is_new, target, ""
