@@ -16,7 +16,7 @@ import numpy as np
 
 from keras_c2f.data.lazy import scipy_stats
 
-UNITS = ("macs", "seconds", "cpu_seconds")
+UNITS = ("macs", "seconds", "cpu_seconds", "joules")
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,9 @@ class Comparison:
         difference: `Interval` of the score minus the baseline's, or `None`
             for the baseline, and where there are no pairs.
         macs: float, mean of a run's training, pre-training included.
-        shares: dict from `"macs"`, `"seconds"` and `"cpu_seconds"` to shares
-            of the baseline's, over pairs.
+        shares: dict from `"macs"`, `"seconds"`, `"cpu_seconds"` and, where
+            the machine tells, `"joules"` to shares of the baseline's, over
+            pairs.
         reached: float, share of the baseline's MACs that were spent when the
             mean learning curve, at each phase's own resolution, first came to
             the baseline's final score; infinite where it never does, and
@@ -111,11 +112,11 @@ def compare(study, results, data):
             }
             difference = interval(differences)
         for unit in UNITS:
-            if pairs:
-                ours, theirs = (
-                    sum(float(r[key][unit]) for key in pairs)
-                    for r in (of_method, baseline)
-                )
+            spent = [
+                [r[key][unit] for key in pairs] for r in (of_method, baseline)
+            ]
+            if pairs and all(map(all, spent)):  # joules may be ""
+                ours, theirs = (sum(map(float, values)) for values in spent)
                 shares[unit] = ours / theirs
         if pairs and set(pairs) == set(of_method):
             goal = statistics.mean(float(baseline[k]["score"]) for k in pairs)
@@ -187,7 +188,12 @@ def paired_rows(study, results, method, data):
             row = results.runs.get(cell.id)
             if row and cell.initial:
                 before = results.runs[cell.initial.id]  # kept before it
-                spent = {u: float(row[u]) + float(before[u]) for u in UNITS}
+                spent = {
+                    unit: float(row[unit]) + float(before[unit])
+                    if row[unit] and before[unit]
+                    else ""
+                    for unit in UNITS
+                }
                 row = {**row, **spent, "macs_before": float(before["macs"])}
             if row:
                 found[held_out, seed] = row

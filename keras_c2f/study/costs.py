@@ -1,8 +1,8 @@
 """What the runs of a study cost, before any training."""
 
 from keras_c2f.flops import PASSES, network_cost
+from keras_c2f.from_recipe import build_backbone, spend_budget
 from keras_c2f.recipes import Recipe
-from keras_c2f.training import build_backbone, spend_budget
 
 
 def run_macs(recipe, num_clips):

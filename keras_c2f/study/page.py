@@ -15,13 +15,20 @@ from keras_c2f.study.comparison import (
 from keras_c2f.study.figure import draw_study
 
 DASH = "–"
+SHARES = {  # of the baseline's, and what their columns are called
+    "macs": "of baseline",
+    "seconds": "time",
+    "cpu_seconds": "processor time",
+    "joules": "energy",
+}
 READING = """\
 How to read it. Scores are those after the last epoch. A difference is a mean
 over pairs of runs with the same held-out part and seed, seeds averaged first,
 with Student's 95 % interval over as many parts as stand behind it; folds share
 clips to train on, so it is narrower than it should be. Compute is counted
 (three forward passes over all clips an epoch), time is that of the epochs on
-the cores a run had, validation included, processor time that of its process.
+the cores a run had, without validation, processor time that of its process;
+energy, where it is told, is that of the machine's processors and all they do.
 The last column is the share of the baseline's compute after which the mean
 learning curve first came to the baseline's final score, wherever it ended."""
 
@@ -103,15 +110,18 @@ def _extent(study, results, data):
 
 def _table(compared, baseline):
     metric = compared[0].metric.replace("_", " ")
+    units = {
+        unit: word
+        for unit, word in SHARES.items()
+        if any(unit in found.shares for found in compared)
+    }
     head = [
         "method",
         f"{metric}, %",
         f"against {baseline}, points (95 %)",
         "runs",
         "TMACs",
-        "of baseline",
-        "time",
-        "processor time",
+        *units.values(),
         "of baseline's MACs until its score",
     ]
     lines = [_row(head), _row(["---"] * len(head))]
@@ -127,10 +137,7 @@ def _table(compared, baseline):
                     difference,
                     str(len(found.scores)),
                     f"{found.macs / 1e12:.3g}",
-                    *(
-                        _percent(found.shares.get(unit))
-                        for unit in ("macs", "seconds", "cpu_seconds")
-                    ),
+                    *(_percent(found.shares.get(unit)) for unit in units),
                     _percent(found.reached),
                 ]
             )

@@ -76,7 +76,7 @@ def summarise(cell, folder):
     Returns:
         Pair of a dict and a list of dicts. `macs` are multiply-accumulates of
         the whole training, `seconds`, `cpu_seconds` and `joules` those of its
-        epochs, with compilation and validation.
+        epochs, with compilation and without validation.
     """
     config = read_json(os.path.join(folder, "config.json"))
     evaluation = read_json(os.path.join(folder, "evaluation.json"))

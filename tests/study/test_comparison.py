@@ -64,6 +64,7 @@ def rows(cell, score, is_whole):
         "macs": 4 * macs,
         "seconds": 8 if is_whole else 6,
         "cpu_seconds": 16 if is_whole else 8,
+        "joules": "",
         "backend": "torch",
         "hardware": "one core",
         "command": cell.line,
@@ -208,6 +209,16 @@ def test_page(study, results):
     assert "| 50% | 75% | 50% | – |" in after  # not all runs have a partner
     assert "| coarse first | full | 35.6 | 10.0 | 1.0 (4 of 4) |" in after
     assert page.with_suffix(".png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_energy_stands_on_the_page_where_all_runs_tell(study, results):
+    for row in results.runs.values():
+        row["joules"] = 1.5 * row["seconds"]
+    _, coarse = compare(study, results, "esc10")
+    assert coarse.shares["joules"] == pytest.approx(0.75)
+    assert " energy |" in Path(write_page(study, results)).read_text()
+    next(iter(results.runs.values()))["joules"] = ""
+    assert " energy |" not in Path(write_page(study, results)).read_text()
 
 
 def test_no_page_without_runs(study, tmp_path):
