@@ -1,33 +1,26 @@
 """Callbacks that write down how a run goes."""
 
-import time
-
 import keras
 
-from keras_c2f.energy import EnergyMeter
 from keras_c2f.evaluation import headline_metric
 
 
 class RunLog(keras.callbacks.Callback):
     """Adds a row per epoch to a run's history, saves the model, seeds.
 
-    `seconds` of a row are those on the wall, `cpu_seconds` the processor time
-    of this process, all threads together: where a machine is shared, only the
-    latter say what training takes. `joules` are those of the machine's
-    processors, where it tells.
+    A row has what a `Stopwatch` reads; saving is not counted.
 
     Args:
         run: `Run`.
         rows: list of dicts, the epochs before.
+        stopwatch: `Stopwatch`, read at the end of each epoch.
     """
 
-    def __init__(self, run, rows):
+    def __init__(self, run, rows, stopwatch):
         super().__init__()
         self.run = run
         self.rows = list(rows)
-
-    def on_train_begin(self, logs=None):
-        self._start_clocks()
+        self.stopwatch = stopwatch
 
     def on_epoch_begin(self, epoch, logs=None):
         if keras.backend.backend() == "torch":
@@ -41,18 +34,12 @@ class RunLog(keras.callbacks.Callback):
             "resolution": str(self.model.resolution),
             "num_tokens": logs["num_tokens"],
             "gmacs": logs["gmacs"],
-            "seconds": round(time.perf_counter() - self._since, 3),
-            "cpu_seconds": round(time.process_time() - self._cpu_since, 3),
-            "joules": self._energy.read(),
+            **self.stopwatch.read(),
         }
         rate = float(self.model.optimizer.learning_rate)
         self.rows.append({**first, **logs, "learning_rate": rate})
-        self.run.save_epoch(self.model, self.rows)
-        self._start_clocks()  # saving is not training
-
-    def _start_clocks(self):
-        self._since, self._cpu_since = time.perf_counter(), time.process_time()
-        self._energy = EnergyMeter()
+        with self.stopwatch.paused():
+            self.run.save_epoch(self.model, self.rows)
 
 
 class SwitchScore(keras.callbacks.Callback):

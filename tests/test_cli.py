@@ -16,9 +16,9 @@ from test_training import write_sounds
 from keras_c2f import cli
 from keras_c2f.convert import from_preset
 from keras_c2f.data import Augment, open_dataset
+from keras_c2f.from_recipe import make_pipeline
 from keras_c2f.recipes import Recipe
 from keras_c2f.run_folder import read_json
-from keras_c2f.training import make_pipeline
 
 pytestmark = pytest.mark.once
 SMALL = ("--clip_seconds=0.32", "--schedule=pool:2@1, full@1", "--batch_size=4")

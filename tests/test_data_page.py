@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from keras_c2f.data import Clips, prepare, read_prepared
+from keras_c2f.from_recipe import make_pipeline
 from keras_c2f.recipes import Recipe
 from keras_c2f.report import write_data_page
 from keras_c2f.report.data_sample import (
@@ -15,7 +16,6 @@ from keras_c2f.report.data_sample import (
     samples_of_augmentations,
     samples_of_phases,
 )
-from keras_c2f.training import make_pipeline
 
 pytest.importorskip("tensorflow")
 

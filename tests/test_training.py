@@ -13,17 +13,17 @@ import numpy as np
 import pytest
 
 from keras_c2f.data import Clips, LabelSets
+from keras_c2f.from_recipe import (
+    build_backbone,
+    make_pipeline,
+    measured_frontend,
+)
 from keras_c2f.frontend import Frontend
 from keras_c2f.recipes import Recipe, parse_pair
 from keras_c2f.resample import resize_axes
 from keras_c2f.run_folder import read_rows
 from keras_c2f.run_log import SwitchScore
-from keras_c2f.training import (
-    Run,
-    build_backbone,
-    make_pipeline,
-    measured_frontend,
-)
+from keras_c2f.training import Run
 
 pytest.importorskip("soundfile", reason="needs the extra `sound`")
 

@@ -88,7 +88,7 @@ def stats(arguments):
     """Prints mean and deviation of the training part's log-mel."""
     from keras_c2f.data import feature_moments
     from keras_c2f.evaluation import no_sound
-    from keras_c2f.training import make_pipeline
+    from keras_c2f.from_recipe import make_pipeline
 
     recipe = recipe_of(arguments)
     clips = recipe.open_data()
@@ -119,10 +119,10 @@ def stats(arguments):
 
 def probe(arguments):
     """Foresees how coarse a data set can be taken, without training."""
+    from keras_c2f.from_recipe import make_pipeline
     from keras_c2f.models import preset_patch
     from keras_c2f.probe import probe
     from keras_c2f.recipes import parse_pair
-    from keras_c2f.training import make_pipeline
 
     try:
         factors = [int(factor) for factor in arguments.factors.split(",")]

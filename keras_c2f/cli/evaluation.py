@@ -42,10 +42,10 @@ def evaluate(arguments):
     from keras_c2f.data import Corruption
     from keras_c2f.evaluation import evaluate
     from keras_c2f.evaluation_table import evaluation_line, evaluation_table
+    from keras_c2f.from_recipe import make_pipeline
     from keras_c2f.recipes import Recipe
     from keras_c2f.run_folder import read_json, write_evaluation
     from keras_c2f.trained_run import read_trained_run
-    from keras_c2f.training import make_pipeline
 
     texts = arguments.corrupt.split(",") if arguments.corrupt else []
     corruptions = [Corruption(text.strip()) for text in texts]

@@ -20,8 +20,8 @@ def add_recipe(command, recipe_class=None, without=(), **defaults):
 
 def recipe_of(arguments, recipe_class=None):
     """The recipe that a command was given, its budget turned into epochs."""
+    from keras_c2f.from_recipe import spend_budget
     from keras_c2f.recipes import Recipe, option_names
-    from keras_c2f.training import spend_budget
 
     recipe_class = recipe_class or Recipe
     given = vars(arguments)

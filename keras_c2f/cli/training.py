@@ -54,7 +54,8 @@ def demo(arguments):
 
 def train(arguments):
     """Trains a recipe, a baseline too if wanted, and writes a report."""
-    from keras_c2f.training import Run, build_classifier
+    from keras_c2f.from_recipe import build_classifier
+    from keras_c2f.training import Run
 
     recipe = recipe_of(arguments)
     clips = recipe.open_data()
@@ -105,7 +106,7 @@ def run_all(arguments, recipe, clips, network, run_class):
 
 def describe(arguments):
     """Prints what each phase of a recipe costs, without any training."""
-    from keras_c2f.training import build_classifier
+    from keras_c2f.from_recipe import build_classifier
 
     recipe = recipe_of(arguments)
     num_classes = arguments.num_classes

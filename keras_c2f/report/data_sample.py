@@ -9,7 +9,7 @@ from keras_c2f.data import Augment, SoundError
 from keras_c2f.data.decode import sound_seconds
 from keras_c2f.data.shards import Record
 from keras_c2f.evaluation import no_sound
-from keras_c2f.training import make_pipeline
+from keras_c2f.from_recipe import make_pipeline
 
 AUGMENTATIONS = {
     field.name: field.default

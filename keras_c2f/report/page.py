@@ -159,7 +159,7 @@ def _cost_table(runs, metric):
         "What each phase cost",
         f'<div class="scroll"><table><thead><tr>{cells}</tr></thead>{body}'
         "</table></div>",
-        "Seconds are the median epoch, validation included; the first epoch "
+        "Seconds are the median epoch, without validation; the first epoch "
         "of a phase also compiles. Clips are training clips. GMACs are 10⁹ "
         "multiply-accumulates of one forward pass; training is counted as "
         "three. Shares are of epochs done." + (AT_SWITCH if switched else ""),
