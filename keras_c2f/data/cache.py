@@ -12,8 +12,8 @@ from keras_c2f.data.lazy import tf
 from keras_c2f.data.shards import Record
 
 
-class Room:
-    """Arrays by name, up to a size in all.
+class ArrayCache:
+    """Arrays by key, up to a size in all.
 
     Nothing is dropped from it: an epoch visits all files once, so what was
     used longest ago is needed as soon as any other.
@@ -31,16 +31,22 @@ class Room:
         """bool, whether there is room for as much."""
         return num_bytes <= self._free
 
-    def get(self, name):
-        """The array of that name, or `None`."""
-        return self._arrays.get(name)
+    def get(self, key):
+        """The array of that key, or `None`."""
+        return self._arrays.get(key)
 
-    def keep(self, name, array):
-        """Keeps an array if there is room and nothing of that name."""
+    def keep(self, key, array):
+        """Keeps an array, if there is room and none of that key.
+
+        Returns:
+            bool, whether it did.
+        """
         with self._lock:
-            if self.fits(array.nbytes) and name not in self._arrays:
-                self._arrays[name] = array
-                self._free -= array.nbytes
+            if key in self._arrays or not self.fits(array.nbytes):
+                return False
+            self._arrays[key] = array
+            self._free -= array.nbytes
+            return True
 
 
 class SoundCache:
@@ -52,23 +58,23 @@ class SoundCache:
     Args:
         sample_rate: int, Hz.
         decoder: str, see `load_sound`.
-        room: `Room`.
+        cache: `ArrayCache`, or `None` to keep nothing.
 
     Attributes:
         bad: dict from the names of unusable sounds to the reason.
     """
 
-    def __init__(self, sample_rate, decoder, room):
+    def __init__(self, sample_rate, decoder, cache=None):
         self.bad = {}
         self._options = (sample_rate, decoder)
-        self._room = room
+        self._cache = cache or ArrayCache(0)
         self._lock = threading.Lock()  # called from tf.data's threads
 
     def load(self, sound, index, size, place):
         """A crop of a path, array or prepared `Record`; see `crop`."""
         return self.crop(sound, index, size, place)[0]
 
-    def crop(self, sound, index, size, place, spares_whole=False):
+    def crop(self, sound, index, size, place, keep_whole=True):
         """A crop of a path, array or prepared `Record`.
 
         Args:
@@ -77,8 +83,7 @@ class SoundCache:
             size: int, samples of the crop; frames of a record of log-mel;
                 `None` for the whole sound.
             place: float, where it begins: see `crop_start`.
-            spares_whole: bool, keeps no sound that the crop is all of: the
-                caller keeps what it makes of it.
+            keep_whole: bool, keeps a sound also if the crop is all of it.
 
         Returns:
             float32 `(samples,)`, of a record of log-mel float16
@@ -90,14 +95,14 @@ class SoundCache:
         """
         is_path = isinstance(sound, (str, os.PathLike))
         name = os.fspath(sound) if is_path else f"array number {index}"
-        samples, is_read = self._room.get(name), True
+        samples, is_read = self._cache.get(name), True
         if samples is None:
             samples, is_read = self._read(sound, name, size, place)
         if not is_read:
             return samples, False
         is_whole = size is None or len(samples) <= size
-        if is_path and not (is_whole and spares_whole):
-            self._room.keep(name, samples)
+        if is_path and (keep_whole or not is_whole):
+            self._cache.keep(name, samples)
         if is_whole:
             return samples, True
         start = crop_start(len(samples), size, place)
@@ -137,28 +142,31 @@ class LogMelCache:
 
     Args:
         frontend: `Frontend`.
-        num_frames: int T.
-        room: `Room`.
+        num_frames: int T, the most that are kept of a clip.
+        cache: `ArrayCache`.
 
     Attributes:
         mel_bins: int.
     """
 
-    def __init__(self, frontend, num_frames, room):
+    def __init__(self, frontend, num_frames, cache):
+        self.mel_bins = frontend.num_mel_bins
         self._frontend = frontend
         self._num_frames = num_frames
-        self._room = room
-        self._arrays = {}
-        self.mel_bins = frontend.num_mel_bins
+        self._cache = cache
+        self._owners = []
 
     @property
     def has_room(self):
-        """bool, for one clip more."""
-        return self._room.fits(4 * self._num_frames * self.mel_bins)
+        """bool, for one clip more, of any length."""
+        return self._cache.fits(4 * self._num_frames * self.mel_bins)
 
     def get(self, sound):
-        """float32 `(num_frames, mel_bins)`, a copy; `None` if not kept."""
-        mels = self._room.get(self._name(sound))
+        """float32 `(frames, mel_bins)`, `None` if not kept.
+
+        A copy, as TensorFlow may compute in place.
+        """
+        mels = self._cache.get(_key(sound))
         return None if mels is None else mels.copy()
 
     def add(self, sounds, index, samples):
@@ -170,21 +178,28 @@ class LogMelCache:
             samples: float32 `(samples,)` tensor, all of it, at least one.
 
         Returns:
-            float32 `(num_frames, mel_bins)`, not normalised.
+            float32 `(frames, mel_bins)`, not normalised: up to `num_frames`,
+            at least one.
         """
 
-        def keep(index, mels):
-            self._room.keep(self._name(sounds[index]), mels.copy())
-            return mels
+        def keep(index, mels, num_samples):
+            # a clip shorter than a window is a frame of padding
+            frames = max(self._frontend.num_frames(int(num_samples)), 1)
+            mels, sound = mels[:frames].copy(), sounds[index]
+            if self._cache.keep(_key(sound), mels):
+                self._owners.append(sound)  # or another might have its id
+            return mels.copy()
 
         mels = features.log_mel(
             samples, self._frontend, self._num_frames, normalize=False
         )
-        return tf.numpy_function(keep, [index, mels], tf.float32)
+        return tf.numpy_function(
+            keep, [index, mels, tf.size(samples)], tf.float32
+        )
 
-    def _name(self, sound):
-        """What tells a sound from all others in the room."""
-        if not isinstance(sound, (str, os.PathLike, Record)):
-            self._arrays[id(sound)] = sound  # or another might have its id
-            sound = id(sound)
-        return "log-mel", sound
+
+def _key(sound):
+    """What tells the log-mel of a sound from all else in a cache."""
+    if isinstance(sound, (str, os.PathLike)):
+        return "log-mel", os.fspath(sound)
+    return "log-mel", sound if isinstance(sound, Record) else id(sound)

@@ -104,8 +104,8 @@ class CorruptedSounds:
         self._sample_rate = sample_rate
         self._corruption = corruption
 
-    def crop(self, sound, index, size, place, spares_whole=False):
-        """As `SoundCache.crop`, of anything but log-mel."""
+    def crop(self, sound, index, size, place, keep_whole=True):
+        """As `SoundCache.crop`, of anything but log-mel; keeps it all."""
         samples = self._sounds.load(sound, index, None, 0)
         samples = self._corruption(samples, self._sample_rate, index)
         start = crop_start(len(samples), size, place)

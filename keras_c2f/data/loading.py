@@ -24,7 +24,6 @@ class ClipLoader:
         self._sounds = sounds
         self._size = size
         self._nothing = np.stack([empty] * crops)
-        self._spread = np.linspace(0, 1, crops)
         self._log_mels = log_mels
         self._raises = raises
 
@@ -37,10 +36,12 @@ class ClipLoader:
                 `crop_start`; several are spread evenly.
 
         Returns:
-            crops `(crops, size, ...)`, or all of a shorter sound, or, of a bad
-            one, nothing; log-mel as `LogMelCache` has it, which then stands
-            for the crop, of no frame if none is kept, `None` without a cache;
-            and the target `(num_classes,)`.
+            crops, `(crops, samples)` float32 or, of prepared log-mel,
+            `(crops, frames, mel_bins)` float16: all of a sound that is
+            shorter, nothing of a bad one, or of one whose log-mel is kept.
+            log-mel, as `LogMelCache` has it; no frame if it has none, `None`
+            without a cache.
+            target, `(num_classes,)`.
         """
         samples, mels, is_new, target, problem = tf.numpy_function(
             self._load,
@@ -66,30 +67,28 @@ class ClipLoader:
 
     def _load(self, index, place):
         """Crops, log-mel, whether to keep that of the crop, target, problem."""
-        target, no_mels = self._clips.target(index), np.zeros((0, 0), "float32")
-        has_room = False
-        sound = self._clips.sounds[index]
+        sound, target = self._clips.sounds[index], self._clips.target(index)
+        kept, has_room, no_mels = None, False, np.zeros((0, 0), "float32")
         if self._log_mels:
-            mels, has_room = self._log_mels.get(sound), self._log_mels.has_room
-            if mels is not None:
-                return self._nothing, mels, False, target, ""
-        places = self._spread if len(self._spread) > 1 else [float(place)]
+            kept, has_room = self._log_mels.get(sound), self._log_mels.has_room
+            no_mels = np.zeros((0, self._log_mels.mel_bins), "float32")
+        if kept is not None:
+            return self._nothing, kept, False, target, ""
         try:
-            windows, are_whole = zip(
-                *(
-                    self._sounds.crop(
-                        sound,
-                        index,
-                        self._size,
-                        place,
-                        spares_whole=has_room,
-                    )
-                    for place in places
-                ),
-                strict=True,
-            )
+            found = [
+                self._sounds.crop(
+                    sound, index, self._size, start, keep_whole=not has_room
+                )
+                for start in self._places(place)
+            ]
         except SoundError as error:
             return self._nothing, no_mels, False, target, str(error)
         # stacked, a copy: TensorFlow may compute in place, upon the caller's
-        is_new = has_room and are_whole[0]
-        return np.stack(windows), no_mels, is_new, target, ""
+        samples = np.stack([crop for crop, _ in found])
+        is_new = has_room and found[0][1]
+        return samples, no_mels, is_new, target, ""
+
+    def _places(self, place):
+        """Where crops begin, see `crop_start`."""
+        crops = len(self._nothing)
+        return [float(place)] if crops == 1 else np.linspace(0, 1, crops)

@@ -8,7 +8,7 @@ import numpy as np
 from keras_c2f.data import augment as augmentation
 from keras_c2f.data import features, sampling
 from keras_c2f.data.augment import Augment
-from keras_c2f.data.cache import LogMelCache, Room, SoundCache
+from keras_c2f.data.cache import ArrayCache, LogMelCache, SoundCache
 from keras_c2f.data.corruption import CorruptedSounds
 from keras_c2f.data.decode import DECODERS, SoundError
 from keras_c2f.data.lazy import tf
@@ -44,8 +44,10 @@ class AudioPipeline:
             file: see `naming_bad_sound`; `"skip"` leaves it out and notes it
             in `skipped`.
         decoder: `"soundfile"` or `"tensorflow-io"`, see `load_sound`.
-        cache_mb: float, what is kept in memory: decoded files, or, of sounds
-            that are not cut and whose waveforms are not augmented, log-mel.
+        cache_mb: float, what is kept in memory: decoded files, or their
+            log-mel, and that of arrays, which then have to stay as they are.
+            Log-mel is kept of sounds that are not cut, if nothing changes or
+            asks for the waveform and there is one crop.
         seed: int, of order, crops and augmentations.
         clip_seconds: float, clips are cut to this. Default: what T frames
             need.
@@ -128,9 +130,9 @@ class AudioPipeline:
             self._clip_samples = frontend.num_samples(num_frames)
         else:
             self._clip_samples = int(clip_seconds * frontend.sample_rate)
-        room = Room(cache_mb)
-        self._sounds = SoundCache(frontend.sample_rate, decoder, room)
-        self._log_mels = LogMelCache(frontend, num_frames, room)
+        cache = ArrayCache(cache_mb)
+        self._sounds = SoundCache(frontend.sample_rate, decoder, cache)
+        self._log_mels = LogMelCache(frontend, num_frames, cache)
         with tf.device("CPU"):
             self._shift = tf.Variable(1, dtype=tf.int32)
             self._pool = tf.Variable(1, dtype=tf.int32)
@@ -256,12 +258,12 @@ class AudioPipeline:
                 index = order[place]
                 # by place: a clip drawn twice is augmented in two ways
                 seeds = tf.random.split(tf.random.fold_in(key, place), 6)
-                windows, mels, target = load(index, somewhere(seeds[0]))
+                windows, kept, target = load(index, somewhere(seeds[0]))
                 if crops > 1:
                     made = [self._features(w) for w in tf.unstack(windows)]
                     return tf.stack(made), target
                 if not training:
-                    return self._features(windows[0], mels), target
+                    return self._features(windows[0], kept), target
                 other = tf.random.stateless_uniform(
                     [], seeds[1], 0, len(clips), tf.int32
                 )
@@ -273,7 +275,7 @@ class AudioPipeline:
                 samples, target = augmentation.augment_sound(
                     windows[0], target, load_other, self.augment, seeds[3:5]
                 )
-                made = self._features(samples, mels)
+                made = self._features(samples, kept)
                 return self._augment_features(made, seeds[5]), target
 
             return self._batches(places, one_clip, training)
@@ -331,31 +333,28 @@ class AudioPipeline:
             )
         return dataset.prefetch(BATCHES_AHEAD)
 
-    def _features(self, samples, mels=None):
+    def _features(self, samples, kept=None):
         """`(samples,)` -> `(frames, mel_bins)` or `(samples,)`.
 
         Prepared log-mel, `(frames, mel_bins)`, is padded, normalised and
-        compressed; so are kept `mels` in place of samples, if there are any.
+        compressed; so is `kept` log-mel in place of samples, if it has frames.
         Nothing, `(0, ...)`, of an unreadable sound.
         """
-        if mels is not None:
-            return tf.cond(
-                tf.shape(mels)[0] > 0,
-                lambda: self._features(mels),
-                lambda: self._features(samples),
-            )
         length = tf.shape(samples)[0]
         if self.outputs == "waveform":
             size = self._clip_samples
             padded = tf.pad(samples, [[0, size - length]])
             return padded[: tf.where(length > 0, size, 0)]
-        shift = self._shift.read_value() if self._compresses else 1
-        make = features.stored_log_mel
-        if samples.shape.rank == 1:
-            make = features.log_mel
-            # an unreadable one: there is no reflecting about no sample
-            samples = tf.pad(samples, [[0, tf.cast(length == 0, tf.int32)]])
-        mels = make(samples, self.frontend, self.num_frames, shift)
+        if kept is None:
+            mels = self._log_mel(samples)
+        else:
+            num_kept = tf.shape(kept)[0]
+            length = tf.maximum(length, num_kept)
+            mels = tf.cond(
+                num_kept > 0,
+                lambda: self._log_mel(kept),
+                lambda: self._log_mel(samples),
+            )
         if self._compresses:
             mels = features.pool(
                 mels, self._pool.read_value(), self._pool_max.read_value()
@@ -364,6 +363,17 @@ class AudioPipeline:
         mels = mels[: tf.where(length > 0, frames, 0)]
         mels.set_shape([None, self.frontend.num_mel_bins])
         return mels
+
+    def _log_mel(self, sound):
+        """Normalised log-mel at the shift, of samples or log-mel."""
+        shift = self._shift.read_value() if self._compresses else 1
+        make = features.stored_log_mel
+        if sound.shape.rank == 1:
+            make = features.log_mel
+            # an unreadable one: there is no reflecting about no sample
+            missing = tf.cast(tf.shape(sound)[0] == 0, tf.int32)
+            sound = tf.pad(sound, [[0, missing]])
+        return make(sound, self.frontend, self.num_frames, shift)
 
     def _augment_features(self, mels, seed):
         """Masks, noise and roll of `(frames, mel_bins)`, as far as wanted."""

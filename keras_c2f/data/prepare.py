@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from keras_c2f.data import features
-from keras_c2f.data.cache import Room, SoundCache
+from keras_c2f.data.cache import SoundCache
 from keras_c2f.data.decode import SoundError
 from keras_c2f.data.lazy import tf, tqdm
 from keras_c2f.data.readers.prepared import label_kind, labels_to_json
@@ -157,8 +157,7 @@ def _holds(path, config):
 
 def _encoder(frontend, store):
     """A function from `(sound, index)` to bytes; raises `SoundError`."""
-    # no size: nothing is read twice
-    load = SoundCache(frontend.sample_rate, "soundfile", Room(0)).load
+    load = SoundCache(frontend.sample_rate, "soundfile").load
 
     def waveform(sound, index):
         samples = np.rint(load(sound, index, None, 0) * np.float32(32768))

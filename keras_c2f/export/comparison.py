@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 
-from keras_c2f.data.cache import Room, SoundCache
+from keras_c2f.data.cache import SoundCache
 from keras_c2f.data.decode import SoundError
 from keras_c2f.data.shards import are_log_mel
 from keras_c2f.inference import load_classifier
@@ -35,7 +35,7 @@ def leading_windows(clips, frontend, num_samples, limit):
             log-mel.
     """
     are_log_mel(clips.sounds, frontend, "an exported file")
-    sounds = SoundCache(frontend.sample_rate, "soundfile", Room(0))
+    sounds = SoundCache(frontend.sample_rate, "soundfile")
     waveforms, counts, targets = [], [], []
     places = np.linspace(0, len(clips), min(limit, len(clips)), endpoint=False)
     for index in places.astype(int).tolist():

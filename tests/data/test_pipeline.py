@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_c2f.data import AudioPipeline, Augment, Clips, LabelSets
-from keras_c2f.data.cache import Room
+from keras_c2f.data.cache import ArrayCache
 from keras_c2f.frontend import Frontend, LogMel
 from keras_c2f.resolution import Resolution
 
@@ -327,14 +327,17 @@ def test_bad_arrays_are_named_by_number():
     assert names == ["array number 1", "array number 2"]
 
 
-KEPT = {"compressed": 40 * 16, "waveform": 1000}  # of a clip: floats
+# floats that are kept of a clip: 23 frames of 16 bins, or its samples; and
+# those for which there has to be room
+KEPT = {"compressed": (23 * 16, 40 * 16), "waveform": (1000, 1000)}
 
 
 @pytest.mark.parametrize("outputs", KEPT)
 def test_cache_spares_decoding_up_to_its_size(tmp_path, outputs):
     clips = write_sounds(tmp_path, bad=())
     large = make_pipeline(cache_mb=1, outputs=outputs)
-    size = 2.5 * 4 * KEPT[outputs] / 2**20  # 2 of 6 clips
+    kept, room = KEPT[outputs]
+    size = 4 * (kept + room + 1) / 2**20  # 2 of 6 clips
     small = make_pipeline(cache_mb=size, outputs=outputs)
     expected, _ = collect(large.dataset(clips))
     collect(small.dataset(clips))
@@ -360,25 +363,28 @@ def test_kept_log_mel_makes_the_same_batches(text):
         collect(dataset)
         pipeline.set_phase(text, 1)
         batches.append(collect(dataset))
+    # float32 products of as many frames, in another order
     np.testing.assert_allclose(*(x for x, _ in batches), atol=1e-5)
     np.testing.assert_array_equal(*(y for _, y in batches))
 
 
-def count_log_mels(monkeypatch):
-    """A list with an entry for each time that log-mel is computed and kept."""
-    made = []
-    keep = Room.keep
+@pytest.fixture
+def kept(monkeypatch):
+    """A list of the keys of log-mel that pipelines keep."""
+    keys = []
+    keep = ArrayCache.keep
 
-    def noted(self, name, array):
-        made.append(name)
-        keep(self, name, array)
+    def noted(self, key, array):
+        has_kept = keep(self, key, array)
+        if has_kept and key[0] == "log-mel":
+            keys.append(key)
+        return has_kept
 
-    monkeypatch.setattr(Room, "keep", noted)
-    return made
+    monkeypatch.setattr(ArrayCache, "keep", noted)
+    return keys
 
 
-def test_log_mel_is_kept_of_whole_clips_alone(monkeypatch):
-    kept = count_log_mels(monkeypatch)
+def test_log_mel_is_kept_of_whole_clips_alone(kept):
     clips = make_clips(seconds=0.3)
     pipeline = make_pipeline(clip_seconds=0.3)
     whole = sum(len(sound) <= 1200 for sound in clips.sounds)
@@ -389,8 +395,7 @@ def test_log_mel_is_kept_of_whole_clips_alone(monkeypatch):
 
 
 @pytest.mark.parametrize("options", [{"mixup": 0.5}, {"gain_db": 6}])
-def test_log_mel_of_changing_waveforms_is_not_kept(monkeypatch, options):
-    kept = count_log_mels(monkeypatch)
+def test_log_mel_of_changing_waveforms_is_not_kept(kept, options):
     pipeline = make_pipeline(augment=Augment(**options))
     collect(pipeline.dataset(make_clips(), training=True))
     assert not kept
@@ -425,7 +430,7 @@ def test_sounds_in_memory_are_left_as_they_are():
     ]
     before = [sound.copy() for sound in sounds]
     clips = Clips(sounds, [0, 1] * 150, "ab")
-    pipeline = AudioPipeline(Frontend(), 96, 32, clip_seconds=1.0)
+    pipeline = AudioPipeline(Frontend(), 96, 32, clip_seconds=1.0, cache_mb=0)
     for _ in range(3):
         list(pipeline.dataset(clips, training=True))
     np.testing.assert_array_equal(sounds, before)
