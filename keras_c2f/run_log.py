@@ -22,6 +22,9 @@ class RunLog(keras.callbacks.Callback):
         self.rows = list(rows)
         self.stopwatch = stopwatch
 
+    def on_train_begin(self, logs=None):
+        self.stopwatch.read()  # what `fit` sets up is no epoch's
+
     def on_epoch_begin(self, epoch, logs=None):
         if keras.backend.backend() == "torch":
             # its dropout has one state for all, which no checkpoint keeps

@@ -10,13 +10,9 @@ class Stopwatch:
     """Time, processor time and energy since it was made or last read."""
 
     def __init__(self):
-        self._clocks = {
-            "seconds": time.perf_counter,
-            "cpu_seconds": time.process_time,
-        }
         self._energy = EnergyMeter()
-        self._costs = {}
-        self._begin()
+        self._last = self._now()
+        self._laps = []
 
     def read(self):
         """What was spent since the last call, pauses not counted.
@@ -27,33 +23,31 @@ class Stopwatch:
             a run takes; and `joules` of the machine's processors, `""` where
             it does not tell.
         """
-        self._add()
-        costs, self._costs = self._costs, {}
-        self._begin()
+        laps, self._laps = [*self._laps, self._lap()], []
+        costs = {name: [lap[name] for lap in laps] for name in laps[0]}
         return {
-            name: round(cost, 3) if cost != "" else ""
-            for name, cost in costs.items()
+            name: "" if "" in values else round(sum(values), 3)
+            for name, values in costs.items()
         }
 
     @contextlib.contextmanager
     def paused(self):
         """Context that is not counted."""
-        self._add()
+        self._laps.append(self._lap())
         try:
             yield
         finally:
-            self._begin()
+            self._lap()
 
-    def _begin(self):
-        self._energy.read()
-        self._since = {name: clock() for name, clock in self._clocks.items()}
+    def _lap(self):
+        """What was spent since the last call."""
+        last, self._last = self._last, self._now()
+        spent = {name: self._last[name] - last[name] for name in last}
+        return {**spent, "joules": self._energy.read()}
 
-    def _add(self):
-        spent = {
-            name: clock() - self._since[name]
-            for name, clock in self._clocks.items()
+    @staticmethod
+    def _now():
+        return {
+            "seconds": time.perf_counter(),
+            "cpu_seconds": time.process_time(),
         }
-        spent["joules"] = self._energy.read()
-        for name, cost in spent.items():
-            before = self._costs.get(name, 0.0)
-            self._costs[name] = "" if "" in (cost, before) else before + cost

@@ -16,7 +16,12 @@ import numpy as np
 
 from keras_c2f.data.lazy import scipy_stats
 
-UNITS = ("macs", "seconds", "cpu_seconds", "joules")
+UNITS = {  # of what runs cost, and what to call shares of the baseline's
+    "macs": "of baseline",
+    "seconds": "time",
+    "cpu_seconds": "processor time",
+    "joules": "energy of the machine",
+}
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import statistics
 from keras_c2f.data.readers.specification import form
 from keras_c2f.run_folder import write_whole
 from keras_c2f.study.comparison import (
+    UNITS,
     compare,
     interval,
     mean_curve,
@@ -15,12 +16,6 @@ from keras_c2f.study.comparison import (
 from keras_c2f.study.figure import draw_study
 
 DASH = "–"
-SHARES = {  # of the baseline's, and what their columns are called
-    "macs": "of baseline",
-    "seconds": "time",
-    "cpu_seconds": "processor time",
-    "joules": "energy",
-}
 READING = """\
 How to read it. Scores are those after the last epoch. A difference is a mean
 over pairs of runs with the same held-out part and seed, seeds averaged first,
@@ -112,7 +107,7 @@ def _table(compared, baseline):
     metric = compared[0].metric.replace("_", " ")
     units = {
         unit: word
-        for unit, word in SHARES.items()
+        for unit, word in UNITS.items()
         if any(unit in found.shares for found in compared)
     }
     head = [

@@ -181,11 +181,13 @@ def test_pretraining_counts(tmp_path):
     whole = study.cell("whole", "esc10", "1", 1)
     coarse = study.cell("coarse first", "esc10", "1", 1)
     for cell in (whole, coarse.initial, coarse):
-        results.add(*rows(cell, 0.5, cell is whole))
+        row, epochs = rows(cell, 0.5, cell is whole)
+        results.add({**row, "joules": 3 if cell is whole else 1}, epochs)
     _, found = compare(study, results, "esc10")
     assert found.macs == 8e12  # 4 before, 4 after
     assert found.shares["macs"] == 1
     assert found.shares["cpu_seconds"] == 1
+    assert found.shares["joules"] == pytest.approx(2 / 3)
     assert found.reached == 1
 
 
@@ -216,9 +218,15 @@ def test_energy_stands_on_the_page_where_all_runs_tell(study, results):
         row["joules"] = 1.5 * row["seconds"]
     _, coarse = compare(study, results, "esc10")
     assert coarse.shares["joules"] == pytest.approx(0.75)
-    assert " energy |" in Path(write_page(study, results)).read_text()
+    assert (
+        " energy of the machine |"
+        in Path(write_page(study, results)).read_text()
+    )
     next(iter(results.runs.values()))["joules"] = ""
-    assert " energy |" not in Path(write_page(study, results)).read_text()
+    assert (
+        " energy of the machine |"
+        not in Path(write_page(study, results)).read_text()
+    )
 
 
 def test_no_page_without_runs(study, tmp_path):
