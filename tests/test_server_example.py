@@ -219,7 +219,8 @@ def instance(waveform=(0.0,) * SIZE, num_samples=SIZE):
         ("POST", PREDICT, instance(num_samples=[1]), 400, "(1, 1)"),
         ("POST", PREDICT, instance(num_samples=10**400), 400, "OverflowError"),
     ],
-    ids=lambda value: str(value)[:30],
+    # not the bytes themselves, in which libsndfile notes the time of day
+    ids=lambda v: f"{len(v)}-bytes" if isinstance(v, bytes) else str(v)[:30],
 )
 def test_a_bad_request_is_told_what_is_wrong(
     client, method, path, body, status, words
