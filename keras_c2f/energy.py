@@ -1,4 +1,4 @@
-"""What processors say they have used; most clouds do not let them."""
+"""What processors and cards say they have used; clouds often hide it."""
 
 from pathlib import Path
 
@@ -6,27 +6,30 @@ COUNTERS = Path("/sys/class/powercap")
 
 
 class EnergyMeter:
-    """Energy of all processor packages since it was made or last read.
+    """Energy of all processors and NVIDIA cards since it was last read.
 
-    Linux's running average power limit: the counters are the machine's, so
-    other programs count too, and the power supply, fans and cards do not.
+    Of the processors by Linux's running average power limit, of the cards by
+    their driver (package `nvidia-ml-py`), of each as far as it tells. These
+    are the machine's counters: other programs count too, and memory, fans
+    and the power supply do not.
 
     Args:
-        counters: path of the folder Linux keeps them in.
+        counters: path of the folder Linux keeps the processors' in.
     """
 
     def __init__(self, counters=COUNTERS):
-        self._paths = [
+        self._packages = [
             path
             for path in sorted(Path(counters).glob("intel-rapl:*"))
             if _read_text(path / "name").startswith("package")
         ]
+        self._nvml, self._cards = _nvidia_cards()
         self._last = self._read()
 
     def read(self):
         """Joules since the last call; `""` where the machine does not tell."""
         before, self._last = self._last, self._read()
-        if not (before and self._last):
+        if not before or len(before) != len(self._last):
             return ""
         joules = 0.0
         for (old, size), (new, _) in zip(before, self._last, strict=True):
@@ -36,15 +39,38 @@ class EnergyMeter:
     def _read(self):
         """Pairs of microjoules, and where the counter begins anew."""
         try:
-            return [
+            packages = [
                 tuple(
                     int((path / name).read_text())
                     for name in ("energy_uj", "max_energy_range_uj")
                 )
-                for path in self._paths
+                for path in self._packages
             ]
         except (OSError, ValueError):
-            return []
+            packages = []
+        cards = [
+            (1000 * self._nvml.nvmlDeviceGetTotalEnergyConsumption(card), 2**64)
+            for card in self._cards
+        ]
+        return packages + cards
+
+
+def _nvidia_cards():
+    """NVML's module and its handles of the cards that count their energy."""
+    try:
+        import pynvml
+    except ImportError:
+        return None, []
+    cards = []
+    try:
+        pynvml.nvmlInit()
+        for index in range(pynvml.nvmlDeviceGetCount()):
+            card = pynvml.nvmlDeviceGetHandleByIndex(index)
+            pynvml.nvmlDeviceGetTotalEnergyConsumption(card)
+            cards.append(card)
+    except pynvml.NVMLError:  # no driver, or a card too old for it
+        pass
+    return pynvml, cards
 
 
 def _read_text(path):

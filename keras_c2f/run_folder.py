@@ -1,14 +1,9 @@
 """Files of a training run; each appears whole or not at all."""
 
 import csv
-import importlib.metadata
 import json
 import math
 import os
-import platform
-import re
-
-import keras
 
 
 def write_whole(path, write):
@@ -99,38 +94,3 @@ def write_evaluation(folder, summary, classes, name="evaluation"):
         for key, value in summary.items()
     }
     write_json(os.path.join(folder, f"{name}.json"), summary)
-
-
-def versions():
-    """Versions of what a result depends on, with the backend in use."""
-    found = {
-        "backend": keras.backend.backend(),
-        "python": platform.python_version(),
-    }
-    names = ("keras_c2f", "keras", "tensorflow-cpu", "tensorflow", "jax")
-    for name in (*names, "torch", "numpy"):
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def hardware():
-    """Processor and number of cores, as one line.
-
-    With family and model where Linux tells: clouds hide the name.
-    """
-    processor = platform.processor() or platform.machine()
-    if os.path.exists("/proc/cpuinfo"):
-        with open("/proc/cpuinfo") as file:
-            fields = dict(re.findall(r"(.+?)\s*: (.*)\n", file.read()))
-        if "model name" in fields:
-            processor = fields["model name"]
-        if "cpu family" in fields:
-            processor += f", family {fields['cpu family']}"
-            processor += f", model {fields['model']}"
-    cores = os.cpu_count()
-    if hasattr(os, "sched_getaffinity"):
-        cores = len(os.sched_getaffinity(0))  # that this process may use
-    return f"{cores} x {processor}"

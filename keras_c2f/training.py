@@ -25,13 +25,12 @@ from keras_c2f.from_recipe import (
 )
 from keras_c2f.frontend import Frontend
 from keras_c2f.initial import start_from
+from keras_c2f.machine import hardware, versions
 from keras_c2f.phases import PhasedModel, PhaseSchedule, PhaseScheduler
 from keras_c2f.progress import Progress
 from keras_c2f.run_folder import (
-    hardware,
     read_json,
     read_rows,
-    versions,
     write_evaluation,
     write_json,
     write_rows,

@@ -1,5 +1,8 @@
 """The energy meter, on files like those of Linux."""
 
+import sys
+import types
+
 import pytest
 
 from keras_c2f.energy import EnergyMeter
@@ -32,3 +35,45 @@ def test_says_nothing_where_the_machine_does_not_tell(tmp_path):
     write(tmp_path, 0, 1)
     (tmp_path / "intel-rapl:0" / "energy_uj").unlink()
     assert EnergyMeter(tmp_path).read() == ""
+
+
+@pytest.fixture
+def cards(monkeypatch):
+    """A list of joules, one for each card that a made NVML knows."""
+    joules = []
+    nvml = types.ModuleType("pynvml")
+    nvml.NVMLError = type("NVMLError", (Exception,), {})
+
+    def consumption(index):
+        if joules[index] is None:
+            raise nvml.NVMLError("Not Supported")
+        return 1000 * joules[index]
+
+    nvml.nvmlInit = lambda: None
+    nvml.nvmlDeviceGetCount = lambda: len(joules)
+    nvml.nvmlDeviceGetHandleByIndex = lambda index: index
+    nvml.nvmlDeviceGetTotalEnergyConsumption = consumption
+    monkeypatch.setitem(sys.modules, "pynvml", nvml)
+    return joules
+
+
+def test_adds_nvidia_cards(tmp_path, cards):
+    cards += [100, 7]
+    write(tmp_path, 0, 1_000_000)
+    meter = EnergyMeter(tmp_path)
+    write(tmp_path, 0, 3_500_000)
+    cards[:] = [140, 8]
+    assert meter.read() == 2.5 + 40 + 1
+
+
+def test_says_nothing_of_cards_that_do_not_count(tmp_path, cards):
+    cards += [None]
+    assert EnergyMeter(tmp_path).read() == ""
+
+
+def test_says_nothing_once_a_counter_is_gone(tmp_path, cards):
+    cards += [100]
+    write(tmp_path, 0, 1)
+    meter = EnergyMeter(tmp_path)
+    (tmp_path / "intel-rapl:0" / "energy_uj").unlink()
+    assert meter.read() == ""

@@ -26,9 +26,9 @@ from keras_c2f.classifier_info import ClassifierInfo
 from keras_c2f.export import FORMATS, export_classifier
 from keras_c2f.export.comparison import size_of
 from keras_c2f.export.conversion import convert_archive, save_archive
+from keras_c2f.machine import hardware, versions
 from keras_c2f.models import backbone_from_preset
 from keras_c2f.models.backbones import preset_frontend
-from keras_c2f.run_folder import hardware, versions
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("model", "ast_tiny", "Preset.")

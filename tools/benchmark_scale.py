@@ -25,7 +25,7 @@ from absl import app, flags
 from keras_c2f import AST, AudioClassifier
 from keras_c2f.data import AudioPipeline, Clips, open_dataset
 from keras_c2f.frontend import Frontend
-from keras_c2f.run_folder import hardware, versions
+from keras_c2f.machine import hardware, versions
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("classes", 200, "Number of class folders.")

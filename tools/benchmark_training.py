@@ -38,8 +38,8 @@ from keras_c2f import (
     PhasedModel,
     PhaseScheduler,
 )
-from keras_c2f.flops import network_cost
-from keras_c2f.run_folder import hardware, versions
+from keras_c2f.flops import PASSES, network_cost
+from keras_c2f.machine import hardware, versions
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("turns", 8, "Timed steps of each network.")
@@ -47,11 +47,13 @@ flags.DEFINE_integer("threads", os.cpu_count(), "Threads of every framework.")
 flags.DEFINE_integer("frames", 512, "Frames of a clip; 800 beside HF's AST.")
 flags.DEFINE_integer("batch_size", 16, "Clips a step; 8 beside HF's AST.")
 flags.DEFINE_string("preset", "ast_tiny", "Size; tiny beside HF's AST.")
+flags.DEFINE_string("precision", "float32", "Keras' policy, beside HF's both.")
 TABLES = ("saving", "stall", "original", "hts_at")
 flags.DEFINE_multi_enum("table", TABLES, TABLES, "Tables to print.")
 
 NUM_CLASSES, NUM_MEL_BINS = 50, 128
 COARSE = [f"{m}:{c}" for m in ("shift", "pool", "patch") for c in (2, 4)]
+flags.DEFINE_multi_string("resolution", COARSE, "Beside full resolution.")
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
@@ -176,28 +178,31 @@ def in_turns(steps):
 
 def saving():
     """Prints how much of the saving in multiply-accumulates the clock sees."""
-    networks = {name: classifier(FLAGS.frames, name) for name in COARSE}
-    networks = {"full": classifier(FLAGS.frames), **networks}
+    networks = {
+        name: classifier(FLAGS.frames, name, FLAGS.precision)
+        for name in ("full", *FLAGS.resolution)
+    }
     macs = {name: network_cost(n).macs for name, n in networks.items()}
     times = in_turns(
         {name: keras_step(n, FLAGS.batch_size) for name, n in networks.items()}
     )
     full = times["full"]
     sizes = f"{FLAGS.frames} frames, batch {FLAGS.batch_size}"
-    print(f"\n## Step of {FLAGS.preset}, {sizes}\n")
+    print(f"\n## Step of {FLAGS.preset}, {sizes}, {FLAGS.precision}\n")
     print(
-        "| resolution | GMACs a clip | MACs saved | wall ms | CPU ms |", end=""
+        "| resolution | GMACs a clip | MACs saved | wall ms | CPU ms "
+        "| TMACs/s | wall saved / MACs saved | CPU saved / MACs saved |"
     )
-    print(" wall saved / MACs saved | CPU saved / MACs saved |")
-    print("|---|---|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|---|---|")
     for name, (wall, cpu) in times.items():
+        rate = PASSES * macs[name] * FLAGS.batch_size / wall / 1e9
         promised = 1 - macs[name] / macs["full"]
         ratios = [
             f"{(1 - mine / whole) / promised:.2f}" if promised else ""
             for mine, whole in zip((wall, cpu), full, strict=True)
         ]
         print(f"| {name} | {macs[name] / 1e9:.3f} | {promised:.1%} |", end="")
-        print(f" {wall:.0f} | {cpu:.0f} | {' | '.join(ratios)} |")
+        print(f" {wall:.1f} | {cpu:.1f} | {rate:.3g} | {' | '.join(ratios)} |")
 
 
 class BatchEnds(keras.callbacks.Callback):

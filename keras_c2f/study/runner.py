@@ -67,7 +67,8 @@ def run_study(study, folder, results, paths, data=None, num_workers=1):
                     if problem:
                         failed[cell.id] = problem
                     else:
-                        _keep(cell, study, results, workers.path(cell))
+                        path, alone = workers.path(cell), num_workers == 1
+                        _keep(cell, study, results, path, alone)
                     bar.set_description(f"{cell.data} {cell.method}")
                     bar.update()
             except BaseException:  # or the pool would train all that waits
@@ -160,10 +161,15 @@ class _Workers:
         return f"{_last_line(log)} (see {log})" if status else ""
 
 
-def _keep(cell, study, results, folder):
-    """Adds the row of a finished cell, and its scores on changed sound."""
+def _keep(cell, study, results, folder, alone):
+    """Adds the row of a finished cell, and its scores on changed sound.
+
+    Without energy unless it ran alone: the counters are the whole machine's.
+    """
     run = os.path.join(folder, "coarse_to_fine")
     row, epochs = summarise(cell, run)
+    if not alone:
+        row["joules"] = ""
     results.add(row, epochs)
     if cell.command == "train" and study.corruptions:
         scores = {}

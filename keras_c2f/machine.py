@@ -1,0 +1,69 @@
+"""What a result depends on beside code and data: versions, and the machine."""
+
+import collections
+import importlib.metadata
+import os
+import platform
+import re
+
+import keras
+
+
+def versions():
+    """Versions of what a result depends on, with the backend in use."""
+    found = {
+        "backend": keras.backend.backend(),
+        "python": platform.python_version(),
+    }
+    names = ("keras_c2f", "keras", "tensorflow-cpu", "tensorflow", "jax")
+    for name in (*names, "torch", "numpy"):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def hardware():
+    """Processor, number of cores, and the backend's accelerators, as one line.
+
+    With family and model where Linux tells: clouds hide the name.
+    """
+    processor = platform.processor() or platform.machine()
+    if os.path.exists("/proc/cpuinfo"):
+        with open("/proc/cpuinfo") as file:
+            fields = dict(re.findall(r"(.+?)\s*: (.*)\n", file.read()))
+        if "model name" in fields:
+            processor = fields["model name"]
+        if "cpu family" in fields:
+            processor += f", family {fields['cpu family']}"
+            processor += f", model {fields['model']}"
+    cores = os.cpu_count()
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))  # that this process may use
+    found = collections.Counter({processor: cores})
+    found.update(_accelerators())
+    return "; ".join(f"{number} x {name}" for name, number in found.items())
+
+
+def _accelerators():
+    """Names of the devices that the backend in use has beside the CPU."""
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return [
+            tf.config.experimental.get_device_details(gpu)["device_name"]
+            for gpu in tf.config.list_physical_devices("GPU")
+        ]
+    if backend == "jax":
+        import jax
+
+        devices = jax.local_devices()
+        return [d.device_kind for d in devices if d.platform != "cpu"]
+    import torch
+
+    return [
+        torch.cuda.get_device_name(index)
+        for index in range(torch.cuda.device_count())
+    ]
