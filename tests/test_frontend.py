@@ -86,14 +86,14 @@ def test_equals_librosa(name, frontend):
     num_frames = frontend.num_frames(len(waveform))
     assert len(reference) == num_frames
     mine = log_mel(waveform, frontend, num_frames)[0]
-    difference = np.abs(mine - reference)
-    # dB; a clean tone leaves bins that hold rounding errors alone
-    most, average = (0.5, 1e-2) if name == "offset" else (5e-3, 1e-4)
-    assert difference.max() < most
-    assert difference.mean() < average
     # a clip that is cut is seen whole by the frames that stay
     cut = log_mel(waveform, frontend, num_frames // 2)[0]
-    np.testing.assert_allclose(cut, mine[: num_frames // 2], atol=1e-4)
+    # dB; a clean tone leaves bins that hold rounding errors alone
+    most, average = (0.5, 1e-2) if name == "offset" else (5e-3, 1e-4)
+    for each in mine, cut:
+        difference = np.abs(each - reference[: len(each)])
+        assert difference.max() < most
+        assert difference.mean() < average
 
 
 def test_equals_kaldi_on_a_recording():
