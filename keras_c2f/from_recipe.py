@@ -1,6 +1,7 @@
 """What a recipe stands for: budget, network, pipeline and front end."""
 
 import dataclasses
+import functools
 
 from keras_c2f.data import AudioPipeline, Augment, feature_moments
 from keras_c2f.evaluation import no_sound
@@ -8,6 +9,7 @@ from keras_c2f.flops import network_cost
 from keras_c2f.models import AudioClassifier, backbone_from_preset
 from keras_c2f.phases import share_budget
 from keras_c2f.recipes import parse_pair
+from keras_c2f.resolution import Resolution
 
 
 def spend_budget(recipe):
@@ -18,16 +20,29 @@ def spend_budget(recipe):
     """
     if not recipe.budget:
         return recipe
-    backbone = build_backbone(recipe, recipe.frontend)
-
-    def cost(resolution):
-        return network_cost(backbone.at_resolution(resolution)).macs
-
-    schedule = share_budget(recipe.schedule, recipe.budget, cost)
-    frames = backbone.num_frames
-    return dataclasses.replace(
-        recipe, schedule=str(schedule), budget=0.0, num_frames=frames
+    schedule = share_budget(
+        recipe.schedule, recipe.budget, lambda r: backbone_cost(recipe, r)[0]
     )
+    _, num_frames = backbone_cost(recipe, "full")
+    return dataclasses.replace(
+        recipe, schedule=str(schedule), budget=0.0, num_frames=num_frames
+    )
+
+
+def backbone_cost(recipe, resolution):
+    """`(multiply-accumulates of a clip, frames)` of the recipe's backbone.
+
+    Counting needs a built network, so what was counted is kept.
+    """
+    options = _backbone_options(recipe, recipe.frontend)
+    return _count(tuple(options.items()), Resolution.parse(resolution))
+
+
+@functools.cache
+def _count(options, resolution):
+    backbone = backbone_from_preset(**dict(options))
+    cost = network_cost(backbone.at_resolution(resolution))
+    return cost.macs, backbone.num_frames
 
 
 def build_backbone(recipe, frontend):
@@ -36,24 +51,28 @@ def build_backbone(recipe, frontend):
     Raises:
         ValueError: if preset, patch or precision cannot be had.
     """
+    return backbone_from_preset(**_backbone_options(recipe, frontend))
+
+
+def _backbone_options(recipe, frontend):
     if recipe.precision not in ("float32", "mixed_bfloat16"):
         raise ValueError(
             "`precision` is float32 or mixed_bfloat16. "
             f"Received: {recipe.precision!r}."
         )
-    return backbone_from_preset(
-        recipe.model,
-        num_frames=recipe.frames(frontend),
-        num_mel_bins=frontend.num_mel_bins,
-        patch_size=parse_pair(recipe.patch_size),
-        patch_stride=parse_pair(recipe.patch_stride),
-        kernel_resize=recipe.kernel_resize,
-        position_resize=recipe.position_resize or None,
-        dropout=recipe.dropout,
-        drop_path=recipe.drop_path,
-        patchout=recipe.patchout or None,
-        dtype=recipe.precision,
-    )
+    return {
+        "name": recipe.model,
+        "num_frames": recipe.frames(frontend),
+        "num_mel_bins": frontend.num_mel_bins,
+        "patch_size": parse_pair(recipe.patch_size),
+        "patch_stride": parse_pair(recipe.patch_stride),
+        "kernel_resize": recipe.kernel_resize,
+        "position_resize": recipe.position_resize or None,
+        "dropout": recipe.dropout,
+        "drop_path": recipe.drop_path,
+        "patchout": recipe.patchout or None,
+        "dtype": recipe.precision,
+    }
 
 
 def build_classifier(recipe, num_classes, frontend):

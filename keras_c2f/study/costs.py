@@ -1,7 +1,7 @@
 """What the runs of a study cost, before any training."""
 
-from keras_c2f.flops import PASSES, network_cost
-from keras_c2f.from_recipe import build_backbone, spend_budget
+from keras_c2f.flops import PASSES
+from keras_c2f.from_recipe import backbone_cost, spend_budget
 from keras_c2f.recipes import Recipe
 
 
@@ -13,12 +13,11 @@ def run_macs(recipe, num_clips):
         num_clips: int, clips to train on.
     """
     recipe = spend_budget(recipe)
-    backbone = build_backbone(recipe, recipe.frontend)
     return sum(
         PASSES
         * num_clips
         * phase.epochs
-        * network_cost(backbone.at_resolution(phase.resolution)).macs
+        * backbone_cost(recipe, phase.resolution)[0]
         for phase in recipe.phases
     )
 
