@@ -23,7 +23,7 @@ class EnergyMeter:
             for path in sorted(Path(counters).glob("intel-rapl:*"))
             if _read_text(path / "name").startswith("package")
         ]
-        self._nvml, self._cards = _nvidia_cards()
+        self._cards = _nvidia_cards()
         self._last = self._read()
 
     def read(self):
@@ -48,29 +48,34 @@ class EnergyMeter:
             ]
         except (OSError, ValueError):
             packages = []
-        cards = [
-            (1000 * self._nvml.nvmlDeviceGetTotalEnergyConsumption(card), 2**64)
-            for card in self._cards
-        ]
-        return packages + cards
+        cards = [read() for read in self._cards]
+        return packages + [pair for pair in cards if pair]
 
 
 def _nvidia_cards():
-    """NVML's module and its handles of the cards that count their energy."""
+    """Functions for the pair of each card, `None` where it does not count."""
     try:
-        import pynvml
+        import pynvml as nvml
     except ImportError:
-        return None, []
-    cards = []
+        return []
+
+    def reader(index):
+        card = nvml.nvmlDeviceGetHandleByIndex(index)
+
+        def read():
+            try:
+                millijoules = nvml.nvmlDeviceGetTotalEnergyConsumption(card)
+            except nvml.NVMLError:
+                return None
+            return 1000 * millijoules, 2**64
+
+        return read
+
     try:
-        pynvml.nvmlInit()
-        for index in range(pynvml.nvmlDeviceGetCount()):
-            card = pynvml.nvmlDeviceGetHandleByIndex(index)
-            pynvml.nvmlDeviceGetTotalEnergyConsumption(card)
-            cards.append(card)
-    except pynvml.NVMLError:  # no driver, or a card too old for it
-        pass
-    return pynvml, cards
+        nvml.nvmlInit()
+        return [reader(i) for i in range(nvml.nvmlDeviceGetCount())]
+    except nvml.NVMLError:  # no driver
+        return []
 
 
 def _read_text(path):

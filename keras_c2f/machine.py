@@ -43,17 +43,18 @@ def hardware():
         cores = len(os.sched_getaffinity(0))  # that this process may use
     found = collections.Counter({processor: cores})
     found.update(_accelerators())
-    return "; ".join(f"{number} x {name}" for name, number in found.items())
+    return " + ".join(f"{number} x {name}" for name, number in found.items())
 
 
 def _accelerators():
-    """Names of the devices that the backend in use has beside the CPU."""
+    """Names of what the backend has beside the CPU: on PyTorch, CUDA alone."""
     backend = keras.backend.backend()
     if backend == "tensorflow":
         import tensorflow as tf
 
+        details = tf.config.experimental.get_device_details
         return [
-            tf.config.experimental.get_device_details(gpu)["device_name"]
+            details(gpu).get("device_name", "GPU")
             for gpu in tf.config.list_physical_devices("GPU")
         ]
     if backend == "jax":

@@ -193,7 +193,7 @@ class Recipe:
     @property
     def phases(self):
         """`PhaseSchedule` of this recipe, which has no budget: see
-        `training.spend_budget`."""
+        `from_recipe.spend_budget`."""
         return PhaseSchedule(self.schedule)
 
     def to_dict(self):

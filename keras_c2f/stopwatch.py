@@ -20,8 +20,8 @@ class Stopwatch:
         Returns:
             dict of `seconds` on the wall; `cpu_seconds` of this process, all
             threads together: where a machine is shared, only these say what
-            a run takes; and `joules` of the machine's processors, `""` where
-            it does not tell.
+            a run takes; and `joules` of the machine's processors and cards,
+            `""` where it does not tell.
         """
         laps, self._laps = [*self._laps, self._lap()], []
         costs = {name: [lap[name] for lap in laps] for name in laps[0]}

@@ -10,6 +10,29 @@ from keras_c2f.energy import EnergyMeter
 pytestmark = pytest.mark.once
 
 
+@pytest.fixture(autouse=True)
+def cards(monkeypatch):
+    """List of joules of the cards there are: none, unless a test adds some.
+
+    `None` is one that does not count.
+    """
+    joules = []
+    nvml = types.ModuleType("pynvml")
+    nvml.NVMLError = type("NVMLError", (Exception,), {})
+
+    def consumption(index):
+        if joules[index] is None:
+            raise nvml.NVMLError("Not Supported")
+        return 1000 * joules[index]
+
+    nvml.nvmlInit = lambda: None
+    nvml.nvmlDeviceGetCount = lambda: len(joules)
+    nvml.nvmlDeviceGetHandleByIndex = lambda index: index
+    nvml.nvmlDeviceGetTotalEnergyConsumption = consumption
+    monkeypatch.setitem(sys.modules, "pynvml", nvml)
+    return joules
+
+
 def write(folder, package, microjoules, name="package-0"):
     path = folder / f"intel-rapl:{package}"
     path.mkdir(exist_ok=True)
@@ -37,26 +60,6 @@ def test_says_nothing_where_the_machine_does_not_tell(tmp_path):
     assert EnergyMeter(tmp_path).read() == ""
 
 
-@pytest.fixture
-def cards(monkeypatch):
-    """A list of joules, one for each card that a made NVML knows."""
-    joules = []
-    nvml = types.ModuleType("pynvml")
-    nvml.NVMLError = type("NVMLError", (Exception,), {})
-
-    def consumption(index):
-        if joules[index] is None:
-            raise nvml.NVMLError("Not Supported")
-        return 1000 * joules[index]
-
-    nvml.nvmlInit = lambda: None
-    nvml.nvmlDeviceGetCount = lambda: len(joules)
-    nvml.nvmlDeviceGetHandleByIndex = lambda index: index
-    nvml.nvmlDeviceGetTotalEnergyConsumption = consumption
-    monkeypatch.setitem(sys.modules, "pynvml", nvml)
-    return joules
-
-
 def test_adds_nvidia_cards(tmp_path, cards):
     cards += [100, 7]
     write(tmp_path, 0, 1_000_000)
@@ -66,14 +69,32 @@ def test_adds_nvidia_cards(tmp_path, cards):
     assert meter.read() == 2.5 + 40 + 1
 
 
-def test_says_nothing_of_cards_that_do_not_count(tmp_path, cards):
+def test_leaves_out_cards_that_do_not_count(tmp_path, cards):
     cards += [None]
     assert EnergyMeter(tmp_path).read() == ""
+    cards += [5]
+    meter = EnergyMeter(tmp_path)
+    cards[1] = 8
+    assert meter.read() == 3
 
 
 def test_says_nothing_once_a_counter_is_gone(tmp_path, cards):
-    cards += [100]
+    cards += [100, 5]
     write(tmp_path, 0, 1)
     meter = EnergyMeter(tmp_path)
     (tmp_path / "intel-rapl:0" / "energy_uj").unlink()
     assert meter.read() == ""
+    cards[0] = None
+    assert meter.read() == ""
+    cards[1] = 7
+    assert meter.read() == 2
+
+
+def test_says_nothing_without_a_driver(tmp_path, monkeypatch):
+    nvml = sys.modules["pynvml"]
+
+    def fail():
+        raise nvml.NVMLError("Driver Not Loaded")
+
+    monkeypatch.setattr(nvml, "nvmlInit", fail)
+    assert EnergyMeter(tmp_path).read() == ""

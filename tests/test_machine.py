@@ -5,14 +5,16 @@ import keras
 from keras_c2f.machine import hardware
 
 
-def pretend_two_cards(monkeypatch, name):
-    """Makes the backend in use say that there are two of them."""
+def pretend_cards(monkeypatch, number, name="NVIDIA H100"):
+    """Makes the backend in use say that it has so many of them."""
     backend = keras.backend.backend()
     if backend == "tensorflow":
         import tensorflow as tf
 
         config = tf.config
-        monkeypatch.setattr(config, "list_physical_devices", lambda kind: "ab")
+        monkeypatch.setattr(
+            config, "list_physical_devices", lambda kind: "a" * number
+        )
         monkeypatch.setattr(
             config.experimental,
             "get_device_details",
@@ -25,17 +27,18 @@ def pretend_two_cards(monkeypatch, name):
             platform = "gpu"
             device_kind = name
 
-        devices = [*jax.local_devices(), Card(), Card()]
+        devices = [*jax.devices("cpu"), *number * [Card()]]
         monkeypatch.setattr(jax, "local_devices", lambda: devices)
     else:
         import torch
 
-        monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: number)
         monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: name)
 
 
 def test_hardware_names_accelerators_of_the_backend(monkeypatch):
-    alone = hardware()
-    assert ";" not in alone
-    pretend_two_cards(monkeypatch, "NVIDIA H100")
-    assert hardware() == f"{alone}; 2 x NVIDIA H100"
+    pretend_cards(monkeypatch, 0)
+    processor = hardware()
+    assert " + " not in processor
+    pretend_cards(monkeypatch, 2)
+    assert hardware() == f"{processor} + 2 x NVIDIA H100"

@@ -1,7 +1,7 @@
 """Training step, stall at a phase change, and the originals beside ours.
 
-Run time: about seven minutes on two free cores. Prints Markdown. Expected: a
-coarse network saves at least 0.9 of the time its multiply-accumulates
+Run time: about seven minutes on two free cores. Prints Markdown. Expected on
+a CPU: a coarse network saves at least 0.9 of the time its multiply-accumulates
 promise; a phase change stalls `fit` for less than 5 s on TensorFlow and 1.5 s
 on torch; TensorFlow is faster than the original (Hugging Face's AST, torch
 eager): 1.6 times on Zen 5, where torch leaves AVX-512 unused, 1.1 on Zen 4.
@@ -222,7 +222,9 @@ class BatchEnds(keras.callbacks.Callback):
 def stall():
     """Prints the time between two phases, less an ordinary step."""
     schedule = "pool:4@1, pool:2@1, full@1"
-    network = classifier(FLAGS.frames, "pool:4", input_kind="log_mel")
+    network = classifier(
+        FLAGS.frames, "pool:4", FLAGS.precision, input_kind="log_mel"
+    )
     ends = BatchEnds()
     x, y = noise(4 * FLAGS.batch_size, FLAGS.frames)
     scheduler = PhaseScheduler(schedule, verbose=0)

@@ -7,13 +7,13 @@ cd "$(dirname "$0")/.."
 environments=$(mktemp -d)
 trap 'rm -rf "$environments"' EXIT
 
-check() { # EXTRAS MODULE
+check() { # EXTRAS MODULE TESTS
   echo "== $2"
   python3 -m venv "$environments/$2"
   local python="$environments/$2/bin/python"
   "$python" -m pip install --quiet -e ".[$1,sound]" "pytest>=8,<10" scipy
   "$python" -c "import $2" # else its test would be skipped
-  KERAS_BACKEND=tensorflow "$python" -m pytest -q tests/data -k "$2"
+  KERAS_BACKEND=tensorflow "$python" -m pytest -q "$3" -k "$2"
 }
 
 check_client() { # PACKAGES SCRIPT FILE
@@ -34,5 +34,5 @@ python tools/make_exports.py "$exports"
 check_client "ai-edge-litert numpy" classify_litert.py litert-float32.tflite
 check_client "onnxruntime numpy" classify_onnx.py onnx-float32.onnx
 check_client tensorflow-cpu classify_saved_model.py savedmodel/1
-check tensorflow-io tensorflow_io
-check keras-cv,tensorflow keras_cv
+check tensorflow-io tensorflow_io tests/data/test_decode.py
+check keras-cv,tensorflow keras_cv tests/data/test_augment.py

@@ -23,8 +23,8 @@ with Student's 95 % interval over as many parts as stand behind it; folds share
 clips to train on, so it is narrower than it should be. Compute is counted
 (three forward passes over all clips an epoch), time is that of the epochs on
 the cores a run had, without validation, processor time that of its process;
-energy, of runs that had the machine to themselves, is that of its processors
-and NVIDIA cards as far as they tell.
+energy, of runs one at a time, is that of the machine's processors and NVIDIA
+cards as far as they tell.
 The last column is the share of the baseline's compute after which the mean
 learning curve first came to the baseline's final score, wherever it ended."""
 

@@ -46,7 +46,7 @@ def run_study(study, folder, results, paths, data=None, num_workers=1):
     for cell in cells:
         with_path(cell.data, paths)  # before hours of training
     todo = _unfinished(cells, study, results, folder)
-    failed = {}
+    failed, alone = {}, num_workers == 1
     bar = tqdm.tqdm(total=len(cells), initial=len(cells) - len(todo))
     with contextlib.ExitStack() as stack:
         locks = [
@@ -67,8 +67,7 @@ def run_study(study, folder, results, paths, data=None, num_workers=1):
                     if problem:
                         failed[cell.id] = problem
                     else:
-                        path, alone = workers.path(cell), num_workers == 1
-                        _keep(cell, study, results, path, alone)
+                        _keep(cell, study, results, workers.path(cell), alone)
                     bar.set_description(f"{cell.data} {cell.method}")
                     bar.update()
             except BaseException:  # or the pool would train all that waits

@@ -2,6 +2,7 @@
 
 import pytest
 
+from keras_c2f import from_recipe
 from keras_c2f.recipes import Recipe
 from keras_c2f.study import read_study
 from keras_c2f.study.costs import costs_table, run_macs
@@ -25,6 +26,21 @@ def test_a_run_costs_three_passes_over_all_clips():
     )
     wanted = 3 * 320 * (6 * forward(16) + 2 * forward(64))
     assert run_macs(recipe, 320) == wanted
+
+
+def test_a_network_is_built_once_for_all_recipes_alike(monkeypatch):
+    built = []
+    make = from_recipe.backbone_from_preset
+
+    def count(**options):
+        built.append(options)
+        return make(**options)
+
+    monkeypatch.setattr(from_recipe, "backbone_from_preset", count)
+    for schedule in ("pool:4@6, full@2", "pool:4@9, full@1"):
+        recipe = Recipe(schedule=schedule, clip_seconds=5, num_frames=480)
+        run_macs(recipe, 320)
+    assert len(built) == 2  # one a resolution
 
 
 def test_table():
