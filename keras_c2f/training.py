@@ -3,12 +3,13 @@
 A run folder holds `config.json` (the resolved recipe), `history.csv` (a row
 per epoch), `checkpoint-EPOCHS.keras` (while training), `model.keras` (the
 trained network), `evaluation.json` and `evaluation.csv` (a row per class),
-`example.npz` (one clip at each resolution) and `tensorboard/`. A run killed at
-any moment goes on from its last complete epoch.
+`example.npz` (one clip at each resolution) and, where TensorBoard is installed,
+`tensorboard/`. A run killed at any moment goes on from its last complete epoch.
 """
 
 import dataclasses
 import glob
+import importlib.util
 import os
 import re
 import warnings
@@ -109,7 +110,7 @@ class Run:
                     SwitchScore(scheduler, score),
                     Validation(score),
                     RunLog(self, rows, stopwatch),
-                    keras.callbacks.TensorBoard(self.path("tensorboard")),
+                    *_tensorboard(self.path("tensorboard")),
                     Progress(scheduler, self.name, len(rows)),
                 ],
             )
@@ -321,3 +322,10 @@ class Run:
             self.path("example.npz"),
             lambda path: np.savez(path, label=label, **pictures),
         )
+
+
+def _tensorboard(folder):
+    """Keras' callback, if what it writes with is there (extra `report`)."""
+    if importlib.util.find_spec("tensorboard") is None:
+        return []
+    return [keras.callbacks.TensorBoard(folder)]

@@ -94,6 +94,15 @@ def test_run_folder_is_complete(finished):
         assert example["pool:2"].shape == (16, 128)
 
 
+def test_run_without_tensorboard(sounds, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    options = OPTIONS | {"schedule": "pool:2@1"}
+    recipe = Recipe(data=f"folder:{sounds}", **options)
+    run = Run(str(tmp_path / "run"), recipe, recipe.open_data())
+    assert run.train()["num_clips"] == 2
+    assert not os.path.exists(run.path("tensorboard"))
+
+
 def test_network_is_scored_when_a_phase_begins(sounds, tmp_path, monkeypatch):
     """At the new resolution, with the weights of the phase before."""
     recipe = Recipe(data=f"folder:{sounds}", **OPTIONS)
