@@ -40,9 +40,8 @@ def backbone_cost(recipe, resolution):
 
 @functools.cache
 def _count(options, resolution):
-    backbone = backbone_from_preset(**dict(options))
-    cost = network_cost(backbone.at_resolution(resolution))
-    return cost.macs, backbone.num_frames
+    backbone = backbone_from_preset(**dict(options), resolution=resolution)
+    return network_cost(backbone).macs, backbone.num_frames
 
 
 def build_backbone(recipe, frontend):
