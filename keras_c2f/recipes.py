@@ -88,10 +88,13 @@ class Recipe:
         "default: bilinear",
     )
     batch_size: int = _option(32, "clips per step")
-    learning_rate: float = _option(
-        1e-3, "peak of a cosine with warm-up that begins anew in each phase"
+    learning_rate: float = _option(1e-3, "peak of a cosine with warm-up")
+    warm_restarts: bool = _option(
+        True,
+        "begin the cosine anew in each phase, as in the paper, rather than let "
+        "one go down over the compute of all",
     )
-    warmup: float = _option(0.05, "share of a phase's steps spent warming up")
+    warmup: float = _option(0.05, "share of a cosine spent warming up")
     weight_decay: float = _option(0.05, "of AdamW")
     dropout: float = _option(0.0, "in attention, perceptrons and head")
     drop_path: float = _option(0.0, "stochastic depth of the last block")

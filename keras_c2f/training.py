@@ -7,7 +7,6 @@ trained network), `evaluation.json` and `evaluation.csv` (a row per class),
 `tensorboard/`. A run killed at any moment goes on from its last complete epoch.
 """
 
-import dataclasses
 import glob
 import importlib.util
 import os
@@ -20,6 +19,7 @@ import numpy as np
 from keras_c2f.evaluation import Validation, evaluate, headline_metric
 from keras_c2f.flops import network_cost
 from keras_c2f.from_recipe import (
+    backbone_cost,
     build_classifier,
     make_pipeline,
     recipe_frontend,
@@ -27,7 +27,7 @@ from keras_c2f.from_recipe import (
 from keras_c2f.frontend import Frontend
 from keras_c2f.initial import start_from
 from keras_c2f.machine import hardware, versions
-from keras_c2f.phases import PhasedModel, PhaseSchedule, PhaseScheduler
+from keras_c2f.phases import PhasedModel, PhaseScheduler, with_cosine
 from keras_c2f.progress import Progress
 from keras_c2f.run_folder import (
     read_json,
@@ -198,32 +198,18 @@ class Run:
         return recipe_frontend(self.recipe, pipeline, self.train_clips)
 
     def _schedule(self):
-        """The recipe's phases, each with a learning rate of its own.
-
-        A cosine with warm-up begins anew in each phase, as the paper resets
-        the learning rate: at the end of one long cosine a late phase would
-        not learn any more.
-        """
+        """The recipe's phases, with their learning rates."""
         recipe = self.recipe
-        steps = -(-len(self.train_clips) // recipe.batch_size)
 
-        def cosine(phase):
-            rate = phase.learning_rate
-            rate = recipe.learning_rate if rate is None else rate
-            total = phase.epochs * steps
-            warmup = int(recipe.warmup * total)
-            return keras.optimizers.schedules.CosineDecay(
-                0.0,
-                max(total - warmup, 1),
-                warmup_target=rate,
-                warmup_steps=warmup,
-            )
+        def cost(resolution):
+            return backbone_cost(recipe, resolution)[0]
 
-        return PhaseSchedule(
-            [
-                dataclasses.replace(phase, learning_rate=cosine(phase))
-                for phase in recipe.phases
-            ]
+        return with_cosine(
+            recipe.phases,
+            recipe.learning_rate,
+            steps=-(-len(self.train_clips) // recipe.batch_size),
+            warmup=recipe.warmup,
+            cost=None if recipe.warm_restarts else cost,
         )
 
     def _compile(self, model):

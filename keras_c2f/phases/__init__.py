@@ -1,12 +1,14 @@
 """Training coarse to fine: schedule, transplant, and the callback."""
 
 from keras_c2f.phases.budget import share_budget
+from keras_c2f.phases.learning_rate import Cosine, with_cosine
 from keras_c2f.phases.phased_model import PhasedModel
 from keras_c2f.phases.schedule import Phase, PhaseSchedule
 from keras_c2f.phases.scheduler import PhaseScheduler
 from keras_c2f.phases.transplant import TransplantReport, transplant
 
 __all__ = [
+    "Cosine",
     "Phase",
     "PhaseSchedule",
     "PhaseScheduler",
@@ -14,4 +16,5 @@ __all__ = [
     "TransplantReport",
     "share_budget",
     "transplant",
+    "with_cosine",
 ]

@@ -8,7 +8,7 @@ import numpy as np
 from keras.optimizers.schedules import LearningRateSchedule
 
 from keras_c2f.phases import keras_private
-from keras_c2f.phases.schedule import FromStep
+from keras_c2f.phases.learning_rate import FromStep
 from keras_c2f.phases.transplant import weights_by_path
 
 

@@ -3,7 +3,6 @@
 import numbers
 from dataclasses import dataclass
 
-import keras
 from keras.optimizers.schedules import LearningRateSchedule
 
 from keras_c2f.resolution import Resolution
@@ -169,35 +168,3 @@ class PhaseSchedule:
 
     def __str__(self):
         return ", ".join(map(str, self.phases))
-
-
-@keras.saving.register_keras_serializable("keras_c2f")
-class FromStep(LearningRateSchedule):
-    """A learning rate schedule that begins at a later step.
-
-    Lets a phase have a schedule of its own while the optimizer's iteration
-    count, which bias corrections need, goes on.
-
-    Args:
-        schedule: `LearningRateSchedule`.
-        first_step: int, the optimizer iteration that is its step 0.
-    """
-
-    def __init__(self, schedule, first_step):
-        self.schedule = schedule
-        self.first_step = first_step
-
-    def __call__(self, step):
-        return self.schedule(step - self.first_step)
-
-    def get_config(self):
-        serialize = keras.saving.serialize_keras_object
-        return {
-            "schedule": serialize(self.schedule),
-            "first_step": self.first_step,
-        }
-
-    @classmethod
-    def from_config(cls, config):
-        schedule = keras.saving.deserialize_keras_object(config["schedule"])
-        return cls(schedule, config["first_step"])

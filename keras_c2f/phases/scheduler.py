@@ -6,8 +6,9 @@ import keras
 from keras_c2f.flops import network_cost
 from keras_c2f.phases import keras_private
 from keras_c2f.phases.fit_checks import check_fit
+from keras_c2f.phases.learning_rate import FromStep
 from keras_c2f.phases.phased_model import PhasedModel
-from keras_c2f.phases.schedule import FromStep, Phase, PhaseSchedule
+from keras_c2f.phases.schedule import Phase, PhaseSchedule
 
 # What these remember does not outlive a change of network.
 START_AFRESH = (

@@ -2,7 +2,6 @@ import keras
 import pytest
 
 from keras_c2f.phases import Phase, PhaseSchedule
-from keras_c2f.phases.schedule import FromStep
 from keras_c2f.resolution import Pool, Resolution
 
 pytestmark = pytest.mark.once
@@ -40,15 +39,6 @@ def test_epochs_belong_to_phases():
     assert [schedule.first_epoch(n) for n in range(3)] == [0, 2, 3]
     assert len(schedule) == 3
     assert [phase.epochs for phase in schedule] == [2, 1, 3]
-
-
-def test_schedule_from_a_later_step_survives_saving():
-    later = FromStep(COSINE, 40)
-    config = keras.saving.serialize_keras_object(later)
-    loaded = keras.saving.deserialize_keras_object(config)
-    # half way, cosine decay is at a half
-    assert float(loaded(45)) == pytest.approx(0.5e-3)
-    assert float(loaded(40)) == pytest.approx(1e-3)
 
 
 @pytest.mark.parametrize(

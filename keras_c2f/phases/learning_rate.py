@@ -1,0 +1,130 @@
+"""Learning rates of phases."""
+
+import dataclasses
+import itertools
+import math
+
+import keras
+from keras import ops
+from keras.optimizers.schedules import LearningRateSchedule
+
+from keras_c2f.phases.schedule import PhaseSchedule
+
+
+def with_cosine(schedule, peak, steps, warmup=0.0, cost=None):
+    """Gives phases a cosine each, or their pieces of one cosine.
+
+    Args:
+        schedule: `PhaseSchedule`, or what makes one.
+        peak: float, highest learning rate; a phase with a rate of its own
+            keeps that as its peak.
+        steps: int, optimizer steps of an epoch.
+        warmup: float, share of a cosine that rises first.
+        cost: function from a `Resolution` to what a clip costs there, in any
+            unit: one cosine then goes down over the compute of all phases.
+            Default: it begins anew in each phase, as in the paper.
+
+    Returns:
+        `PhaseSchedule`.
+
+    Example:
+        >>> phases = with_cosine("pool:2@4, full@2", 1e-3, 10, cost=lambda r: 1)
+        >>> [(p.learning_rate.begin, p.learning_rate.end) for p in phases]
+        [(0.0, 0.6666666666666666), (0.6666666666666666, 1.0)]
+    """
+    schedule = PhaseSchedule(schedule)
+    places = [(0.0, 1.0)] * len(schedule)
+    if cost is not None:
+        work = [phase.epochs * cost(phase.resolution) for phase in schedule]
+        done = [part / sum(work) for part in itertools.accumulate(work)]
+        places = list(itertools.pairwise([0.0, *done]))
+
+    def cosine(phase, place):
+        own = phase.learning_rate
+        return Cosine(
+            peak if own is None else own, phase.epochs * steps, *place, warmup
+        )
+
+    return PhaseSchedule(
+        [
+            dataclasses.replace(phase, learning_rate=cosine(phase, place))
+            for phase, place in zip(schedule, places, strict=True)
+        ]
+    )
+
+
+@keras.saving.register_keras_serializable("keras_c2f")
+class Cosine(LearningRateSchedule):
+    """Linear warm-up, then half a cosine down to 0; or a piece of that.
+
+    Several phases that share one curve each have a piece of it.
+
+    Args:
+        peak: float, the highest rate of the whole curve.
+        steps: int, optimizer steps of this piece.
+        begin, end: float, where in the whole curve, from 0 to 1, the piece
+            begins and ends. After its last step the rate stays.
+        warmup: float, share of the whole curve that rises.
+
+    Example:
+        >>> late = Cosine(1.0, steps=10, begin=0.5, end=1.0)
+        >>> [round(float(late(step)), 2) for step in (0, 5, 10)]
+        [0.5, 0.15, 0.0]
+    """
+
+    def __init__(self, peak, steps, begin=0.0, end=1.0, warmup=0.0):
+        self.peak = peak
+        self.steps = steps
+        self.begin = begin
+        self.end = end
+        self.warmup = warmup
+
+    def __call__(self, step):
+        done = ops.minimum(ops.cast(step, "float32") / self.steps, 1.0)
+        place = self.begin + (self.end - self.begin) * done
+        falling = (place - self.warmup) / max(1.0 - self.warmup, 1e-6)
+        rate = 0.5 + 0.5 * ops.cos(math.pi * falling)
+        if self.warmup:
+            rate = ops.where(place < self.warmup, place / self.warmup, rate)
+        return self.peak * rate
+
+    def get_config(self):
+        return {
+            "peak": self.peak,
+            "steps": self.steps,
+            "begin": self.begin,
+            "end": self.end,
+            "warmup": self.warmup,
+        }
+
+
+@keras.saving.register_keras_serializable("keras_c2f")
+class FromStep(LearningRateSchedule):
+    """A learning rate schedule that begins at a later step.
+
+    Lets a phase have a schedule of its own while the optimizer's iteration
+    count, which bias corrections need, goes on.
+
+    Args:
+        schedule: `LearningRateSchedule`.
+        first_step: int, the optimizer iteration that is its step 0.
+    """
+
+    def __init__(self, schedule, first_step):
+        self.schedule = schedule
+        self.first_step = first_step
+
+    def __call__(self, step):
+        return self.schedule(step - self.first_step)
+
+    def get_config(self):
+        serialize = keras.saving.serialize_keras_object
+        return {
+            "schedule": serialize(self.schedule),
+            "first_step": self.first_step,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        schedule = keras.saving.deserialize_keras_object(config["schedule"])
+        return cls(schedule, config["first_step"])
