@@ -24,11 +24,6 @@ class Progress(keras.callbacks.Callback):
         self.first_epoch = first_epoch
 
     def on_train_begin(self, logs=None):
-        schedule = self.scheduler.schedule
-        self._work = [
-            self.scheduler.costs[schedule.index_at(epoch)].macs
-            for epoch in range(schedule.epochs)
-        ]
         self._bar = tqdm.tqdm(
             total=1.0,
             bar_format="{percentage:3.0f}%|{bar:20}| {desc}",
@@ -63,10 +58,14 @@ class Progress(keras.callbacks.Callback):
     def _update(self, share):
         """Shows that `share` of the present epoch's steps are done."""
         epoch = self._epoch
-        schedule = self.scheduler.schedule
-        before = sum(self._work[self.first_epoch : epoch])
-        done = before + share * self._work[epoch]
-        total = sum(self._work[self.first_epoch :])
+        schedule = self.scheduler.schedule  # may change
+        work = [
+            self.scheduler.costs[schedule.index_at(epoch)].macs
+            for epoch in range(schedule.epochs)
+        ]
+        before = sum(work[self.first_epoch : epoch])
+        done = before + share * work[epoch]
+        total = sum(work[self.first_epoch :])
         spent = time.perf_counter() - self._began
         left = spent * (total - done) / done if done else None
         index = schedule.index_at(epoch)
@@ -79,6 +78,6 @@ class Progress(keras.callbacks.Callback):
             f"{tqdm.tqdm.format_interval(left)} left" if left else "",
             self._text,
         ]
-        finished = sum(self._work[: self.first_epoch]) + done
-        self._bar.n = finished / sum(self._work)
+        finished = sum(work[: self.first_epoch]) + done
+        self._bar.n = finished / sum(work)
         self._bar.set_description_str(" | ".join(filter(None, words)))

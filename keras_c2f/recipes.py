@@ -54,6 +54,11 @@ class Recipe:
         "compute to spend, in epochs at full resolution, instead of epochs in "
         "the schedule: its phases share it equally, or as pool:4@60% says",
     )
+    adaptive: bool = _option(
+        False,
+        "end phases early if what they learn does not carry over to the next "
+        "resolution; later ones get the rest of their compute",
+    )
     num_frames: int = _option(
         0,
         "frames of a clip at full resolution; 0: what clip_seconds has, "
@@ -233,7 +238,7 @@ class PretrainRecipe(Recipe):
 
 
 # What of a recipe is the classifier's, and pre-training does not ask for.
-OF_CLASSIFIERS = ("pooling", "label_smoothing", "patchout")
+OF_CLASSIFIERS = ("pooling", "label_smoothing", "patchout", "adaptive")
 
 
 def option_names(recipe_class):

@@ -27,7 +27,12 @@ from keras_c2f.from_recipe import (
 from keras_c2f.frontend import Frontend
 from keras_c2f.initial import start_from
 from keras_c2f.machine import hardware, versions
-from keras_c2f.phases import PhasedModel, PhaseScheduler, with_cosine
+from keras_c2f.phases import (
+    CarryOver,
+    PhasedModel,
+    PhaseScheduler,
+    with_cosine,
+)
 from keras_c2f.progress import Progress
 from keras_c2f.run_folder import (
     read_json,
@@ -39,6 +44,8 @@ from keras_c2f.run_folder import (
 )
 from keras_c2f.run_log import RunLog, SwitchScore
 from keras_c2f.stopwatch import Stopwatch
+
+SAMPLE = 64  # training clips that tell whether a phase carries over
 
 
 class Run:
@@ -62,7 +69,6 @@ class Run:
         self.recipe = recipe
         self.train_clips, self.validation_clips = clips
         self.command = command
-        self._validation_set = None
         os.makedirs(folder, exist_ok=True)
         self._refuse_other_run()
 
@@ -86,16 +92,18 @@ class Run:
         if os.path.exists(self.path("evaluation.json")):
             return read_json(self.path("evaluation.json"))
         keras.utils.set_random_seed(self.recipe.seed)
+        self._validation_set = None  # of a pipeline before
         pipeline = make_pipeline(self.recipe, self._frontend())
         model, rows = self._resume()
         if model is None:
             model = self._begin(pipeline)
-        scheduler = PhaseScheduler(self._schedule(), pipeline, verbose=0)
         stopwatch = Stopwatch()
 
         def score(network):
             with stopwatch.paused():
                 return self._validate(network, pipeline)
+
+        scheduler = self._scheduler(pipeline, rows, stopwatch)
 
         with warnings.catch_warnings(), pipeline.naming_bad_sound():
             # how many clips can be read shows when the first epoch ends
@@ -114,6 +122,7 @@ class Run:
                     Progress(scheduler, self.name, len(rows)),
                 ],
             )
+        self._write_phases(scheduler.schedule)
         write_whole(self.path("model.keras"), model.network.save)
         summary, classes = self._evaluate(model.network, pipeline)
         summary["skipped"] = pipeline.skipped
@@ -197,15 +206,33 @@ class Run:
         pipeline = make_pipeline(self.recipe, self.recipe.frontend)
         return recipe_frontend(self.recipe, pipeline, self.train_clips)
 
-    def _schedule(self):
-        """The recipe's phases, with their learning rates."""
+    def _scheduler(self, pipeline, rows, stopwatch):
+        """The `PhaseScheduler` that goes on after the epochs of `rows`."""
+        recipe = self.recipe
+        if not recipe.adaptive:
+            phases = self._with_rates(recipe.phases)
+            return PhaseScheduler(phases, pipeline, verbose=0)
+        step = -(-len(self.train_clips) // SAMPLE)
+        clips = self.train_clips.subset(range(0, len(self.train_clips), step))
+        dataset = pipeline.dataset(clips)
+
+        def loss(network):
+            with stopwatch.paused():
+                summary, _ = evaluate(network, pipeline, clips, dataset=dataset)
+            return summary["loss"]
+
+        rule = CarryOver(loss, self._with_rates, logs=rows)
+        return PhaseScheduler(recipe.phases, pipeline, verbose=0, adapt=rule)
+
+    def _with_rates(self, phases):
+        """`PhaseSchedule` with the recipe's learning rates."""
         recipe = self.recipe
 
         def cost(resolution):
             return backbone_cost(recipe, resolution)[0]
 
         return with_cosine(
-            recipe.phases,
+            phases,
             recipe.learning_rate,
             steps=-(-len(self.train_clips) // recipe.batch_size),
             warmup=recipe.warmup,
@@ -291,6 +318,17 @@ class Run:
             "versions": versions(),
             "hardware": hardware(),
         }
+        write_json(self.path("config.json"), config)
+
+    def _write_phases(self, schedule):
+        """Writes down the epochs that phases had, should some have ended early.
+
+        What was asked for is still under `recipe`.
+        """
+        config = read_json(self.path("config.json"))
+        config["schedule"] = str(schedule)
+        for phase, wrote in zip(schedule, config["phases"], strict=True):
+            wrote["epochs"] = phase.epochs
         write_json(self.path("config.json"), config)
 
     def _write_example(self, pipeline):

@@ -19,6 +19,7 @@ from keras_c2f.from_recipe import (
     measured_frontend,
 )
 from keras_c2f.frontend import Frontend
+from keras_c2f.phases import CarryOver
 from keras_c2f.recipes import Recipe, parse_pair
 from keras_c2f.resample import resize_axes
 from keras_c2f.run_folder import read_rows
@@ -219,6 +220,60 @@ def test_stopped_run_needs_its_initial_weights_no_more(
     assert np.isfinite(run.train()["loss"])
     with open(run.path("config.json")) as file:
         assert "copied" in json.load(file)["model"]["initial"]
+
+
+@pytest.fixture
+def moving(monkeypatch):
+    """A rule that sees nothing carried over."""
+
+    class Moving(CarryOver):
+        def __init__(self, loss, *args, **options):
+            def blind(network):
+                return (
+                    0.0 if str(network.resolution) == "full" else loss(network)
+                )
+
+            super().__init__(blind, *args, **options)
+
+    monkeypatch.setattr("keras_c2f.training.CarryOver", Moving)
+
+
+def test_adaptive_run_goes_on_as_if_never_stopped(
+    moving, sounds, tmp_path, monkeypatch
+):
+    """Stopped before its phase ends early, and right after."""
+    options = OPTIONS | {"schedule": "pool:2@4, full@2", "adaptive": True}
+    recipe = Recipe(f"folder:{sounds}", warm_restarts=False, **options)
+    clips = recipe.open_data()
+    whole = Run(str(tmp_path / "whole"), recipe, clips)
+    whole.train()
+    save_epoch = Run.save_epoch
+
+    def save_and_stop(self, model, rows):
+        save_epoch(self, model, rows)
+        if len(rows) in (1, 2):
+            raise KeyboardInterrupt
+
+    stopped = Run(str(tmp_path / "stopped"), recipe, clips)
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "save_epoch", save_and_stop)
+        for _ in range(2):
+            with pytest.raises(KeyboardInterrupt):
+                stopped.train()
+    stopped.train()
+    rows, resumed = [read_rows(r.path("history.csv")) for r in (whole, stopped)]
+    assert [row["phase"] for row in rows] == ["1", "1", "2", "2", "2"]
+    for row, again in zip(rows, resumed, strict=True):
+        for name in ("phase", "loss", "val_loss", "learning_rate"):
+            # float32 sums in another order of threads
+            expected = pytest.approx(float(row[name]), rel=1e-3, abs=1e-8)
+            assert float(again[name]) == expected, (name, row["epoch"])
+    assert float(rows[-1]["learning_rate"]) == pytest.approx(0, abs=1e-8)
+    with open(stopped.path("config.json")) as file:
+        config = json.load(file)
+    assert config["schedule"] == "pool:2@2, full@3"
+    assert [phase["epochs"] for phase in config["phases"]] == [2, 3]
+    assert config["recipe"]["schedule"] == "pool:2@4, full@2"
 
 
 @pytest.mark.slow

@@ -1,5 +1,7 @@
 """Schedules that share out compute rather than epochs."""
 
+import dataclasses
+
 from keras_c2f.phases.schedule import Phase, PhaseSchedule
 from keras_c2f.resolution import Resolution
 
@@ -43,20 +45,53 @@ def share_budget(text, epochs, cost):
     costs = [cost(resolution) for resolution, _, _ in shares]
     budget = epochs * cost(Resolution())
     counts = [
-        max(round(share * budget / each), 1)
+        share * budget / each
         for (_, share, _), each in zip(shares, costs, strict=True)
     ]
-    # the cheapest epochs fill up what rounding the others has left
-    cheapest = costs.index(min(costs))
-    spent = sum(n * each for n, each in zip(counts, costs, strict=True))
-    rest = (budget - spent) / costs[cheapest]
-    counts[cheapest] = max(counts[cheapest] + round(rest), 1)
+    counts = _whole_epochs(counts, costs, budget)
     return PhaseSchedule(
         [
             Phase.parse(" ".join([f"{resolution}@{count}", *options]))
             for (resolution, _, options), count in zip(
                 shares, counts, strict=True
             )
+        ]
+    )
+
+
+def end_early(schedule, index, epochs, costs):
+    """Ends a phase, and gives what compute it has left to the later ones.
+
+    Args:
+        schedule: `PhaseSchedule`.
+        index: int, the phase; not the last one.
+        epochs: int, those it has had, at least 1.
+        costs: list of numbers, what a clip costs in each phase.
+
+    Returns:
+        `PhaseSchedule`; its later phases have compute in the same proportion
+        as before, to the nearest epoch.
+
+    Example:
+        >>> schedule = PhaseSchedule("pool:4@16, pool:2@8, full@4")
+        >>> print(end_early(schedule, 0, 8, [1, 2, 4]))
+        pool:4@8, pool:2@10, full@5
+    """
+    ended = dataclasses.replace(schedule[index], epochs=epochs)
+    later = schedule.phases[index + 1 :]
+    counts = [phase.epochs for phase in later]
+    planned = _work(counts, costs[index + 1 :])
+    budget = planned + (schedule[index].epochs - epochs) * costs[index]
+    counts = [count * budget / planned for count in counts]
+    counts = _whole_epochs(counts, costs[index + 1 :], budget)
+    return PhaseSchedule(
+        [
+            *schedule.phases[:index],
+            ended,
+            *(
+                dataclasses.replace(phase, epochs=count)
+                for phase, count in zip(later, counts, strict=True)
+            ),
         ]
     )
 
@@ -90,6 +125,19 @@ def parse_shares(text):
         Phase.parse(" ".join([f"{name}@1", *words[1:]]))  # refuses bad options
         parsed.append((Resolution.parse(name), share, words[1:]))
     return parsed
+
+
+def _whole_epochs(counts, costs, budget):
+    """Rounds, at least to 1; the cheapest fill up what the others leave."""
+    counts = [max(round(count), 1) for count in counts]
+    cheapest = costs.index(min(costs))
+    rest = (budget - _work(counts, costs)) / costs[cheapest]
+    counts[cheapest] = max(counts[cheapest] + round(rest), 1)
+    return counts
+
+
+def _work(counts, costs):
+    return sum(n * each for n, each in zip(counts, costs, strict=True))
 
 
 def _share(text):

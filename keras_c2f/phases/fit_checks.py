@@ -12,7 +12,7 @@ SETS_LEARNING_RATE = (
 )
 
 
-def check_fit(model, schedule, shapes, data, arguments):
+def check_fit(model, schedule, shapes, data, arguments, adapts=False):
     """Refuses a `fit` that would fail, or train wrongly, at a later phase.
 
     Args:
@@ -21,6 +21,7 @@ def check_fit(model, schedule, shapes, data, arguments):
         shapes: input shape of the network of each phase.
         data: what `PhaseScheduler(data=...)` was given.
         arguments: dict, arguments of `fit` by name.
+        adapts: bool, whether phases may end early.
 
     Raises:
         ValueError: saying what does not go together and what would.
@@ -28,7 +29,7 @@ def check_fit(model, schedule, shapes, data, arguments):
     if getattr(model, "optimizer", None) is None:
         raise ValueError("Compile the model with an optimizer before `fit`.")
     _check_distribution(model)
-    _check_callbacks(model, schedule, arguments["callbacks"])
+    _check_callbacks(model, schedule, arguments["callbacks"], adapts)
     same_shape = len(set(map(str, shapes))) == 1
     if same_shape and (data is None or None not in shapes[0][1:]):
         return
@@ -133,7 +134,7 @@ def _check_element_spec(features, shapes, advice):
             )
 
 
-def _check_callbacks(model, schedule, callbacks):
+def _check_callbacks(model, schedule, callbacks, adapts):
     scheduled = isinstance(
         keras_private.learning_rate(model.optimizer), LearningRateSchedule
     ) or any(
@@ -151,6 +152,13 @@ def _check_callbacks(model, schedule, callbacks):
         if isinstance(callback, keras.callbacks.SwapEMAWeights):
             averages_in_model |= callback.swap_on_epoch
         if isinstance(callback, keras.callbacks.BackupAndRestore):
+            if adapts:
+                raise ValueError(
+                    "BackupAndRestore does not keep the logs that say when "
+                    "a phase ended early. Keep the model with "
+                    "ModelCheckpoint and the logs with CSVLogger, and go on "
+                    "with `initial_epoch` and CarryOver(logs=...)."
+                )
             if callback.save_freq != "epoch":
                 raise ValueError(
                     "A backup within an epoch does not say which phase it "

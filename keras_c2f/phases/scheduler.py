@@ -24,8 +24,8 @@ class PhaseScheduler(keras.callbacks.Callback):
     When a phase begins, the model's network is built anew for the token grid
     of that phase, all weights are transplanted, the optimizer is rebuilt
     with its state carried or reset, and the data is told to compress
-    accordingly. The phase follows from the epoch alone, so that a resumed
-    run finds its place.
+    accordingly. The phase follows from the epoch alone, or with `adapt` from
+    the logs of the epochs before, so that a resumed run finds its place.
 
     `phase` (from 1), `num_tokens` (where the network has that attribute) and
     `gmacs` (multiply-accumulates of one clip, forward, in 10^9) are added to
@@ -39,6 +39,8 @@ class PhaseScheduler(keras.callbacks.Callback):
             `AudioPipeline`, or `None` if the data stays as it is and the
             network compresses.
         verbose: 0 is silent, 1 prints a line per phase.
+        adapt: `CarryOver`, to end phases early where they do not serve the
+            next, or `None`: all epochs as the schedule says.
 
     The batch size is the same in all phases: Keras counts the steps of an
     epoch once per `fit`.
@@ -64,11 +66,13 @@ class PhaseScheduler(keras.callbacks.Callback):
         learning rate in each phase; write `reset` in a phase to do so.
     """
 
-    def __init__(self, schedule, data=None, verbose=1):
+    def __init__(self, schedule, data=None, verbose=1, adapt=None):
         super().__init__()
         self.schedule = PhaseSchedule(schedule)
         self.data = data
         self.verbose = verbose
+        self.adapt = adapt
+        self._planned = self.schedule
         self.reports = []  # one per phase begun: TransplantReport or None
 
     def set_model(self, model):
@@ -88,13 +92,6 @@ class PhaseScheduler(keras.callbacks.Callback):
             arguments: dict, arguments of `fit` by name; `epochs` is filled in.
         """
         self.set_model(model)
-        epochs = arguments.setdefault("epochs", self.schedule.epochs)
-        if epochs != self.schedule.epochs:
-            raise ValueError(
-                f"The schedule `{self.schedule}` has {self.schedule.epochs} "
-                f"epochs, but `fit` was asked for {epochs}. Change one of "
-                "them, or leave `epochs` out."
-            )
         self._others = arguments["callbacks"][1:]
         self._index = None
         self.costs, shapes = [], []
@@ -104,7 +101,21 @@ class PhaseScheduler(keras.callbacks.Callback):
                 network = model.network_at(phase.resolution)
             self.costs.append(network_cost(network))
             shapes.append(network.input_shape)
-        check_fit(model, self.schedule, shapes, self.data, arguments)
+        if self.adapt is not None:
+            self.schedule = self.adapt.begin(
+                self._planned,
+                [cost.macs for cost in self.costs],
+                arguments.get("initial_epoch", 0),
+            )
+        epochs = arguments.setdefault("epochs", self.schedule.epochs)
+        if epochs != self.schedule.epochs:
+            raise ValueError(
+                f"The schedule `{self.schedule}` has {self.schedule.epochs} "
+                f"epochs, but `fit` was asked for {epochs}. Change one of "
+                "them, or leave `epochs` out."
+            )
+        adapts = self.adapt is not None
+        check_fit(model, self.schedule, shapes, self.data, arguments, adapts)
         restored = self._restored_epoch()
         if restored is None:
             epoch = arguments.get("initial_epoch", 0)
@@ -138,6 +149,10 @@ class PhaseScheduler(keras.callbacks.Callback):
         if cost.num_tokens is not None:
             logs["num_tokens"] = cost.num_tokens
         logs["gmacs"] = cost.macs / 1e9
+        if self.adapt is not None:
+            self.schedule = self.adapt.after_epoch(self.model, epoch, logs)
+            if epoch + 1 >= self.schedule.epochs:  # fewer, but dearer ones
+                self.model.stop_training = True
 
     def on_train_end(self, logs=None):
         if self.model.stop_training and self._index < len(self.schedule) - 1:

@@ -1,0 +1,149 @@
+"""Phases that end when what they learn does not carry over."""
+
+import itertools
+
+from keras_c2f.phases.budget import end_early
+from keras_c2f.phases.schedule import PhaseSchedule
+from keras_c2f.phases.transplant import transplant
+
+HERE, THERE = "carry_over_here", "carry_over_there"
+
+
+class CarryOver:
+    """Ends a phase early if what it learns does not carry over to the next.
+
+    Coarse training is worth its compute for what the finer network gains by
+    it. So the network of a phase is scored a few times on the same clips: as
+    it is, *here*, and with its weights transplanted to the resolution of the
+    next phase, untrained, *there*. The phase goes on while
+
+        (fall of the loss there) / (cost of an epoch here)
+            >= (fall of the loss here) / (cost of an epoch there)
+
+    since its first epoch. On the left is what a unit of compute has gained
+    for the next phase; on the right what it is expected to gain in the next
+    phase, if an epoch there gains as much as one has gained here. At C = 4
+    before C = 2 that is the case as long as a little more than half of what
+    is learned carries over.
+
+    A phase has its epochs in the schedule at most. What compute it leaves
+    goes to the later ones, in proportion to what they have.
+
+    Args:
+        loss: function of a network, at whatever resolution it is, that
+            returns its loss on always the same clips. A sample of those it is
+            trained on will do; clips that models are to be compared on must
+            not decide.
+        learning_rates: function from a `PhaseSchedule` without rates to one
+            with them, called whenever epochs change; see `with_cosine`.
+            Default: phases keep what they have.
+        looks: int, how often in a phase of full length the network is scored,
+            its first epoch included; at least 2.
+        logs: list of dicts, the logs of the epochs before `fit`, where it
+            goes on with an `initial_epoch`.
+
+    Raises:
+        ValueError: if `looks` is below 2.
+
+    Example:
+        >>> rule = CarryOver(lambda network: 0.0)
+        >>> schedule = PhaseSchedule("pool:2@4, full@2")
+        >>> rule.begin(schedule, [1, 2], initial_epoch=0).epochs
+        6
+
+    Reference:
+        The paper leaves open when to move on. The rule is ours.
+    """
+
+    def __init__(self, loss, learning_rates=PhaseSchedule, looks=4, logs=()):
+        if looks < 2:
+            raise ValueError(
+                "A phase is looked at twice or more, to see a change. "
+                f"Received: looks={looks}."
+            )
+        self.loss = loss
+        self.learning_rates = learning_rates
+        self.looks = looks
+        self.logs_before = list(logs)
+
+    def begin(self, schedule, costs, initial_epoch):
+        """The schedule with which a `fit` begins.
+
+        Args:
+            schedule: `PhaseSchedule`, as long as phases may be.
+            costs: list of numbers, what a clip costs in each phase.
+            initial_epoch: int, epochs before this `fit`.
+
+        Returns:
+            `PhaseSchedule`, with phases that earlier epochs have ended.
+
+        Raises:
+            ValueError: if a phase is no more expensive than the one before,
+                or there are not logs of all epochs before.
+        """
+        if any(b <= a for a, b in itertools.pairwise(costs)):
+            raise ValueError(
+                "Phases that may end early go from coarse to fine, each more "
+                f"expensive than the one before. Received: {schedule}."
+            )
+        if len(self.logs_before) != initial_epoch:
+            raise ValueError(
+                f"`fit` begins with initial_epoch={initial_epoch}, so "
+                "CarryOver needs the logs of as many epochs before it. "
+                f"Received: {len(self.logs_before)}."
+            )
+        self.logs = list(self.logs_before)
+        self._schedule, self._costs = schedule, costs
+        self._next = (None, None)  # index of a phase, untrained network of it
+        for epoch in range(len(self.logs)):
+            self._judge(epoch)
+        return self.learning_rates(self._schedule)
+
+    def after_epoch(self, model, epoch, logs):
+        """Looks, where it is time to; adds what it sees to `logs`.
+
+        Args:
+            model: `PhasedModel`.
+            epoch: int, the one that has ended.
+            logs: dict; gets `carry_over_here` and `carry_over_there`.
+
+        Returns:
+            `PhaseSchedule` for the epochs to come.
+        """
+        index = self._schedule.index_at(epoch)
+        if self._is_time(epoch, index):
+            if self._next[0] != index + 1:
+                resolution = self._schedule[index + 1].resolution
+                self._next = index + 1, model.network_at(resolution)
+            _, network = self._next
+            transplant(model.network, network)
+            logs[HERE] = self.loss(model.network)
+            logs[THERE] = self.loss(network)
+        self.logs.append(dict(logs))
+        self._judge(epoch)
+        return self.learning_rates(self._schedule)
+
+    def _is_time(self, epoch, index):
+        """Whether an epoch is one after which to look."""
+        planned = self._schedule[index].epochs
+        done = epoch + 1 - self._schedule.first_epoch(index)
+        times = {round(n * planned / self.looks) for n in range(self.looks)}
+        is_last = index == len(self._schedule) - 1
+        return not is_last and done < planned and done in {1, *times}
+
+    def _judge(self, epoch):
+        """Ends the phase of `epoch` if what was seen after it says so."""
+        index = self._schedule.index_at(epoch)
+        first = self._schedule.first_epoch(index)
+        rows = self.logs[first : epoch + 1]
+        seen = [row for row in rows if row.get(HERE, "") != ""]
+        if len(seen) < 2 or seen[-1] is not self.logs[epoch]:
+            return
+        here, there = (
+            float(seen[0][name]) - float(seen[-1][name])
+            for name in (HERE, THERE)
+        )
+        if there / self._costs[index] < here / self._costs[index + 1]:
+            self._schedule = end_early(
+                self._schedule, index, epoch + 1 - first, self._costs
+            )
