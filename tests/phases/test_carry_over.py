@@ -122,15 +122,17 @@ def test_fit_follows_the_rule():
 
 
 def test_scored_networks_have_the_same_weights():
-    """Of the phase, and resized of the next."""
-    seen = []
+    """Those of the epoch just trained, and resized for the next phase."""
+    seen, model = [], phased(compiled={})
+    untrained = model.network.get_weights()
 
     def loss(network):
         seen.append(network.get_weights())
         return 1.0
 
-    fit(phased(compiled={}), CarryOver(loss), "pool:2@2, full@1")
+    fit(model, CarryOver(loss), "pool:2@2, full@1")
     here, there = seen
+    assert any((a != b).any() for a, b in zip(untrained, here, strict=True))
     differ = [a.shape != b.shape for a, b in zip(here, there, strict=True)]
     assert sum(differ) == 1  # the grid of positions
     for a, b, resized in zip(here, there, differ, strict=True):
