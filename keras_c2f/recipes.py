@@ -224,6 +224,14 @@ class PretrainRecipe(Recipe):
         10.0, "weight of the reconstruction in the loss"
     )
 
+    def __post_init__(self):
+        super().__post_init__()
+        if self.adaptive:
+            raise ValueError(
+                "Phases of pre-training cannot be adaptive: losses on patches "
+                "of different lengths do not compare."
+            )
+
     @property
     def cluster_sizes(self):
         """tuple of int, or `None` for the default."""

@@ -7,6 +7,7 @@ trained network), `evaluation.json` and `evaluation.csv` (a row per class),
 `tensorboard/`. A run killed at any moment goes on from its last complete epoch.
 """
 
+import dataclasses
 import glob
 import importlib.util
 import os
@@ -30,6 +31,7 @@ from keras_c2f.machine import hardware, versions
 from keras_c2f.phases import (
     CarryOver,
     PhasedModel,
+    PhaseSchedule,
     PhaseScheduler,
     with_cosine,
 )
@@ -99,11 +101,11 @@ class Run:
             model = self._begin(pipeline)
         stopwatch = Stopwatch()
 
+        scheduler = self._scheduler(pipeline, rows)
+
         def score(network):
             with stopwatch.paused():
                 return self._validate(network, pipeline)
-
-        scheduler = self._scheduler(pipeline, rows, stopwatch)
 
         with warnings.catch_warnings(), pipeline.naming_bad_sound():
             # how many clips can be read shows when the first epoch ends
@@ -122,7 +124,8 @@ class Run:
                     Progress(scheduler, self.name, len(rows)),
                 ],
             )
-        self._write_phases(scheduler.schedule)
+        if self.recipe.adaptive:
+            self._write_epochs(scheduler.schedule)
         write_whole(self.path("model.keras"), model.network.save)
         summary, classes = self._evaluate(model.network, pipeline)
         summary["skipped"] = pipeline.skipped
@@ -206,7 +209,7 @@ class Run:
         pipeline = make_pipeline(self.recipe, self.recipe.frontend)
         return recipe_frontend(self.recipe, pipeline, self.train_clips)
 
-    def _scheduler(self, pipeline, rows, stopwatch):
+    def _scheduler(self, pipeline, rows):
         """The `PhaseScheduler` that goes on after the epochs of `rows`."""
         recipe = self.recipe
         if not recipe.adaptive:
@@ -217,9 +220,9 @@ class Run:
         dataset = pipeline.dataset(clips)
 
         def loss(network):
-            with stopwatch.paused():
-                summary, _ = evaluate(network, pipeline, clips, dataset=dataset)
-            return summary["loss"]
+            return evaluate(network, pipeline, clips, dataset=dataset)[0][
+                "loss"
+            ]
 
         rule = CarryOver(loss, self._with_rates, logs=rows)
         return PhaseScheduler(recipe.phases, pipeline, verbose=0, adapt=rule)
@@ -320,15 +323,24 @@ class Run:
         }
         write_json(self.path("config.json"), config)
 
-    def _write_phases(self, schedule):
-        """Writes down the epochs that phases had, should some have ended early.
+    def _write_epochs(self, schedule):
+        """Writes down the epochs that phases had, which may have ended early.
 
         What was asked for is still under `recipe`.
         """
         config = read_json(self.path("config.json"))
-        config["schedule"] = str(schedule)
         for phase, wrote in zip(schedule, config["phases"], strict=True):
             wrote["epochs"] = phase.epochs
+        config["schedule"] = str(
+            PhaseSchedule(
+                [
+                    dataclasses.replace(asked, epochs=phase.epochs)
+                    for asked, phase in zip(
+                        self.recipe.phases, schedule, strict=True
+                    )
+                ]
+            )
+        )
         write_json(self.path("config.json"), config)
 
     def _write_example(self, pipeline):

@@ -382,6 +382,10 @@ def test_convert(tmp_path, capsys):
         (["--schedule=pool:999@2", "--num_frames=128"], "at most 128"),
         (["--patch_size=bigxsmall"], "FRAMESxBINS"),
         (["--precision=float64"], "`precision` is"),
+        (
+            ["--baseline", "--adaptive", "--schedule=full@1, full@1"],
+            "from coarse to fine",
+        ),
     ],
 )
 def test_bad_input_is_one_sentence(arguments, sentence, trained, capsys):

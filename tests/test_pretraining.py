@@ -253,3 +253,8 @@ def test_cluster_sizes(text, sizes):
 def test_cluster_that_cannot_be_read_is_refused():
     with pytest.raises(ValueError, match="`cluster` is written 3,4,5"):
         PretrainRecipe(cluster="3x4").cluster_sizes  # noqa: B018
+
+
+def test_pretraining_is_not_adaptive():
+    with pytest.raises(ValueError, match="Phases of pre-training cannot be"):
+        PretrainRecipe(adaptive=True)

@@ -42,11 +42,18 @@ def print_data(clips):
 
 
 def print_costs(recipe, network):
-    """What each phase costs."""
+    """What each phase costs.
+
+    Raises:
+        ValueError: if phases shall be adaptive and cannot.
+    """
     from keras_c2f.flops import cost_table, network_cost
+    from keras_c2f.phases.budget import check_rising
 
     costs = [
         network_cost(network.at_resolution(phase.resolution))
         for phase in recipe.phases
     ]
     print(cost_table(recipe.phases, costs, network_cost(network)))
+    if recipe.adaptive:
+        check_rising(recipe.phases, [cost.macs for cost in costs])

@@ -1,6 +1,7 @@
 """Schedules that share out compute rather than epochs."""
 
 import dataclasses
+import itertools
 
 from keras_c2f.phases.schedule import Phase, PhaseSchedule
 from keras_c2f.resolution import Resolution
@@ -70,7 +71,7 @@ def end_early(schedule, index, epochs, costs):
 
     Returns:
         `PhaseSchedule`; its later phases have compute in the same proportion
-        as before, to the nearest epoch.
+        as before, rounded as in `share_budget`.
 
     Example:
         >>> schedule = PhaseSchedule("pool:4@16, pool:2@8, full@4")
@@ -94,6 +95,23 @@ def end_early(schedule, index, epochs, costs):
             ),
         ]
     )
+
+
+def check_rising(schedule, costs):
+    """Refuses phases that cannot end early.
+
+    Args:
+        schedule: `PhaseSchedule`.
+        costs: list of numbers, what a clip costs in each phase.
+
+    Raises:
+        ValueError: if a phase is no more expensive than the one before.
+    """
+    if any(later <= before for before, later in itertools.pairwise(costs)):
+        raise ValueError(
+            "Phases that may end early go from coarse to fine, each more "
+            f"expensive than the one before. Received: {schedule}."
+        )
 
 
 def parse_shares(text):

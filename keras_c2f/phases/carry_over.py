@@ -1,8 +1,8 @@
 """Phases that end when what they learn does not carry over."""
 
-import itertools
+import math
 
-from keras_c2f.phases.budget import end_early
+from keras_c2f.phases.budget import check_rising, end_early
 from keras_c2f.phases.schedule import PhaseSchedule
 from keras_c2f.phases.transplant import transplant
 
@@ -23,22 +23,23 @@ class CarryOver:
     since its first epoch. On the left is what a unit of compute has gained
     for the next phase; on the right what it is expected to gain in the next
     phase, if an epoch there gains as much as one has gained here. At C = 4
-    before C = 2 that is the case as long as a little more than half of what
-    is learned carries over.
+    before C = 2 that is the case as long as about half of what is learned
+    carries over.
 
     A phase has its epochs in the schedule at most. What compute it leaves
-    goes to the later ones, in proportion to what they have.
+    goes to the later ones: see `end_early`.
 
     Args:
         loss: function of a network, at whatever resolution it is, that
             returns its loss on always the same clips. A sample of those it is
             trained on will do; clips that models are to be compared on must
-            not decide.
+            not decide. If data follow the phase, it sets them to that
+            resolution; the next epoch sets them back.
         learning_rates: function from a `PhaseSchedule` without rates to one
             with them, called whenever epochs change; see `with_cosine`.
             Default: phases keep what they have.
-        looks: int, how often in a phase of full length the network is scored,
-            its first epoch included; at least 2.
+        looks: int, how often at most a phase is looked at, after its first
+            epoch and then evenly; at least 2.
         logs: list of dicts, the logs of the epochs before `fit`, where it
             goes on with an `initial_epoch`.
 
@@ -81,11 +82,7 @@ class CarryOver:
             ValueError: if a phase is no more expensive than the one before,
                 or there are not logs of all epochs before.
         """
-        if any(b <= a for a, b in itertools.pairwise(costs)):
-            raise ValueError(
-                "Phases that may end early go from coarse to fine, each more "
-                f"expensive than the one before. Received: {schedule}."
-            )
+        check_rising(schedule, costs)
         if len(self.logs_before) != initial_epoch:
             raise ValueError(
                 f"`fit` begins with initial_epoch={initial_epoch}, so "
@@ -94,7 +91,7 @@ class CarryOver:
             )
         self.logs = list(self.logs_before)
         self._schedule, self._costs = schedule, costs
-        self._next = (None, None)  # index of a phase, untrained network of it
+        self._next = None  # network of the next phase
         for epoch in range(len(self.logs)):
             self._judge(epoch)
         return self.learning_rates(self._schedule)
@@ -105,22 +102,25 @@ class CarryOver:
         Args:
             model: `PhasedModel`.
             epoch: int, the one that has ended.
-            logs: dict; gets `carry_over_here` and `carry_over_there`.
+            logs: dict; gets `carry_over_here` and `carry_over_there`, NaN if
+                it was not time.
 
         Returns:
             `PhaseSchedule` for the epochs to come.
         """
+        logs[HERE] = logs[THERE] = math.nan  # CSVLogger wants all columns
         index = self._schedule.index_at(epoch)
         if self._is_time(epoch, index):
-            if self._next[0] != index + 1:
+            if self._next is None:
                 resolution = self._schedule[index + 1].resolution
-                self._next = index + 1, model.network_at(resolution)
-            _, network = self._next
-            transplant(model.network, network)
+                self._next = model.network_at(resolution)
+            transplant(model.network, self._next)
             logs[HERE] = self.loss(model.network)
-            logs[THERE] = self.loss(network)
+            logs[THERE] = self.loss(self._next)
         self.logs.append(dict(logs))
         self._judge(epoch)
+        if self._schedule.index_at(epoch + 1) > index:
+            self._next = None
         return self.learning_rates(self._schedule)
 
     def _is_time(self, epoch, index):
@@ -128,22 +128,31 @@ class CarryOver:
         planned = self._schedule[index].epochs
         done = epoch + 1 - self._schedule.first_epoch(index)
         times = {round(n * planned / self.looks) for n in range(self.looks)}
+        times = {1, *times} & set(range(1, planned))
         is_last = index == len(self._schedule) - 1
-        return not is_last and done < planned and done in {1, *times}
+        return not is_last and len(times) > 1 and done in times
 
     def _judge(self, epoch):
         """Ends the phase of `epoch` if what was seen after it says so."""
         index = self._schedule.index_at(epoch)
         first = self._schedule.first_epoch(index)
-        rows = self.logs[first : epoch + 1]
-        seen = [row for row in rows if row.get(HERE, "") != ""]
-        if len(seen) < 2 or seen[-1] is not self.logs[epoch]:
+        seen = [_figures(row) for row in self.logs[first : epoch + 1]]
+        if not seen[-1]:
             return
+        seen = [figures for figures in seen if figures]
         here, there = (
-            float(seen[0][name]) - float(seen[-1][name])
-            for name in (HERE, THERE)
+            before - now for before, now in zip(seen[0], seen[-1], strict=True)
         )
         if there / self._costs[index] < here / self._costs[index + 1]:
             self._schedule = end_early(
                 self._schedule, index, epoch + 1 - first, self._costs
             )
+
+
+def _figures(row):
+    """Losses here and there; `None` where it was not time, in files too."""
+    try:
+        figures = [float(row[name]) for name in (HERE, THERE)]
+    except (KeyError, ValueError):  # CSVLogger writes "NA"
+        return None
+    return None if math.isnan(sum(figures)) else figures

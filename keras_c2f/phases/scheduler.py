@@ -29,7 +29,8 @@ class PhaseScheduler(keras.callbacks.Callback):
 
     `phase` (from 1), `num_tokens` (where the network has that attribute) and
     `gmacs` (multiply-accumulates of one clip, forward, in 10^9) are added to
-    the logs of each epoch, and with them to `History`, CSV and TensorBoard.
+    the logs of each epoch, and with them to `History`, CSV and TensorBoard;
+    with `adapt` what it saw as well.
 
     Args:
         schedule: `PhaseSchedule`, list of `Phase`, or text such as
@@ -46,7 +47,8 @@ class PhaseScheduler(keras.callbacks.Callback):
     epoch once per `fit`.
 
     Other callbacks, in any order: `EarlyStopping` and `ReduceLROnPlateau`
-    start afresh with each phase. `BackupAndRestore` finds the right phase.
+    start afresh with each phase. `BackupAndRestore` finds the right phase,
+    and is refused with `adapt`.
     `ModelCheckpoint(save_best_only=True)` may keep a model of a coarse phase.
     Works with `ModelCheckpoint`, `CSVLogger`, `TensorBoard`,
     `LearningRateScheduler`, mixed precision, gradient clipping and
@@ -54,8 +56,8 @@ class PhaseScheduler(keras.callbacks.Callback):
 
     Raises:
         ValueError: from `fit`, before any training, if the schedule does not
-            fill `epochs`, the model is not a `PhasedModel`, or the data
-            cannot follow the phases.
+            fill `epochs`, the model is not a `PhasedModel`, the data
+            cannot follow the phases, or `adapt` refuses them.
 
     Example:
         >>> PhaseScheduler("pool:4@8, full@2").schedule.epochs
@@ -92,6 +94,14 @@ class PhaseScheduler(keras.callbacks.Callback):
             arguments: dict, arguments of `fit` by name; `epochs` is filled in.
         """
         self.set_model(model)
+        planned = self._planned.epochs
+        epochs = arguments.setdefault("epochs", planned)
+        if epochs != planned:
+            raise ValueError(
+                f"The schedule `{self._planned}` has {planned} "
+                f"epochs, but `fit` was asked for {epochs}. Change one of "
+                "them, or leave `epochs` out."
+            )
         self._others = arguments["callbacks"][1:]
         self._index = None
         self.costs, shapes = [], []
@@ -107,13 +117,7 @@ class PhaseScheduler(keras.callbacks.Callback):
                 [cost.macs for cost in self.costs],
                 arguments.get("initial_epoch", 0),
             )
-        epochs = arguments.setdefault("epochs", self.schedule.epochs)
-        if epochs != self.schedule.epochs:
-            raise ValueError(
-                f"The schedule `{self.schedule}` has {self.schedule.epochs} "
-                f"epochs, but `fit` was asked for {epochs}. Change one of "
-                "them, or leave `epochs` out."
-            )
+            arguments["epochs"] = self.schedule.epochs
         adapts = self.adapt is not None
         check_fit(model, self.schedule, shapes, self.data, arguments, adapts)
         restored = self._restored_epoch()

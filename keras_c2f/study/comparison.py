@@ -175,8 +175,8 @@ def mean_curve(study, results, method, data):
     """Learning curve of a method, a mean over its runs.
 
     Returns:
-        dict with `macs` (spent so far) and `score`, arrays of one value per
-        epoch; empty arrays if there are no runs.
+        dict with `macs` (spent so far) and `score`, arrays of one value for
+        each epoch of any run; empty arrays if there are no runs.
     """
     return _curve(results, paired_rows(study, results, method, data))
 
@@ -206,18 +206,23 @@ def paired_rows(study, results, method, data):
 
 
 def _curve(results, rows):
-    columns = {"macs": [], "score": []}
+    """Mean over runs at the same compute, whose epochs may differ."""
+    curves = []
     for row in rows.values():
         epochs = results.epochs[row["id"]]
         macs = np.cumsum([float(epoch["macs"]) for epoch in epochs])
-        columns["macs"].append(macs + row.get("macs_before", 0))
-        columns["score"].append([float(epoch["score"]) for epoch in epochs])
+        scores = np.array([float(epoch["score"]) for epoch in epochs])
+        curves.append((macs + row.get("macs_before", 0), scores))
     if not rows:
-        return {name: np.zeros(0) for name in columns}
-    length = min(map(len, columns["score"]))
+        return {"macs": np.zeros(0), "score": np.zeros(0)}
+    ends = np.array([(macs[-1], scores[-1]) for macs, scores in curves])
+    places = np.unique(np.concatenate([macs for macs, _ in curves]))
+    places = places[places < ends[:, 0].min()]
+    score = np.mean([np.interp(places, *curve) for curve in curves], axis=0)
+    end = ends.mean(axis=0)
     return {
-        name: np.mean([value[:length] for value in values], axis=0)
-        for name, values in columns.items()
+        "macs": np.append(places, end[0]),
+        "score": np.append(score, end[1]),
     }
 
 

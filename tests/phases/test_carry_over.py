@@ -6,12 +6,13 @@ from tiny import clips, phased
 
 from keras_c2f.phases import CarryOver, PhaseSchedule, PhaseScheduler
 from keras_c2f.phases.budget import end_early
+from keras_c2f.run_folder import read_rows
 
 COSTS = [25, 52, 100]  # as share_budget's tests have them
 
 
-def after(losses, planned=8, looks=4):
-    """Epochs of the first of two phases, whose cost doubles.
+def after(losses):
+    """Epochs of the first of two phases, of which the second costs twice.
 
     Args:
         losses: dict from epoch, counted from 1, to `(here, there)`.
@@ -19,8 +20,8 @@ def after(losses, planned=8, looks=4):
     logs = [{} for _ in range(max(losses))]
     for epoch, (here, there) in losses.items():
         logs[epoch - 1] = {"carry_over_here": here, "carry_over_there": there}
-    rule = CarryOver(None, looks=looks, logs=logs)
-    schedule = PhaseSchedule(f"pool:2@{planned}, full@4")
+    rule = CarryOver(None, logs=logs)
+    schedule = PhaseSchedule("pool:2@8, full@4")
     return rule.begin(schedule, [1, 2], len(logs))[0].epochs
 
 
@@ -43,8 +44,8 @@ def test_phase_ends_if_too_little_carries_over(losses, epochs):
 
 @pytest.mark.once
 def test_losses_may_be_read_from_a_file():
-    texts = {1: ("2.0", "2.1"), 2: ("1.0", "1.7"), 3: ("", "")}
-    assert after(texts) == 2
+    texts = {1: ("2.0", "2.1"), 2: ("NA", "NA"), 4: ("1.0", "1.7"), 5: ("", "")}
+    assert after(texts) == 4
 
 
 @pytest.mark.once
@@ -76,6 +77,12 @@ def test_ending_early_spends_what_was_planned_and_adds_no_epochs():
             ]
             assert abs(spent[1] - spent[0]) <= 52 / 2
             assert ended.epochs <= planned.epochs
+    for second in range(2, 12):
+        planned = PhaseSchedule(f"pool:4@9, pool:2@{second}, full@5")
+        ended = end_early(planned, 1, 1, COSTS)
+        assert ended[0] == planned[0] and ended[1].epochs == 1
+        # exact: 5 + (second - 1) x 0.52
+        assert ended[2].epochs == round(5 + (second - 1) * 0.52)
 
 
 class Scored:
@@ -91,34 +98,52 @@ class Scored:
         return 2.0 - 0.1 * pair * (self.share if there else 1.0)
 
 
-def fit(model, rule, schedule="pool:4@4, pool:2@4, full@2", **options):
+def fit(model, rule, schedule, *callbacks, **options):
+    """The phase of each epoch."""
     scheduler = PhaseScheduler(schedule, adapt=rule, verbose=0)
     history = model.fit(
         *clips(),
         batch_size=4,
-        callbacks=[scheduler],
+        callbacks=[scheduler, *callbacks],
         verbose=0,
         shuffle=False,
         **options,
     )
-    return history.history, scheduler
+    return history.history["phase"]
 
 
 def test_fit_follows_the_rule():
+    schedule = "pool:4@4, pool:2@4, full@2"
     staying, moving = Scored(1.0), Scored(0.0)
-    history, _ = fit(phased(compiled={}), CarryOver(staying))
-    assert history["phase"] == [1, 1, 1, 1, 2, 2, 2, 2, 3, 3]
+    phases = fit(phased(compiled={}), CarryOver(staying), schedule)
+    assert phases == [1] * 4 + [2] * 4 + [3] * 2
     # after 1, 2 and 3 epochs of 4; the fourth ends the phase anyway
     assert staying.calls == ["pool:4", "pool:2"] * 3 + ["pool:2", "full"] * 3
 
     model = phased(compiled={})
-    history, scheduler = fit(model, CarryOver(moving))
-    phases = history["phase"]
-    assert phases == [1, 1] + [2] * phases.count(2) + [3] * phases.count(3)
+    phases = fit(model, CarryOver(moving), schedule)
+    assert phases == [1] * 2 + [2] * 2 + [3] * (len(phases) - 4)
     assert moving.calls == ["pool:4", "pool:2"] * 2 + ["pool:2", "full"] * 2
-    assert len(phases) == scheduler.schedule.epochs < 10
-    assert phases.count(2) == 2 and phases.count(3) > 2
+    assert 6 < len(phases) < 10  # the dear ones have become more, all fewer
     assert str(model.resolution) == "full"
+
+
+@pytest.mark.parametrize(
+    "planned, looks, epochs",
+    [(8, 4, [1, 2, 4, 6]), (8, 2, [1, 4]), (11, 4, [1, 3, 6, 8]), (2, 4, [])],
+)
+@pytest.mark.once
+def test_when_it_looks(planned, looks, epochs):
+    """Twice or more before the phase ends, or not at all."""
+    rule = CarryOver(None, looks=looks)
+    schedule = PhaseSchedule(f"pool:2@{planned}, full@4")
+    rule.begin(schedule, [1, 2], initial_epoch=0)
+    times = [
+        epoch + 1
+        for epoch in range(schedule.epochs)
+        if rule._is_time(epoch, schedule.index_at(epoch))
+    ]
+    assert times == epochs  # none in the last phase
 
 
 def test_scored_networks_have_the_same_weights():
@@ -130,8 +155,8 @@ def test_scored_networks_have_the_same_weights():
         seen.append(network.get_weights())
         return 1.0
 
-    fit(model, CarryOver(loss), "pool:2@2, full@1")
-    here, there = seen
+    fit(model, CarryOver(loss), "pool:2@3, full@1")
+    here, there, *_ = seen
     assert any((a != b).any() for a, b in zip(untrained, here, strict=True))
     differ = [a.shape != b.shape for a, b in zip(here, there, strict=True)]
     assert sum(differ) == 1  # the grid of positions
@@ -140,13 +165,26 @@ def test_scored_networks_have_the_same_weights():
             assert (a == b).all()
 
 
-def test_fit_goes_on_with_the_logs_of_before():
-    whole, again = CarryOver(Scored(0.0)), Scored(0.0)
-    history, _ = fit(phased(compiled={}), whole)
-    again.calls += ["before"] * 2 * 3
-    rule = CarryOver(again, logs=whole.logs[:3])
-    resumed, _ = fit(phased(compiled={}), rule, initial_epoch=3)
-    assert resumed["phase"] == history["phase"][3:] == [2, 3, 3, 3]
+def test_fit_goes_on_with_the_logs_of_before(tmp_path):
+    """With those of a file, whose columns are those of the first epoch."""
+    path = tmp_path / "log.csv"
+    whole, again = Scored(0.0), Scored(0.0)
+    schedule = "pool:4@1, pool:2@6, full@2"
+    logger = keras.callbacks.CSVLogger(path)
+    phases = fit(phased(compiled={}), CarryOver(whole), schedule, logger)
+    assert phases == [1] + [2] * 2 + [3] * 4
+    rows = read_rows(path)
+    again.calls += ["before"] * 2 * 1
+    rule = CarryOver(again, logs=rows[:2])
+    resumed = fit(
+        phased(compiled={}), rule, schedule, initial_epoch=2, epochs=9
+    )
+    assert resumed == phases[2:]
+    rule = CarryOver(None, logs=rows[:4])
+    resumed = fit(
+        phased(compiled={}), rule, schedule, initial_epoch=4, epochs=9
+    )
+    assert resumed == phases[4:]
 
 
 def test_what_cannot_adapt_is_refused(tmp_path):
@@ -155,7 +193,7 @@ def test_what_cannot_adapt_is_refused(tmp_path):
     with pytest.raises(ValueError, match="from coarse to fine.*full@1, pool"):
         fit(phased(compiled={}), CarryOver(None), "full@1, pool:2@1")
     with pytest.raises(ValueError, match="=3, so .* as many .*Received: 0"):
-        fit(phased(compiled={}), CarryOver(None), initial_epoch=3)
+        fit(phased(compiled={}), CarryOver(None), "full@4", initial_epoch=3)
     model = phased(compiled={})
     backup = keras.callbacks.BackupAndRestore(tmp_path)
     scheduler = PhaseScheduler("pool:2@1, full@1", adapt=CarryOver(None))

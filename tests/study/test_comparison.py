@@ -7,7 +7,12 @@ import pytest
 from scipy import stats
 
 from keras_c2f.study import read_results, read_study
-from keras_c2f.study.comparison import by_part, compare, interval
+from keras_c2f.study.comparison import (
+    by_part,
+    compare,
+    interval,
+    mean_curve,
+)
 from keras_c2f.study.page import format_interval, write_page
 
 pytestmark = pytest.mark.once
@@ -134,6 +139,22 @@ def test_curve_reaches_the_baseline(study, results, goal, share):
         results.runs[cell.id]["score"] = goal
     _, coarse = compare(study, results, "esc10")
     assert coarse.reached == pytest.approx(share)
+
+
+def test_curve_of_runs_whose_epochs_differ(study, tmp_path):
+    """At the same compute, not the same epoch; the ends are averaged."""
+    results = read_results(str(tmp_path))
+    for held_out, epochs in {
+        "1": [(1, 0.2), (1, 0.4), (1, 0.6)],
+        "2": [(2, 0.1), (2, 0.8)],
+    }.items():
+        cell = study.cell("coarse first", "esc10", held_out, 1)
+        names = ("macs", "score")
+        epochs = [dict(zip(names, e, strict=True), id=cell.id) for e in epochs]
+        results.add({"id": cell.id}, epochs)
+    curve = mean_curve(study, results, "coarse first", "esc10")
+    assert list(curve["macs"]) == [1, 2, 3.5]
+    assert list(curve["score"]) == pytest.approx([0.15, 0.25, 0.7])
 
 
 def test_switch(study, results):
