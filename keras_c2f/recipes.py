@@ -95,7 +95,7 @@ class Recipe:
     batch_size: int = _option(32, "clips per step")
     learning_rate: float = _option(1e-3, "peak of a cosine with warm-up")
     warm_restarts: bool = _option(
-        True,
+        False,
         "begin the cosine anew in each phase, as in the paper, rather than let "
         "one go down over the compute of all",
     )

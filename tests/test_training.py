@@ -246,7 +246,7 @@ def test_adaptive_run_goes_on_as_if_never_stopped(
         "schedule": "pool:2@4 lr=2e-3, full@2",
         "adaptive": True,
     }
-    recipe = Recipe(f"folder:{sounds}", warm_restarts=False, **options)
+    recipe = Recipe(f"folder:{sounds}", **options)
     clips = recipe.open_data()
     whole = Run(str(tmp_path / "whole"), recipe, clips)
     whole.train()
@@ -325,6 +325,20 @@ def test_killed_run_ends_like_an_uninterrupted_one(finished, tmp_path):
         )
     with open(folder / "coarse_to_fine" / "evaluation.json") as file:
         assert json.load(file)["loss"] == pytest.approx(result["loss"], 1e-3)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("options", [{}, {"warm_restarts": True}])
+def test_learning_rate_goes_down_over_all_phases_or_each(options, tmp_path):
+    recipe = Recipe(**OPTIONS, **options)
+    run = Run(str(tmp_path), recipe, noise_clips())
+    coarse, full = (p.learning_rate for p in run._with_rates(recipe.phases))
+    assert coarse.steps == full.steps == 2  # two epochs of one batch
+    assert (coarse.warmup, full.peak) == (recipe.warmup, recipe.learning_rate)
+    if options:
+        assert (coarse.end, full.begin) == (1.0, 0.0)
+    else:  # two epochs at about half the cost
+        assert coarse.end == full.begin == pytest.approx(1 / 3, abs=0.02)
 
 
 @pytest.mark.parametrize("row, name", [([1], "b"), ([], "unlabelled")])

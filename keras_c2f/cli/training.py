@@ -8,7 +8,7 @@ from keras_c2f.cli.recipe import add_recipe, print_costs, print_data, recipe_of
 
 # Words: patches of 20 ms over all mel bins, as in the Keyword Transformer.
 DEMO = {
-    "schedule": "pool:4@7, pool:2@2 lr=1e-3, full@1 lr=5e-4",
+    "schedule": "pool:4@7, pool:2@2, full@1",
     "num_frames": 96,
     "patch_size": "2x128",
     "learning_rate": 2e-3,
