@@ -46,8 +46,9 @@ class Recipe:
     schedule: str = _option(
         "pool:4@14, pool:2@4, full@2",
         "phases RESOLUTION@EPOCHS: shift:C, pool:C, pool:C:max, patch:C or "
-        "full, joined by + and separated by commas; behind a phase lr=1e-3, "
-        "wd=0.05, reset; with a budget without @EPOCHS",
+        "full, joined by + and separated by commas; behind a phase lr=1e-3 "
+        "(peak of the cosine of which it has a piece), wd=0.05, reset; with a "
+        "budget without @EPOCHS",
     )
     budget: float = _option(
         0.0,

@@ -187,6 +187,7 @@ class Run:
         config = read_json(self.path("config.json"))
         defaults = type(self.recipe)().to_dict()  # of options added since
         defaults["task"] = Run.task
+        defaults["warm_restarts"] = True  # what all did before it was one
         kept = {**defaults, **config, **config["recipe"]}
         for name, wanted in {
             "task": self.task,

@@ -162,6 +162,20 @@ def test_other_recipe_in_the_same_folder_is_refused(finished):
         Run(run.folder, other, (run.train_clips, run.validation_clips))
 
 
+def test_run_that_is_older_than_an_option(finished, tmp_path):
+    """It did what was done then, which need not be today's default."""
+    run, result = finished
+    folder = shutil.copytree(run.folder, tmp_path / "old")
+    config = json.loads((folder / "config.json").read_text())
+    del config["recipe"]["warm_restarts"], config["recipe"]["adaptive"]
+    (folder / "config.json").write_text(json.dumps(config))
+    clips = (run.train_clips, run.validation_clips)
+    with pytest.raises(ValueError, match="warm_restarts=True; this one has"):
+        Run(str(folder), run.recipe, clips)
+    recipe = dataclasses.replace(run.recipe, warm_restarts=True)
+    assert Run(str(folder), recipe, clips).train() == result
+
+
 def test_another_architecture_brings_its_front_end(sounds, tmp_path):
     options = {
         "model": "hts_at_micro",

@@ -26,8 +26,9 @@ class CarryOver:
     before C = 2 that is the case as long as about half of what is learned
     carries over.
 
-    A phase has its epochs in the schedule at most. What compute it leaves
-    goes to the later ones: see `end_early`.
+    A phase has its epochs in the schedule at most, and what earlier phases
+    have left: compute that a phase leaves goes to the later ones, see
+    `end_early`.
 
     Args:
         loss: function of a network, at whatever resolution it is, that

@@ -65,7 +65,8 @@ class PhaseScheduler(keras.callbacks.Callback):
 
     Reference:
         Feng et al., "From Coarse to Fine", ICASSP 2024. The paper resets the
-        learning rate in each phase; write `reset` in a phase to do so.
+        learning rate in each phase: see `with_cosine`. `reset` in a phase
+        starts the optimizer's state afresh.
     """
 
     def __init__(self, schedule, data=None, verbose=1, adapt=None):
