@@ -252,6 +252,7 @@ def moving(monkeypatch):
     monkeypatch.setattr("keras_c2f.training.CarryOver", Moving)
 
 
+@pytest.mark.once
 def test_adaptive_run_goes_on_as_if_never_stopped(
     moving, sounds, tmp_path, monkeypatch
 ):
