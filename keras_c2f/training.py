@@ -20,7 +20,6 @@ import numpy as np
 from keras_c2f.evaluation import Validation, evaluate, headline_metric
 from keras_c2f.flops import network_cost
 from keras_c2f.from_recipe import (
-    backbone_cost,
     build_classifier,
     make_pipeline,
     recipe_frontend,
@@ -99,9 +98,8 @@ class Run:
         model, rows = self._resume()
         if model is None:
             model = self._begin(pipeline)
-        stopwatch = Stopwatch()
-
         scheduler = self._scheduler(pipeline, rows)
+        stopwatch = Stopwatch()
 
         def score(network):
             with stopwatch.paused():
@@ -221,9 +219,8 @@ class Run:
         dataset = pipeline.dataset(clips)
 
         def loss(network):
-            return evaluate(network, pipeline, clips, dataset=dataset)[0][
-                "loss"
-            ]
+            summary, _ = evaluate(network, pipeline, clips, dataset=dataset)
+            return summary["loss"]
 
         rule = CarryOver(loss, self._with_rates, logs=rows)
         return PhaseScheduler(recipe.phases, pipeline, verbose=0, adapt=rule)
@@ -231,16 +228,14 @@ class Run:
     def _with_rates(self, phases):
         """`PhaseSchedule` with the recipe's learning rates."""
         recipe = self.recipe
-
-        def cost(resolution):
-            return backbone_cost(recipe, resolution)[0]
-
+        written = read_json(self.path("config.json"))["phases"]
+        costs = {phase["resolution"]: phase["gmacs"] for phase in written}
         return with_cosine(
             phases,
             recipe.learning_rate,
             steps=-(-len(self.train_clips) // recipe.batch_size),
             warmup=recipe.warmup,
-            cost=None if recipe.warm_restarts else cost,
+            cost=None if recipe.warm_restarts else lambda r: costs[str(r)],
         )
 
     def _compile(self, model):

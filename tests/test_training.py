@@ -347,6 +347,7 @@ def test_killed_run_ends_like_an_uninterrupted_one(finished, tmp_path):
 def test_learning_rate_goes_down_over_all_phases_or_each(options, tmp_path):
     recipe = Recipe(**OPTIONS, **options)
     run = Run(str(tmp_path), recipe, noise_clips())
+    run._begin(make_pipeline(recipe, recipe.frontend))
     coarse, full = (p.learning_rate for p in run._with_rates(recipe.phases))
     assert coarse.steps == full.steps == 2  # two epochs of one batch
     assert (coarse.warmup, full.peak) == (recipe.warmup, recipe.learning_rate)
