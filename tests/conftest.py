@@ -11,6 +11,13 @@ os.environ["XLA_FLAGS"] = (
 )
 
 
+def pytest_runtest_setup():
+    """The same random weights in each run: tolerances are for those."""
+    import keras  # not before the flags are set
+
+    keras.utils.set_random_seed(0)
+
+
 @pytest.fixture
 def shared_data():
     """Folder of real recordings beside the repository; not part of it."""
