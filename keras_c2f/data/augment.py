@@ -1,8 +1,9 @@
 """Augmentations of AST, run inside `tf.data` with stateless seeds.
 
-Every random number follows from the pipeline's seed, the epoch and the clip's
-place in it, so it does not depend on the number of workers, and a resumed run
-repeats it. Times are full-resolution frames and shrink with the resolution.
+Every random number follows from the pipeline's seed, the epoch and the place in
+it of the clip or its batch, so it does not depend on the number of threads, and
+a resumed run repeats it. Times are full-resolution frames and shrink with the
+resolution.
 
 Reference: Gong, Chung, Glass, "AST: Audio Spectrogram Transformer", 2021,
 section 2.2 (mix-up, SpecAugment), and `src/dataloader.py` of its repository
@@ -149,33 +150,49 @@ def gain(waveform, gain_db, seed):
 
 
 def mask(mels, axis, width, fill, seed):
-    """Sets up to `width` neighbouring frames or bins to `fill`.
+    """Sets up to `width` neighbouring frames or bins of each clip to `fill`.
 
     Width and start are drawn as in torchaudio's `TimeMasking` (AST's):
     `width * U(0, 1)`, then `(size - width) * U(0, 1)`, both rounded down.
 
     Args:
-        mels: `(frames, mel_bins)`.
-        axis: 0 for frames, 1 for mel bins.
+        mels: `(batch, frames, mel_bins)`.
+        axis: 1 for frames, 2 for mel bins.
         width: float or scalar tensor, in units of that axis.
         fill: float.
         seed: int32 `(2,)` tensor.
     """
-    draws = tf.random.stateless_uniform([2], seed)
-    size = tf.shape(mels)[axis]
+    batch, size = tf.shape(mels)[0], tf.shape(mels)[axis]
+    draws = tf.random.stateless_uniform([2, batch, 1], seed)
     width = tf.minimum(draws[0] * width, tf.cast(size, tf.float32))
     start = draws[1] * (tf.cast(size, tf.float32) - width)
     width, start = tf.cast(width, tf.int32), tf.cast(start, tf.int32)
     place = tf.range(size)
     hidden = (place >= start) & (place < start + width)
-    return tf.where(tf.expand_dims(hidden, 1 - axis), fill, mels)
+    return tf.where(tf.expand_dims(hidden, 3 - axis), fill, mels)
+
+
+def roll(mels, limit, seed):
+    """Rolls the frames of each clip.
+
+    Args:
+        mels: `(batch, frames, mel_bins)`.
+        limit: float or scalar tensor, frames: from `-limit` to `limit - 1`, as
+            in AST.
+        seed: int32 `(2,)` tensor.
+    """
+    batch, frames, _ = tf.unstack(tf.shape(mels))
+    draws = tf.random.stateless_uniform([batch, 1], seed, -1, 1)
+    forwards = tf.cast(tf.floor(draws * limit), tf.int32)
+    sources = (tf.range(frames) - forwards) % frames
+    return tf.gather(mels, sources, axis=1, batch_dims=1)
 
 
 def augment_log_mel(mels, augment, fill, factor, seed):
-    """Masks, noise and roll of one clip.
+    """Masks, noise and roll of a batch, drawn for each clip.
 
     Args:
-        mels: normalised, `(frames, mel_bins)`.
+        mels: normalised, `(batch, frames, mel_bins)`.
         augment: `Augment`.
         fill: float, the value of padding.
         factor: int32 scalar tensor, full-resolution frames per frame.
@@ -184,18 +201,16 @@ def augment_log_mel(mels, augment, fill, factor, seed):
     seeds = tf.unstack(tf.random.split(seed, 5))
     factor = tf.cast(factor, tf.float32)
     if augment.freq_mask:
-        mels = mask(mels, 1, float(augment.freq_mask), fill, seeds[0])
+        mels = mask(mels, 2, float(augment.freq_mask), fill, seeds[0])
     if augment.time_mask:
-        mels = mask(mels, 0, augment.time_mask / factor, fill, seeds[1])
+        mels = mask(mels, 1, augment.time_mask / factor, fill, seeds[1])
     if augment.noise:
-        scale = augment.noise * tf.random.stateless_uniform([], seeds[2])
+        batch = tf.shape(mels)[0]
+        scale = tf.random.stateless_uniform([batch, 1, 1], seeds[2])
         noise = tf.random.stateless_uniform(tf.shape(mels), seeds[3])
-        mels += scale * noise
+        mels += augment.noise * scale * noise
     if augment.roll_frames:
-        frames = augment.roll_frames / factor
-        frames = tf.random.stateless_uniform([], seeds[4], -1, 1) * frames
-        # at full resolution, as in AST, from -roll_frames to roll_frames - 1
-        mels = tf.roll(mels, tf.cast(tf.floor(frames), tf.int32), axis=0)
+        mels = roll(mels, augment.roll_frames / factor, seeds[4])
     return mels
 
 

@@ -31,6 +31,9 @@ class ArrayCache:
         """bool, whether there is room for as much."""
         return num_bytes <= self._free
 
+    def __contains__(self, key):
+        return key in self._arrays
+
     def get(self, key):
         """The array of that key, or `None`."""
         return self._arrays.get(key)
@@ -168,6 +171,22 @@ class LogMelCache:
         """
         mels = self._cache.get(_key(sound))
         return None if mels is None else mels.copy()
+
+    def has(self, sounds):
+        """bool `(n,)`, whose log-mel is kept."""
+        return np.array([_key(sound) in self._cache for sound in sounds], bool)
+
+    def stack(self, sounds):
+        """float32 `(n, num_frames, mel_bins)` of sounds that are kept.
+
+        Not normalised; padded at the end.
+        """
+        shape = len(sounds), self._num_frames, self.mel_bins
+        stacked = np.full(shape, self._frontend.padding, "float32")
+        for row, sound in zip(stacked, sounds, strict=True):
+            mels = self._cache.get(_key(sound))
+            row[: len(mels)] = mels
+        return stacked
 
     def add(self, sounds, index, samples):
         """Keeps log-mel of a clip, if there is room; inside a graph.

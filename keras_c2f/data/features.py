@@ -76,42 +76,46 @@ def stored_log_mel(mels, frontend, num_frames, shift=1):
     """What `log_mel` computes, from log-mel that was prepared or kept.
 
     Args:
-        mels: `(frames, mel_bins)` tensor, not normalised.
+        mels: `(..., frames, mel_bins)` tensor, not normalised.
         frontend, num_frames, shift: as in `log_mel`.
 
     Returns:
-        float32 `(num_frames // shift, num_mel_bins)`.
+        float32 `(..., num_frames // shift, num_mel_bins)`.
     """
-    kept = num_frames // shift
-    mels = tf.cast(mels[::shift][:kept], tf.float32)
-    return frontend.normalize(_pad(mels, frontend, kept))
+    kept, batch = num_frames // shift, mels.shape[:-2]
+    mels = tf.cast(mels[..., ::shift, :][..., :kept, :], tf.float32)
+    return frontend.normalize(_pad(mels, frontend, kept, batch))
 
 
-def _pad(mels, frontend, num_frames):
-    missing = [[0, num_frames - tf.shape(mels)[0]], [0, 0]]
+def _pad(mels, frontend, num_frames, batch=()):
+    missing = [[0, 0]] * len(batch)
+    missing += [[0, num_frames - tf.shape(mels)[-2]], [0, 0]]
     mels = tf.pad(mels, missing, constant_values=frontend.padding)
-    return tf.ensure_shape(mels, [None, frontend.num_mel_bins])
+    return tf.ensure_shape(mels, [*batch, None, frontend.num_mel_bins])
 
 
 def pool(mels, size, use_max):
     """Pools `size` frames into one, by maximum or mean; drops the rest.
 
     Args:
-        mels: `(frames, mel_bins)`.
+        mels: `(..., frames, mel_bins)`.
         size: int32 scalar tensor.
         use_max: bool scalar tensor.
 
     Returns:
-        `(frames // size, mel_bins)`.
+        `(..., frames // size, mel_bins)`.
     """
 
     def pooled():
-        kept = tf.shape(mels)[0] // size
-        windows = tf.reshape(mels[: kept * size], [kept, size, mels.shape[1]])
+        *batch, frames, bins = tf.unstack(tf.shape(mels))
+        kept = frames // size
+        windows = tf.reshape(
+            mels[..., : kept * size, :], [*batch, kept, size, bins]
+        )
         return tf.cond(
             use_max,
-            lambda: tf.reduce_max(windows, axis=1),
-            lambda: tf.reduce_mean(windows, axis=1),
+            lambda: tf.reduce_max(windows, axis=-2),
+            lambda: tf.reduce_mean(windows, axis=-2),
         )
 
     return tf.cond(size > 1, pooled, lambda: mels)

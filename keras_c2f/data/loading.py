@@ -27,6 +27,11 @@ class ClipLoader:
         self._log_mels = log_mels
         self._raises = raises
 
+    @property
+    def keeps(self):
+        """bool, whether log-mel may be kept, and `ready` asked."""
+        return self._log_mels is not None
+
     def __call__(self, index, place):
         """One clip.
 
@@ -64,6 +69,47 @@ class ClipLoader:
         )
         mels.set_shape([None, self._log_mels.mel_bins])
         return samples, mels, target
+
+    def ready(self):
+        """Which clips `batch` can load, once no other has to be read.
+
+        Returns:
+            bool `(n,)` tensor, those whose log-mel is kept, if all others are
+            known to be bad and left out; else none.
+        """
+
+        def kept():
+            sounds = self._clips.sounds
+            kept = self._log_mels.has(sounds)
+            known = (
+                kept if self._raises else kept | ~self._sounds.usable(sounds)
+            )
+            return kept & known.all()
+
+        return tf.ensure_shape(
+            tf.numpy_function(kept, [], tf.bool), [len(self._clips)]
+        )
+
+    def batch(self, indices):
+        """Clips that are `ready`, all in one go.
+
+        Args:
+            indices: int32 `(batch,)` tensor, their numbers.
+
+        Returns:
+            float32 `(batch, num_frames, mel_bins)`, log-mel as `LogMelCache`
+            stacks it, and targets `(batch, num_classes)`.
+        """
+
+        def load(indices):
+            sounds = [self._clips.sounds[i] for i in indices]
+            targets = [self._clips.target(i) for i in indices]
+            return self._log_mels.stack(sounds), np.stack(targets)
+
+        mels, targets = tf.numpy_function(load, [indices], [tf.float32] * 2)
+        mels.set_shape([None, None, self._log_mels.mel_bins])
+        targets.set_shape([None, self._clips.num_classes])
+        return mels, targets
 
     def _load(self, index, place):
         """Crops, log-mel, whether to keep that of the crop, target, problem."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,6 +22,14 @@ OUTPUTS = ("compressed", "log_mel", "waveform")
 ON_ERROR = ("raise", "skip")
 CROPS = ("random", "leading")
 BATCHES_AHEAD = 4
+
+
+class Phase(NamedTuple):
+    """Resolution of an epoch; scalar tensors."""
+
+    shift: object
+    pool: object
+    use_max: object
 
 
 class AudioPipeline:
@@ -247,6 +256,7 @@ class AudioPipeline:
 
         def one_epoch(_):
             key = tf.stack([self.seed, self._epoch.read_value()])
+            phase = self._phase()
             order = tf.range(len(clips))
             if training:
                 self._epoch.assign_add(1)
@@ -257,13 +267,16 @@ class AudioPipeline:
             def one_clip(place):
                 index = order[place]
                 # by place: a clip drawn twice is augmented in two ways
-                seeds = tf.random.split(tf.random.fold_in(key, place), 6)
+                seeds = tf.random.split(tf.random.fold_in(key, place), 5)
                 windows, kept, target = load(index, somewhere(seeds[0]))
                 if crops > 1:
-                    made = [self._features(w) for w in tf.unstack(windows)]
+                    made = [
+                        self._features(window, None, phase)
+                        for window in tf.unstack(windows)
+                    ]
                     return tf.stack(made), target
                 if not training:
-                    return self._features(windows[0], kept), target
+                    return self._features(windows[0], kept, phase), target
                 other = tf.random.stateless_uniform(
                     [], seeds[1], 0, len(clips), tf.int32
                 )
@@ -273,12 +286,33 @@ class AudioPipeline:
                     return windows[0], target
 
                 samples, target = augmentation.augment_sound(
-                    windows[0], target, load_other, self.augment, seeds[3:5]
+                    windows[0], target, load_other, self.augment, seeds[3:]
                 )
-                made = self._features(samples, kept)
-                return self._augment_features(made, seeds[5]), target
+                return self._features(samples, kept, phase), target
 
-            return self._batches(places, one_clip, training)
+            def kept_clips(indices):
+                mels, targets = load.batch(indices)
+                return self._log_mel(mels, phase), targets
+
+            def from_sounds():
+                return self._one_by_one(places, one_clip)
+
+            def from_memory():
+                indices = tf.gather(order, places)
+                indices = tf.boolean_mask(indices, tf.gather(ready, indices))
+                dataset = tf.data.Dataset.from_tensor_slices(indices)
+                return dataset.batch(self.batch_size).map(kept_clips)
+
+            if load.keeps:
+                ready = load.ready()
+                dataset = tf.cond(
+                    tf.reduce_any(ready), from_memory, from_sounds
+                )
+            else:
+                dataset = from_sounds()
+            if training and self.augment.on_spectrogram:
+                dataset = self._augmented(dataset, key, phase, start_step)
+            return dataset.prefetch(BATCHES_AHEAD)
 
         dataset = tf.data.Dataset.range(1).flat_map(one_epoch)
         if self.on_error == "raise":
@@ -315,25 +349,48 @@ class AudioPipeline:
             return sampling.every_clip_once(len(clips))
         return sampling.with_replacement(sampling.balancing_weights(clips))
 
-    def _batches(self, places, one_clip, training):
-        """Clips at `places`, mapped and batched, some batches ahead."""
-
-        def usable(features, _):
-            return tf.size(features) > 0
-
+    def _one_by_one(self, places, one_clip):
+        """Batches of clips that are mapped each by itself."""
         dataset = tf.data.Dataset.from_tensor_slices(places)
         dataset = dataset.map(one_clip, os.cpu_count(), deterministic=True)
         if self.on_error == "skip":
-            dataset = dataset.filter(usable)
-        dataset = dataset.batch(self.batch_size)
-        if training and self.augment.layers:
-            layers = self.augment.layers  # one batch at a time: they have state
-            dataset = dataset.map(
-                lambda *batch: augmentation.augment_batch(*batch, layers)
-            )
-        return dataset.prefetch(BATCHES_AHEAD)
+            dataset = dataset.filter(lambda made, _: tf.size(made) > 0)
+        return dataset.batch(self.batch_size)
 
-    def _features(self, samples, kept=None):
+    def _augmented(self, dataset, key, phase, start_step):
+        """Batches with masks, noise, roll and layers, as far as wanted."""
+        index, count = self.shard
+        key = tf.random.fold_in(key, -1)  # no clip's
+
+        def augmented(step, batch):
+            mels, targets = batch
+            mels = augmentation.augment_log_mel(
+                mels,
+                self.augment,
+                self.frontend.pad_value,
+                phase.shift * phase.pool,
+                tf.random.fold_in(key, step * count + index),
+            )
+            shape = [None, None, self.frontend.num_mel_bins]
+            mels = tf.ensure_shape(mels, shape)
+            layers = self.augment.layers  # one batch at a time: they have state
+            if layers:
+                return augmentation.augment_batch(mels, targets, layers)
+            return mels, targets
+
+        return dataset.enumerate(start_step).map(augmented)
+
+    def _phase(self):
+        """The resolution of the moment, read once an epoch."""
+        if self.outputs != "compressed":
+            return Phase(tf.constant(1), tf.constant(1), tf.constant(False))
+        return Phase(
+            self._shift.read_value(),
+            self._pool.read_value(),
+            self._pool_max.read_value(),
+        )
+
+    def _features(self, samples, kept, phase):
         """`(samples,)` -> `(frames, mel_bins)` or `(samples,)`.
 
         Prepared log-mel, `(frames, mel_bins)`, is padded, normalised and
@@ -346,47 +403,38 @@ class AudioPipeline:
             padded = tf.pad(samples, [[0, size - length]])
             return padded[: tf.where(length > 0, size, 0)]
         if kept is None:
-            mels = self._log_mel(samples)
+            mels = self._log_mel(samples, phase)
         else:
             num_kept = tf.shape(kept)[0]
             length = tf.maximum(length, num_kept)
             mels = tf.cond(
                 num_kept > 0,
-                lambda: self._log_mel(kept),
-                lambda: self._log_mel(samples),
-            )
-        if self._compresses:
-            mels = features.pool(
-                mels, self._pool.read_value(), self._pool_max.read_value()
+                lambda: self._log_mel(kept, phase),
+                lambda: self._log_mel(samples, phase),
             )
         frames = tf.shape(mels)[0]
         mels = mels[: tf.where(length > 0, frames, 0)]
         mels.set_shape([None, self.frontend.num_mel_bins])
         return mels
 
-    def _log_mel(self, sound):
-        """Normalised log-mel at the shift, of samples or log-mel."""
-        shift = self._shift.read_value() if self._compresses else 1
+    def _log_mel(self, sound, phase):
+        """Normalised log-mel at a phase's resolution.
+
+        Args:
+            sound: `(samples,)`, or log-mel `(..., frames, mel_bins)`.
+            phase: `Phase`.
+
+        Returns:
+            `(..., frames, mel_bins)`.
+        """
         make = features.stored_log_mel
         if sound.shape.rank == 1:
             make = features.log_mel
             # an unreadable one: there is no reflecting about no sample
             missing = tf.cast(tf.shape(sound)[0] == 0, tf.int32)
             sound = tf.pad(sound, [[0, missing]])
-        return make(sound, self.frontend, self.num_frames, shift)
-
-    def _augment_features(self, mels, seed):
-        """Masks, noise and roll of `(frames, mel_bins)`, as far as wanted."""
-        if not self.augment.on_spectrogram:
-            return mels
-        factor = 1
-        if self._compresses:
-            factor = self._shift.read_value() * self._pool.read_value()
-        fill = self.frontend.pad_value
-        mels = augmentation.augment_log_mel(
-            mels, self.augment, fill, factor, seed
-        )
-        return tf.ensure_shape(mels, [None, self.frontend.num_mel_bins])
+        mels = make(sound, self.frontend, self.num_frames, phase.shift)
+        return features.pool(mels, phase.pool, phase.use_max)
 
     def _on_waveform(self, training):
         """str, what needs samples rather than log-mel; empty if nothing."""
@@ -394,7 +442,3 @@ class AudioPipeline:
             return "outputs='waveform'"
         names = [n for n in ("mixup", "gain_db") if getattr(self.augment, n)]
         return " and ".join(names) if training else ""
-
-    @property
-    def _compresses(self):
-        return self.outputs == "compressed"

@@ -18,8 +18,8 @@ def make_clips(n):
     return Clips(sounds, np.arange(n) % 3, "abc")
 
 
-def make_pipeline(**options):
-    augment = Augment(mixup=0.5, noise=0.1)
+def make_pipeline(noise=0.1, **options):
+    augment = Augment(mixup=0.5, noise=noise)
     pipeline = AudioPipeline(SMALL, 40, 4, augment=augment, **options)
     pipeline.set_phase("pool:2", epoch=5)
     return pipeline
@@ -65,14 +65,15 @@ def test_what_is_left_out_is_not_read(monkeypatch):
 def test_workers_share_the_same_order(count):
     """Worker i has every count-th clip of what one would read alone."""
     clips = make_clips(22)
-    alone = collect(make_pipeline().dataset(clips, training=True))
+    alone = collect(make_pipeline(noise=0).dataset(clips, training=True))
     alone = [np.concatenate(part) for part in zip(*alone, strict=True)]
     kept = 22 // count * count
     steps = set()
     for index in range(count):
         context = tf.distribute.InputContext(count, index)
         shard = (context.input_pipeline_id, context.num_input_pipelines)
-        dataset = make_pipeline(shard=shard).dataset(clips, training=True)
+        pipeline = make_pipeline(noise=0, shard=shard)
+        dataset = pipeline.dataset(clips, training=True)
         steps.add(int(dataset.cardinality()))
         mine = collect(dataset)
         assert len(mine) == int(dataset.cardinality())
@@ -80,6 +81,16 @@ def test_workers_share_the_same_order(count):
         for found, expected in zip(mine, alone, strict=True):
             np.testing.assert_array_equal(found, expected[:kept][index::count])
     assert len(steps) == 1
+
+
+def test_workers_draw_their_own_noise():
+    clips = Clips(np.ones((8, 2000), "float32"), np.zeros(8, int), "ab")
+    first, second = (
+        collect(make_pipeline(shard=(i, 2)).dataset(clips, training=True))
+        for i in range(2)
+    )
+    for (mine, _), (theirs, _) in zip(first, second, strict=True):
+        assert (mine != theirs).mean() > 0.9
 
 
 def test_evaluation_loses_no_clip():

@@ -4,6 +4,7 @@ import pytest
 
 from keras_c2f.data import AudioPipeline, Augment, Clips, LabelSets
 from keras_c2f.data.cache import ArrayCache
+from keras_c2f.data.loading import ClipLoader
 from keras_c2f.frontend import Frontend, LogMel
 from keras_c2f.resolution import Resolution
 
@@ -261,22 +262,47 @@ def test_cache_spares_decoding_up_to_its_size(tmp_path, outputs):
     assert len(collect(small.dataset(clips))[0]) == 2
 
 
-@pytest.mark.parametrize("text", ["full", "shift:3", "pool:2:max"])
-def test_kept_log_mel_makes_the_same_batches(text):
+@pytest.mark.parametrize(
+    "text, start, shard",
+    [
+        ("full", 0, (0, 1)),
+        ("shift:3", 1, (0, 1)),
+        ("pool:2:max", 0, (1, 2)),
+    ],
+)
+def test_kept_log_mel_makes_the_same_batches(text, start, shard):
     """Also where the first epoch was at another resolution."""
     clips = make_clips()
     augment = Augment(time_mask=9, roll_frames=3)
     batches = []
     for cache_mb in (0, 1):
-        pipeline = make_pipeline(cache_mb=cache_mb, augment=augment)
+        pipeline = make_pipeline(
+            cache_mb=cache_mb, augment=augment, shard=shard
+        )
         pipeline.set_phase("shift:2", 0)
-        dataset = pipeline.dataset(clips, training=True)
-        collect(dataset)
+        collect(pipeline.dataset(clips))
         pipeline.set_phase(text, 1)
-        batches.append(collect(dataset))
+        batches.append(
+            collect(pipeline.dataset(clips, training=True, start_step=start))
+        )
     # float32 products of as many frames, in another order
     np.testing.assert_allclose(*(x for x, _ in batches), atol=1e-5)
     np.testing.assert_array_equal(*(y for _, y in batches))
+
+
+def test_kept_clips_are_loaded_in_batches(tmp_path, monkeypatch):
+    clips = write_sounds(tmp_path)
+    pipeline = make_pipeline(on_error="skip", cache_mb=1)
+    expected = collect(pipeline.dataset(clips))
+    assert len(pipeline.skipped) == 2
+
+    def fail(*_):
+        raise AssertionError("clips are loaded one by one")
+
+    monkeypatch.setattr(ClipLoader, "_load", fail)
+    found = collect(pipeline.dataset(clips))
+    np.testing.assert_allclose(found[0], expected[0], atol=1e-5)
+    np.testing.assert_array_equal(found[1], expected[1])
 
 
 @pytest.fixture
