@@ -11,11 +11,19 @@ os.environ["XLA_FLAGS"] = (
 )
 
 
-def pytest_runtest_setup():
+def seed():
     """The same random weights in each run: tolerances are for those."""
     import keras  # not before the flags are set
 
     keras.utils.set_random_seed(0)
+
+
+def pytest_collectstart():
+    seed()  # some are made when a module is imported
+
+
+def pytest_runtest_setup():
+    seed()
 
 
 @pytest.fixture

@@ -55,15 +55,15 @@ def page(tmp_path_factory):
 
 
 def test_samples_are_the_first_of_each_phase():
-    recipe, clips = make_recipe(**EVERYTHING, batch_size=5), make_clips()
+    recipe, clips = make_recipe(**EVERYTHING, batch_size=7), make_clips()
     phases = samples_of_phases(recipe, recipe.frontend, clips, 5)
     pipeline = make_pipeline(recipe, recipe.frontend)
     moments = [("pool:2", 0), ("patch:2", 2), ("full", 3)]
     for samples, moment in zip(phases, moments, strict=True):
         pipeline.set_phase(*moment)
         features, targets = next(iter(pipeline.dataset(clips, training=True)))
-        np.testing.assert_array_equal([s.shown for s in samples], features)
-        for sample, target in zip(samples, targets.numpy(), strict=True):
+        np.testing.assert_array_equal([s.shown for s in samples], features[:5])
+        for sample, target in zip(samples, targets.numpy()[:5], strict=True):
             assert sample.target == describe_target(target, NAMES)
             assert sample.label in sample.target  # one of those mixed
 

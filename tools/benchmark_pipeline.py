@@ -60,7 +60,12 @@ def make_dataset(sounds, resolution, cache_mb=0):
     """The batches of a fresh pipeline."""
     clips = Clips(sounds, np.zeros(len(sounds), int), ("a", "b"))
     pipeline = AudioPipeline(
-        FRONTEND, num_frames(), 16, resolution=resolution, cache_mb=cache_mb
+        FRONTEND,
+        num_frames(),
+        16,
+        resolution=resolution,
+        cache_mb=cache_mb,
+        clip_seconds=FLAGS.seconds,
     )
     return pipeline.dataset(clips)
 

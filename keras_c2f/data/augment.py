@@ -1,8 +1,9 @@
 """Augmentations of AST, run inside `tf.data` with stateless seeds.
 
-Every random number follows from the pipeline's seed, the epoch and the place in
-it of the clip or its batch, so it does not depend on the number of threads, and
-a resumed run repeats it. Times are full-resolution frames and shrink with the
+Every random number but those of `layers` follows from the pipeline's seed and
+the epoch, mix-up and gain further from the clip's place in it, masks, noise and
+roll from its batch's: a resumed run repeats them, another `batch_size` or
+`shard` draws others. Times are full-resolution frames and shrink with the
 resolution.
 
 Reference: Gong, Chung, Glass, "AST: Audio Spectrogram Transformer", 2021,
@@ -163,9 +164,10 @@ def mask(mels, axis, width, fill, seed):
         seed: int32 `(2,)` tensor.
     """
     batch, size = tf.shape(mels)[0], tf.shape(mels)[axis]
-    draws = tf.random.stateless_uniform([2, batch, 1], seed)
-    width = tf.minimum(draws[0] * width, tf.cast(size, tf.float32))
-    start = draws[1] * (tf.cast(size, tf.float32) - width)
+    # clips first: a smaller batch draws the same for those it has
+    draws = tf.random.stateless_uniform([batch, 2], seed)
+    width = tf.minimum(draws[:, :1] * width, tf.cast(size, tf.float32))
+    start = draws[:, 1:] * (tf.cast(size, tf.float32) - width)
     width, start = tf.cast(width, tf.int32), tf.cast(start, tf.int32)
     place = tf.range(size)
     hidden = (place >= start) & (place < start + width)

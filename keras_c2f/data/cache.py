@@ -172,14 +172,15 @@ class LogMelCache:
         mels = self._cache.get(_key(sound))
         return None if mels is None else mels.copy()
 
-    def has(self, sounds):
-        """bool `(n,)`, whose log-mel is kept."""
-        return np.array([_key(sound) in self._cache for sound in sounds], bool)
+    def has(self, sound):
+        """bool, whether its log-mel is kept."""
+        return _key(sound) in self._cache
 
     def stack(self, sounds):
-        """float32 `(n, num_frames, mel_bins)` of sounds that are kept.
+        """Copies of what is kept of sounds, padded at the end.
 
-        Not normalised; padded at the end.
+        Returns:
+            float32 `(n, num_frames, mel_bins)`, not normalised.
         """
         shape = len(sounds), self._num_frames, self.mel_bins
         stacked = np.full(shape, self._frontend.padding, "float32")

@@ -107,10 +107,10 @@ def pool(mels, size, use_max):
     """
 
     def pooled():
-        *batch, frames, bins = tf.unstack(tf.shape(mels))
+        *batch, frames, _ = tf.unstack(tf.shape(mels))
         kept = frames // size
         windows = tf.reshape(
-            mels[..., : kept * size, :], [*batch, kept, size, bins]
+            mels[..., : kept * size, :], [*batch, kept, size, mels.shape[-1]]
         )
         return tf.cond(
             use_max,

@@ -28,8 +28,8 @@ class ClipLoader:
         self._raises = raises
 
     @property
-    def keeps(self):
-        """bool, whether log-mel may be kept, and `ready` asked."""
+    def may_keep(self):
+        """bool, whether log-mel is kept, as far as there is room."""
         return self._log_mels is not None
 
     def __call__(self, index, place):
@@ -70,28 +70,26 @@ class ClipLoader:
         mels.set_shape([None, self._log_mels.mel_bins])
         return samples, mels, target
 
-    def ready(self):
-        """Which clips `batch` can load, once no other has to be read.
+    def keeps_all(self, indices):
+        """Whether `batch` can load all of these clips.
+
+        Args:
+            indices: int32 `(n,)` tensor, their numbers.
 
         Returns:
-            bool `(n,)` tensor, those whose log-mel is kept, if all others are
-            known to be bad and left out; else none.
+            bool scalar tensor.
         """
 
-        def kept():
-            sounds = self._clips.sounds
-            kept = self._log_mels.has(sounds)
-            known = (
-                kept if self._raises else kept | ~self._sounds.usable(sounds)
-            )
-            return kept & known.all()
+        def all_kept(indices):
+            has, sounds = self._log_mels.has, self._clips.sounds
+            return all(has(sounds[index]) for index in indices)
 
         return tf.ensure_shape(
-            tf.numpy_function(kept, [], tf.bool), [len(self._clips)]
+            tf.numpy_function(all_kept, [indices], tf.bool), []
         )
 
     def batch(self, indices):
-        """Clips that are `ready`, all in one go.
+        """Clips whose log-mel is kept, all in one call.
 
         Args:
             indices: int32 `(batch,)` tensor, their numbers.

@@ -22,10 +22,11 @@ OUTPUTS = ("compressed", "log_mel", "waveform")
 ON_ERROR = ("raise", "skip")
 CROPS = ("random", "leading")
 BATCHES_AHEAD = 4
+BATCHES_AT_ONCE = 2  # of those that are made whole
 
 
-class Phase(NamedTuple):
-    """Resolution of an epoch; scalar tensors."""
+class Compression(NamedTuple):
+    """`Resolution` of one epoch as scalar tensors: int32, int32, bool."""
 
     shift: object
     pool: object
@@ -56,7 +57,8 @@ class AudioPipeline:
         cache_mb: float, what is kept in memory: decoded files, or their
             log-mel, and that of arrays, which then have to stay as they are.
             Log-mel is kept of sounds that are not cut, if nothing changes or
-            asks for the waveform and there is one crop.
+            asks for the waveform and there is one crop. Once that of all
+            clips of an epoch is kept, they come a batch at a time.
         seed: int, of order, crops and augmentations.
         clip_seconds: float, clips are cut to this. Default: what T frames
             need.
@@ -72,7 +74,8 @@ class AudioPipeline:
             `(process_index(), process_count())`. `batch_size` is that of one
             worker. All have the same number of batches: training leaves out
             up to `count - 1` clips of an epoch. Of bad files this holds if
-            they are known beforehand: prepared data, or `skipped`.
+            they are known beforehand: prepared data, or `skipped`. Masks,
+            noise and roll are each worker's own.
 
     Raises:
         ValueError: if an argument is not among the above, or `augment`
@@ -256,7 +259,7 @@ class AudioPipeline:
 
         def one_epoch(_):
             key = tf.stack([self.seed, self._epoch.read_value()])
-            phase = self._phase()
+            compression = self._compression()
             order = tf.range(len(clips))
             if training:
                 self._epoch.assign_add(1)
@@ -266,17 +269,17 @@ class AudioPipeline:
 
             def one_clip(place):
                 index = order[place]
-                # by place: a clip drawn twice is augmented in two ways
+                # by place: a clip drawn twice is cut and mixed in two ways
                 seeds = tf.random.split(tf.random.fold_in(key, place), 5)
                 windows, kept, target = load(index, somewhere(seeds[0]))
                 if crops > 1:
                     made = [
-                        self._features(window, None, phase)
+                        self._features(window, None, compression)
                         for window in tf.unstack(windows)
                     ]
                     return tf.stack(made), target
                 if not training:
-                    return self._features(windows[0], kept, phase), target
+                    return self._features(windows[0], kept, compression), target
                 other = tf.random.stateless_uniform(
                     [], seeds[1], 0, len(clips), tf.int32
                 )
@@ -288,30 +291,11 @@ class AudioPipeline:
                 samples, target = augmentation.augment_sound(
                     windows[0], target, load_other, self.augment, seeds[3:]
                 )
-                return self._features(samples, kept, phase), target
+                return self._features(samples, kept, compression), target
 
-            def kept_clips(indices):
-                mels, targets = load.batch(indices)
-                return self._log_mel(mels, phase), targets
-
-            def from_sounds():
-                return self._one_by_one(places, one_clip)
-
-            def from_memory():
-                indices = tf.gather(order, places)
-                indices = tf.boolean_mask(indices, tf.gather(ready, indices))
-                dataset = tf.data.Dataset.from_tensor_slices(indices)
-                return dataset.batch(self.batch_size).map(kept_clips)
-
-            if load.keeps:
-                ready = load.ready()
-                dataset = tf.cond(
-                    tf.reduce_any(ready), from_memory, from_sounds
-                )
-            else:
-                dataset = from_sounds()
+            dataset = self._batches(load, order, places, one_clip, compression)
             if training and self.augment.on_spectrogram:
-                dataset = self._augmented(dataset, key, phase, start_step)
+                dataset = self._augmented(dataset, key, compression, start_step)
             return dataset.prefetch(BATCHES_AHEAD)
 
         dataset = tf.data.Dataset.range(1).flat_map(one_epoch)
@@ -349,17 +333,38 @@ class AudioPipeline:
             return sampling.every_clip_once(len(clips))
         return sampling.with_replacement(sampling.balancing_weights(clips))
 
-    def _one_by_one(self, places, one_clip):
-        """Batches of clips that are mapped each by itself."""
-        dataset = tf.data.Dataset.from_tensor_slices(places)
-        dataset = dataset.map(one_clip, os.cpu_count(), deterministic=True)
-        if self.on_error == "skip":
-            dataset = dataset.filter(lambda made, _: tf.size(made) > 0)
-        return dataset.batch(self.batch_size)
+    def _batches(self, load, order, places, one_clip, compression):
+        """Batches of the clips at `places` of an `order`.
 
-    def _augmented(self, dataset, key, phase, start_step):
+        Each is mapped by itself, unless the log-mel of all is kept: calls from
+        a graph into Python take longer than it takes to copy.
+        """
+
+        def one_by_one():
+            dataset = tf.data.Dataset.from_tensor_slices(places)
+            dataset = dataset.map(one_clip, os.cpu_count(), deterministic=True)
+            if self.on_error == "skip":
+                dataset = dataset.filter(lambda made, _: tf.size(made) > 0)
+            return dataset.batch(self.batch_size)
+
+        def kept(indices):
+            mels, targets = load.batch(indices)
+            return self._log_mel(mels, compression), targets
+
+        def at_once():
+            dataset = tf.data.Dataset.from_tensor_slices(indices)
+            dataset = dataset.batch(self.batch_size)
+            return dataset.map(kept, BATCHES_AT_ONCE, deterministic=True)
+
+        if not load.may_keep:
+            return one_by_one()
+        indices = tf.gather(order, places)
+        return tf.cond(load.keeps_all(indices), at_once, one_by_one)
+
+    def _augmented(self, dataset, key, compression, start_step):
         """Batches with masks, noise, roll and layers, as far as wanted."""
         index, count = self.shard
+        layers = self.augment.layers
         key = tf.random.fold_in(key, -1)  # no clip's
 
         def augmented(step, batch):
@@ -368,29 +373,34 @@ class AudioPipeline:
                 mels,
                 self.augment,
                 self.frontend.pad_value,
-                phase.shift * phase.pool,
+                compression.shift * compression.pool,
                 tf.random.fold_in(key, step * count + index),
             )
             shape = [None, None, self.frontend.num_mel_bins]
             mels = tf.ensure_shape(mels, shape)
-            layers = self.augment.layers  # one batch at a time: they have state
             if layers:
                 return augmentation.augment_batch(mels, targets, layers)
             return mels, targets
 
-        return dataset.enumerate(start_step).map(augmented)
+        return dataset.enumerate(start_step).map(
+            augmented,
+            1 if layers else BATCHES_AT_ONCE,  # layers have state
+            deterministic=True,
+        )
 
-    def _phase(self):
+    def _compression(self):
         """The resolution of the moment, read once an epoch."""
         if self.outputs != "compressed":
-            return Phase(tf.constant(1), tf.constant(1), tf.constant(False))
-        return Phase(
+            return Compression(
+                tf.constant(1), tf.constant(1), tf.constant(False)
+            )
+        return Compression(
             self._shift.read_value(),
             self._pool.read_value(),
             self._pool_max.read_value(),
         )
 
-    def _features(self, samples, kept, phase):
+    def _features(self, samples, kept, compression):
         """`(samples,)` -> `(frames, mel_bins)` or `(samples,)`.
 
         Prepared log-mel, `(frames, mel_bins)`, is padded, normalised and
@@ -403,26 +413,26 @@ class AudioPipeline:
             padded = tf.pad(samples, [[0, size - length]])
             return padded[: tf.where(length > 0, size, 0)]
         if kept is None:
-            mels = self._log_mel(samples, phase)
+            mels = self._log_mel(samples, compression)
         else:
             num_kept = tf.shape(kept)[0]
             length = tf.maximum(length, num_kept)
             mels = tf.cond(
                 num_kept > 0,
-                lambda: self._log_mel(kept, phase),
-                lambda: self._log_mel(samples, phase),
+                lambda: self._log_mel(kept, compression),
+                lambda: self._log_mel(samples, compression),
             )
         frames = tf.shape(mels)[0]
         mels = mels[: tf.where(length > 0, frames, 0)]
         mels.set_shape([None, self.frontend.num_mel_bins])
         return mels
 
-    def _log_mel(self, sound, phase):
+    def _log_mel(self, sound, compression):
         """Normalised log-mel at a phase's resolution.
 
         Args:
             sound: `(samples,)`, or log-mel `(..., frames, mel_bins)`.
-            phase: `Phase`.
+            compression: `Compression`.
 
         Returns:
             `(..., frames, mel_bins)`.
@@ -433,8 +443,8 @@ class AudioPipeline:
             # an unreadable one: there is no reflecting about no sample
             missing = tf.cast(tf.shape(sound)[0] == 0, tf.int32)
             sound = tf.pad(sound, [[0, missing]])
-        mels = make(sound, self.frontend, self.num_frames, phase.shift)
-        return features.pool(mels, phase.pool, phase.use_max)
+        mels = make(sound, self.frontend, self.num_frames, compression.shift)
+        return features.pool(mels, compression.pool, compression.use_max)
 
     def _on_waveform(self, training):
         """str, what needs samples rather than log-mel; empty if nothing."""

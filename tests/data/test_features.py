@@ -41,7 +41,24 @@ def test_equals_the_layer(frontend, shift, normalize):
 @pytest.mark.parametrize("size", [1, 2, 3])
 @pytest.mark.parametrize("kind", ["mean", "max"])
 def test_pool_equals_the_record(size, kind):
-    mels = np.random.default_rng(0).normal(size=(11, 4)).astype("float32")
-    mine = features.pool(mels, tf.constant(size), tf.constant(kind == "max"))
-    expected = Resolution(pool=size, pool_type=kind).compress(mels[None], np)
-    np.testing.assert_allclose(mine, expected[0], rtol=1e-6, atol=1e-7)
+    mels = np.random.default_rng(0).normal(size=(3, 11, 4)).astype("float32")
+    expected = Resolution(pool=size, pool_type=kind).compress(mels, np)
+    options = tf.constant(size), tf.constant(kind == "max")
+    for found, wanted in (
+        (features.pool(mels, *options), expected),
+        (features.pool(mels[0], *options), expected[0]),
+    ):
+        np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("shift", [1, 3])
+@pytest.mark.parametrize("num_frames", [9, 15])
+def test_stored_log_mel_of_a_stack(shift, num_frames):
+    """As of each clip; frames that are missing become padding."""
+    frontend = Frontend(sample_rate=4000, num_mel_bins=4)
+    mels = np.random.default_rng(0).normal(size=(3, 11, 4)).astype("float32")
+    stack = features.stored_log_mel(mels, frontend, num_frames, shift)
+    assert stack.shape == (3, num_frames // shift, 4)
+    for found, clip in zip(stack, mels, strict=True):
+        alone = features.stored_log_mel(clip, frontend, num_frames, shift)
+        np.testing.assert_array_equal(found, alone)
