@@ -135,7 +135,7 @@ class Clips:
         if isinstance(self.labels, LabelSets):
             return self.labels.multi_hot(index, self.num_classes)
         if self.multi_label:
-            return self.labels[index].copy()  # TensorFlow may change it
+            return self.labels[index]
         target = np.zeros(self.num_classes, "float32")
         target[self.labels[index]] = 1
         return target

@@ -387,12 +387,3 @@ def test_sounds_in_memory_are_left_as_they_are():
     for _ in range(3):
         list(pipeline.dataset(clips, training=True))
     np.testing.assert_array_equal(sounds, before)
-
-
-def test_labels_in_memory_are_left_as_they_are():
-    labels = np.eye(64, dtype="float32")
-    clips = Clips([np.ones(2000)] * 64, labels.copy(), ["a"] * 64)
-    pipeline = make_pipeline(16, augment=Augment(mixup=1.0))
-    for _ in range(3):
-        collect(pipeline.dataset(clips, training=True))
-    np.testing.assert_array_equal(clips.labels, labels)
