@@ -8,6 +8,7 @@ from keras_c2f.data import augment as augmentation
 from keras_c2f.frontend import Frontend
 
 tf = pytest.importorskip("tensorflow")
+once = pytest.mark.once  # but for those with layers
 SMALL = Frontend(sample_rate=4000, num_mel_bins=16)
 T = 40
 PAD = SMALL.pad_value
@@ -29,6 +30,7 @@ def training_batches(clips, augment, batch_size=8, **options):
     return tuple(np.concatenate(part) for part in zip(*batches, strict=True))
 
 
+@once
 def test_mix_up_blends_waveforms_and_targets():
     first, second = np.arange(5.0), np.array([3.0, 9.0, 6.0])
     targets = np.eye(2, dtype="float32")
@@ -51,6 +53,7 @@ def test_mix_up_blends_waveforms_and_targets():
     assert 0.6 < np.var(ratios) * 84 < 1.4  # four standard errors
 
 
+@once
 def test_mix_up_of_several_labels():
     """A label of both clips stays whole, as in AST's dataloader."""
     first, second = tf.constant([1.0, 1.0, 0.0]), tf.constant([0.0, 1.0, 1.0])
@@ -62,6 +65,7 @@ def test_mix_up_of_several_labels():
     np.testing.assert_allclose(target, [ratio, 1, 1 - ratio], rtol=1e-6)
 
 
+@once
 def test_partners_are_drawn_uniformly():
     """Over all clips, the clip itself among them, as AST's `randint`."""
     clips = Clips(np.ones((8, 50)), np.arange(8), "abcdefgh")
@@ -80,6 +84,7 @@ def test_partners_are_drawn_uniformly():
     assert stats.chisquare(partners).pvalue > 1e-3
 
 
+@once
 def test_mix_up_leaves_a_share_alone_and_survives_a_bad_partner():
     waveform, target = tf.range(5.0), tf.constant([1.0, 0.0])
     other = (tf.ones(3), tf.constant([0.0, 1.0]))
@@ -97,6 +102,7 @@ def test_mix_up_leaves_a_share_alone_and_survives_a_bad_partner():
     np.testing.assert_array_equal(same, target)
 
 
+@once
 def test_gain_is_uniform_in_decibels():
     factors = [
         float(augmentation.gain(tf.ones(1), 6.0, seed)[0])
@@ -106,6 +112,7 @@ def test_gain_is_uniform_in_decibels():
     assert stats.kstest(decibels, stats.uniform(-6, 12).cdf).pvalue > 1e-3
 
 
+@once
 @pytest.mark.parametrize("axis, size", [(1, 30), (2, 20)])
 def test_masks_are_one_block_of_padding(axis, size):
     widths, starts = [], []
@@ -123,6 +130,7 @@ def test_masks_are_one_block_of_padding(axis, size):
     assert max(starts) > size - 9
 
 
+@once
 @pytest.mark.parametrize("axis, size", [(1, 30), (2, 20)])
 def test_masks_are_distributed_as_in_torchaudio(axis, size):
     """Its `mask_along_axis`, restated: both draws are rounded down late."""
@@ -142,6 +150,7 @@ def test_masks_are_distributed_as_in_torchaudio(axis, size):
     assert stats.chisquare(widths).pvalue > 1e-3  # 0 to 16, each as often
 
 
+@once
 @pytest.mark.parametrize("text, factor", [("full", 1), ("shift:2+pool:2", 4)])
 def test_time_parameters_shrink_with_the_resolution(text, factor):
     clips = noise_clips(64)
@@ -154,6 +163,7 @@ def test_time_parameters_shrink_with_the_resolution(text, factor):
     assert hidden.all(1).sum(1).max() == 4  # mel bins do not get fewer
 
 
+@once
 @pytest.mark.parametrize("text, factor", [("full", 1), ("pool:4", 4)])
 def test_roll_shrinks_with_the_resolution(text, factor):
     silence_then_click = np.zeros((256, SMALL.num_samples(T)), "float32")
@@ -170,6 +180,7 @@ def test_roll_shrinks_with_the_resolution(text, factor):
     assert stats.chisquare(counts).pvalue > 1e-3
 
 
+@once
 def test_noise_is_positive_and_scaled_per_clip():
     """AST's: uniform noise, times a uniform number per clip, over ten."""
     clips = Clips(np.zeros((200, 5000), "float32"), [0, 1] * 100, "ab")
@@ -184,6 +195,7 @@ def test_noise_is_positive_and_scaled_per_clip():
     assert stats.kstest(one_clip, "uniform").pvalue > 1e-3
 
 
+@once
 def test_validation_is_not_augmented():
     clips = noise_clips()
     everything = Augment(1.0, 6.0, 20, 8, 0.5, 10)
@@ -247,6 +259,7 @@ def test_keras_cv_layers():
     assert (mels == 0).any()
 
 
+@once
 @pytest.mark.parametrize(
     "settings", [{"mixup": 1.5}, {"gain_db": -1}, {"time_mask": -2}]
 )

@@ -9,6 +9,7 @@ from keras_c2f.data.lazy import LazyModule
 
 soundfile = pytest.importorskip("soundfile")
 pytest.importorskip("soxr")
+pytestmark = pytest.mark.once
 RATE = 16000
 
 
