@@ -4,8 +4,9 @@ Run time: about seven minutes. Expected: the pipeline makes about 4 times
 as many clips from decoded sound as kaldi-native-fbank in two threads; nearly 3
 times as many from FLAC files, and 8 times from prepared log-mel, as PyTorch's
 DataLoader with soundfile and kaldi-native-fbank in two processes; and training
-from FLAC files waits for well under 1 % of the time. With few clips the 0.1 s
-that `tf.data` takes to start an epoch weighs in.
+from FLAC files waits for well under 1 % of the time. Log-mel that is kept in
+memory has no figure yet. With few clips the 0.1 s that `tf.data` takes to start
+an epoch weighs in.
 
     python tools/benchmark_pipeline.py --clips=512 --seconds=10
 """

@@ -389,7 +389,11 @@ class AudioPipeline:
         )
 
     def _compression(self):
-        """The resolution of the moment, read once an epoch."""
+        """The resolution of the moment, read once an epoch.
+
+        And before its sets are made: TensorFlow fails to fuse a map and a
+        batch if a variable that the map reads is read again after it.
+        """
         if self.outputs != "compressed":
             return Compression(
                 tf.constant(1), tf.constant(1), tf.constant(False)

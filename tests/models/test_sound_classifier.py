@@ -72,6 +72,6 @@ def test_equals_the_network_behind_the_pipeline(
         {"waveform": noise, "num_samples": counts}, verbose=0
     )
     assert scores.dtype == "float32"
-    np.testing.assert_allclose(
+    np.testing.assert_allclose(  # float32 in another order
         scores, keras.ops.convert_to_numpy(expected), atol=2e-5
     )
