@@ -37,7 +37,7 @@ class Comparison:
         macs: float, mean of a run's training, pre-training included.
         shares: dict from `"macs"`, `"seconds"`, `"cpu_seconds"` and, where
             the machine tells, `"joules"` to shares of the baseline's, over
-            pairs.
+            pairs in which both runs tell.
         reached: float, share of the baseline's MACs that were spent when the
             mean learning curve, at each phase's own resolution, first came to
             the baseline's final score; infinite where it never does, and
@@ -117,11 +117,13 @@ def compare(study, results, data):
             }
             difference = interval(differences)
         for unit in UNITS:
-            spent = [
-                [r[key][unit] for key in pairs] for r in (of_method, baseline)
+            told = [
+                (float(of_method[key][unit]), float(baseline[key][unit]))
+                for key in pairs
+                if of_method[key][unit] and baseline[key][unit]
             ]
-            if pairs and all(map(all, spent)):  # joules may be ""
-                ours, theirs = (sum(map(float, values)) for values in spent)
+            if told:  # time and energy may be ""
+                ours, theirs = map(sum, zip(*told, strict=True))
                 shares[unit] = ours / theirs
         if pairs and set(pairs) == set(of_method):
             goal = statistics.mean(float(baseline[k]["score"]) for k in pairs)

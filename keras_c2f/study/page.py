@@ -24,7 +24,8 @@ clips to train on, so it is narrower than it should be. Compute is counted
 (three forward passes over all clips an epoch), time is that of the epochs on
 the cores a run had, without validation, processor time that of its process;
 energy, of runs one at a time, is that of the machine's processors and NVIDIA
-cards as far as they tell.
+cards as far as they tell. Shares of these three are over the pairs of which
+both rows have them.
 The last column is the share of the baseline's compute after which the mean
 learning curve first came to the baseline's final score, wherever it ended."""
 
@@ -96,12 +97,26 @@ def _extent(study, results, data):
     rows = [results.runs[c.id] for c in cells if c.id in results.runs]
     clips = sorted({int(row["clips"]) for row in rows})
     spans = f"{clips[0]}" if len(clips) == 1 else f"{clips[0]} to {clips[-1]}"
-    where = sorted({f"{r['backend']} on {r['hardware']}" for r in rows})
     return (
         f"{len(rows)} of {len(cells)} runs; {spans} clips to validate on. "
-        f"{'; '.join(where)}. Each row, its seed, versions and command: "
+        f"{_where(rows)}. Each row, its seed, versions and command: "
         f"[runs.csv](runs.csv)."
     )
+
+
+def _where(rows):
+    """Backends and machines: `jax on 1 to 4 x a processor; torch on ...`."""
+    cores = {}
+    for row in rows:
+        number, times, machine = row["hardware"].partition(" x ")
+        place = (row["backend"], times + machine)
+        cores.setdefault(place, set()).add(number)
+    words = []
+    for (backend, machine), numbers in sorted(cores.items()):
+        ends = sorted(numbers, key=lambda number: (len(number), number))
+        span = " to ".join(dict.fromkeys((ends[0], ends[-1])))
+        words.append(f"{backend} on {span}{machine}")
+    return "; ".join(words)
 
 
 def _table(compared, baseline):
@@ -109,7 +124,7 @@ def _table(compared, baseline):
     units = {
         unit: word
         for unit, word in UNITS.items()
-        if any(unit in found.shares for found in compared)
+        if any(unit in f.shares for f in compared if f.method != baseline)
     }
     head = [
         "method",

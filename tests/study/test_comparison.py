@@ -234,20 +234,27 @@ def test_page(study, results):
     assert page.with_suffix(".png").read_bytes()[:4] == b"\x89PNG"
 
 
-def test_energy_stands_on_the_page_where_all_runs_tell(study, results):
-    for row in results.runs.values():
-        row["joules"] = 1.5 * row["seconds"]
+def test_energy_is_shared_over_the_pairs_that_tell(study, results):
+    def page():
+        return Path(write_page(study, results)).read_text()
+
+    assert "energy" not in page().split("How to read it")[0]
+    for method in ("whole", "coarse first"):
+        row = results.runs[study.cell(method, "esc10", "1", 1).id]
+        row["joules"] = 3 if method == "whole" else 2
+    # its partner does not tell
+    results.runs[study.cell("whole", "esc10", "2", 1).id]["joules"] = 100
     _, coarse = compare(study, results, "esc10")
-    assert coarse.shares["joules"] == pytest.approx(0.75)
-    assert (
-        " energy of the machine |"
-        in Path(write_page(study, results)).read_text()
-    )
-    next(iter(results.runs.values()))["joules"] = ""
-    assert (
-        " energy of the machine |"
-        not in Path(write_page(study, results)).read_text()
-    )
+    assert coarse.shares["joules"] == pytest.approx(2 / 3)
+    assert " energy of the machine |" in page()
+
+
+def test_page_names_a_machine_once(study, results):
+    places = ["2 x Zen + 1 x H200", "10 x Zen + 1 x H200", "1 x Zen"]
+    for row, place in zip(results.runs.values(), places, strict=False):
+        row["hardware"] = place
+    named = "one core; torch on 1 x Zen; torch on 2 to 10 x Zen + 1 x H200."
+    assert named in Path(write_page(study, results)).read_text()
 
 
 def test_no_page_without_runs(study, tmp_path):
