@@ -67,6 +67,7 @@ def test_run_is_complete(pretrained):
     assert result["loss"] == pytest.approx(float(rows[-1]["val_loss"]), 1e-3)
 
 
+@pytest.mark.once
 def test_stopped_run_ends_like_an_uninterrupted_one(
     pretrained, tmp_path, monkeypatch
 ):

@@ -95,6 +95,7 @@ def test_run_folder_is_complete(finished):
         assert example["pool:2"].shape == (16, 128)
 
 
+@pytest.mark.once
 def test_run_without_tensorboard(sounds, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     options = OPTIONS | {"schedule": "pool:2@1"}
@@ -104,6 +105,7 @@ def test_run_without_tensorboard(sounds, tmp_path, monkeypatch):
     assert not os.path.exists(run.path("tensorboard"))
 
 
+@pytest.mark.once
 def test_network_is_scored_when_a_phase_begins(sounds, tmp_path, monkeypatch):
     """At the new resolution, with the weights of the phase before."""
     recipe = Recipe(data=f"folder:{sounds}", **OPTIONS)
@@ -176,6 +178,7 @@ def test_run_that_is_older_than_an_option(finished, tmp_path):
     assert Run(str(folder), recipe, clips).train() == result
 
 
+@pytest.mark.once
 def test_another_architecture_brings_its_front_end(sounds, tmp_path):
     options = {
         "model": "hts_at_micro",
@@ -212,6 +215,7 @@ def test_what_another_architecture_has_not_is_refused(name, value):
     assert getattr(backbone, name) == value
 
 
+@pytest.mark.once
 def test_stopped_run_needs_its_initial_weights_no_more(
     sounds, tmp_path, monkeypatch
 ):
@@ -391,6 +395,7 @@ def noise_clips(broken=()):
     return [Clips(list(part), [0, 1, 0, 1], ("a", "b")) for part in sounds]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("broken", [(0, 3), (1, 0), (1, 3)])
 def test_broken_sound_ends_a_run_in_a_sentence(broken, tmp_path):
     """Met while measuring statistics, in the example, or inside `fit`."""

@@ -15,6 +15,6 @@ for backend in "${@:-tensorflow jax torch}"; do
   for name in $backend; do
     echo "== $name"
     KERAS_BACKEND=$name python -m pytest -q -n 2 "${once[@]}"
-    once=(-m "not once") # Keras' backend has no part in these
+    once=(-m "not once") # what backends do otherwise is tested elsewhere
   done
 done

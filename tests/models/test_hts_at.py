@@ -63,7 +63,17 @@ def test_windows_of_the_original():
     assert windows((16, 8), (8, 8)) == ((8, 8), (4, 0))
 
 
-@pytest.mark.parametrize("num_frames", [1, 90, 100, 250, 256, 257, 501])
+@pytest.mark.parametrize(
+    "num_frames",
+    [
+        1,
+        257,
+        *(
+            pytest.param(frames, marks=pytest.mark.once)
+            for frames in (90, 100, 250, 256, 501)
+        ),
+    ],
+)
 def test_any_number_of_frames(num_frames):
     """Zeros after the clip: padding by hand to a whole image is the same."""
     backbone = HTSAT(**SMALL | {"num_frames": num_frames})

@@ -177,6 +177,7 @@ def test_a_missing_path_is_said_before_training(run, study, tmp_path):
     assert not (tmp_path / "calls").exists()
 
 
+@pytest.mark.once
 @pytest.mark.slow
 def test_a_real_run(tmp_path):
     rng = np.random.default_rng(0)
