@@ -33,7 +33,8 @@ learning curve first came to the baseline's final score, wherever it ended."""
 def write_page(study, results):
     """Writes `NAME.md` and `NAME.png` beside the rows.
 
-    Works while a study is under way: a method without runs is left out.
+    Works while a study is under way: a method without runs is left out, and
+    a data set where a single method has run, unless there is no other.
 
     Args:
         study: `Study`.
@@ -46,6 +47,8 @@ def write_page(study, results):
     compared = {data: found for data, found in compared.items() if found}
     if not compared:
         return None
+    several = {data: c for data, c in compared.items() if len(c) > 1}
+    compared = several or compared  # the baseline is other studies' too
     picture = f"{study.name}.png"
     curves = {
         data: {

@@ -257,6 +257,16 @@ def test_page_names_a_machine_once(study, results):
     assert named in Path(write_page(study, results)).read_text()
 
 
+def test_page_leaves_out_data_of_a_single_method(study, results, tmp_path):
+    study.data["digits"] = study.data["esc10"]
+    of_baseline = study.cell("whole", "digits", "1", 1)
+    results.add(*rows(of_baseline, 0.5, True))
+    assert "## digits" not in Path(write_page(study, results)).read_text()
+    alone = read_results(str(tmp_path / "alone"))
+    alone.add(*rows(of_baseline, 0.5, True))
+    assert "## digits" in Path(write_page(study, alone)).read_text()
+
+
 def test_no_page_without_runs(study, tmp_path):
     assert write_page(study, read_results(str(tmp_path / "none"))) is None
 
