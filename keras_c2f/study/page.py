@@ -21,12 +21,11 @@ How to read it. Scores are those after the last epoch. A difference is a mean
 over pairs of runs with the same held-out part and seed, seeds averaged first,
 with Student's 95 % interval over as many parts as stand behind it; folds share
 clips to train on, and a seed's first weights, so it is narrower than it should
-be. Compute is counted
-(three forward passes over all clips an epoch), time is that of the epochs on
-the cores a run had, without validation, processor time that of its process;
-energy, of runs one at a time, is that of the machine's processors and NVIDIA
-cards as far as they tell. Shares of these three are over the pairs of which
-both rows have them.
+be. Compute is counted (three forward passes over all clips an epoch), time is
+that of the epochs on the cores a run had, without validation, processor time
+that of its process; energy, of runs one at a time, is that of the machine's
+processors and NVIDIA cards as far as they tell. Shares of these three are over
+the pairs of which both rows have them.
 The last column is the share of the baseline's compute after which the mean
 learning curve first came to the baseline's final score, wherever it ended."""
 
