@@ -1,13 +1,16 @@
 """Methods of a study against its baseline, from the rows of their runs.
 
 Two runs are a pair if they have data set, held-out part and seed in common.
-Seeds of a part share its clips, so they are averaged first: an interval is
-over folds or speakers, and only where there is a single part over seeds. Folds
-share clips to train on, which makes such intervals too narrow (Bengio and
-Grandvalet, "No unbiased estimator of the variance of K-fold cross-validation",
-JMLR 2004); over seeds of one part they say nothing of other clips.
+Parts and seeds are crossed: each part is learned with each seed, and the runs
+of a part share its clips as those of a seed share their first weights. An
+interval therefore counts both, as a study of many readers and many cases does
+(Dorfman, Berbaum and Metz, "Receiver operating characteristic rating
+analysis", Investigative Radiology 1992). Folds share clips to train on, which
+still makes it too narrow (Bengio and Grandvalet, "No unbiased estimator of the
+variance of K-fold cross-validation", JMLR 2004).
 """
 
+import itertools
 import math
 import statistics
 from dataclasses import dataclass
@@ -34,6 +37,8 @@ class Comparison:
         scores: dict from `(held_out, seed)` to the score at the last epoch.
         difference: `Interval` of the score minus the baseline's, or `None`
             for the baseline, and where there are no pairs.
+        by_seed: dict from seeds to `SeedDifference`, empty where `difference`
+            is `None`.
         macs: float, mean of a run's training, pre-training included.
         shares: dict from `"macs"`, `"seconds"`, `"cpu_seconds"` and, where
             the machine tells, `"joules"` to shares of the baseline's, over
@@ -49,6 +54,7 @@ class Comparison:
     metric: str
     scores: dict
     difference: "Interval | None"
+    by_seed: dict
     macs: float
     shares: dict
     reached: float | None
@@ -62,15 +68,36 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean over `count` values, and Student's 95 % interval around it.
+    """A mean, and Student's 95 % interval around it.
 
-    `low` and `high` are NaN if there is a single value.
+    Attributes:
+        mean: float.
+        low, high: float, NaN if there is a single value.
+        parts, seeds: int, how many of them the interval counts; 1 where it
+            knows nothing of their spread.
     """
 
     mean: float
     low: float
     high: float
+    parts: int
+    seeds: int
+
+
+@dataclass(frozen=True)
+class SeedDifference:
+    """A method's runs of one seed, against the baseline's.
+
+    Attributes:
+        mean: float, score minus the baseline's, mean over parts.
+        ahead, count: int, pairs in which it is above 0, of so many.
+        backends: tuple of str, ours and theirs; one if they are the same.
+    """
+
+    mean: float
+    ahead: int
     count: int
+    backends: tuple
 
 
 @dataclass(frozen=True)
@@ -109,13 +136,14 @@ def compare(study, results, data):
             continue
         scores = {key: float(r["score"]) for key, r in of_method.items()}
         pairs = sorted(of_method.keys() & baseline.keys())
-        difference, shares, reached = None, {}, None
+        difference, by_seed, shares, reached = None, {}, {}, None
         if pairs and name != study.baseline:
             differences = {
                 key: scores[key] - float(baseline[key]["score"])
                 for key in pairs
             }
             difference = interval(differences)
+            by_seed = _by_seed(differences, of_method, baseline)
         for unit in UNITS:
             told = [
                 (float(of_method[key][unit]), float(baseline[key][unit]))
@@ -135,6 +163,7 @@ def compare(study, results, data):
                 next(iter(of_method.values()))["metric"],
                 scores,
                 difference,
+                by_seed,
                 statistics.mean(float(r["macs"]) for r in of_method.values()),
                 shares,
                 reached,
@@ -147,22 +176,41 @@ def compare(study, results, data):
 def interval(values):
     """`Interval` of the mean of paired differences.
 
-    Student's, over parts; over seeds if there is one part.
+    With `V_p` the variance of the mean that the spread of parts alone implies,
+    `V_s` that of seeds and `V_e` that of what neither explains, the variance
+    is `V_p + V_s - V_e` (two-way random effects), though never below `V_p` or
+    `V_s`, and its degrees of freedom are Satterthwaite's. Where not every part
+    has run with every seed, seeds are averaged and parts alone counted; with a
+    single part, seeds.
 
     Args:
         values: dict from `(held_out, seed)` to float.
     """
-    parts = list(by_part(values).values())
-    if len(parts) == 1:
-        parts = list(values.values())
-    mean, low, high = statistics.mean(parts), math.nan, math.nan
-    if len(parts) > 1:
-        if len(set(parts)) == 1:
-            low = high = mean
-        else:
-            found = scipy_stats.ttest_1samp(parts, 0).confidence_interval(0.95)
-            low, high = map(float, found)
-    return Interval(mean, low, high, len(parts))
+    parts = sorted({part for part, _ in values})
+    seeds = sorted({seed for _, seed in values})
+    if len(values) == len(parts) * len(seeds):
+        table = np.array([[values[p, s] for s in seeds] for p in parts])
+    else:
+        table = np.array([[mean] for mean in by_part(values).values()])
+    count_parts, count_seeds = table.shape
+    mean = float(table.mean())
+    if table.size == 1:
+        return Interval(mean, math.nan, math.nan, 1, 1)
+    of_parts, of_seeds = table.mean(axis=1), table.mean(axis=0)
+    left = table - of_parts[:, None] - of_seeds + mean
+    by_parts, by_seeds = _variance(of_parts), _variance(of_seeds)
+    unexplained = (
+        (left**2).sum() / max(1, (count_parts - 1) * (count_seeds - 1))
+    ) / table.size
+    variance = by_parts + by_seeds - min(unexplained, by_parts, by_seeds)
+    half = 0.0
+    if variance:
+        freedom = variance**2 / (
+            by_parts**2 / max(1, count_parts - 1)
+            + by_seeds**2 / max(1, count_seeds - 1)
+        )
+        half = float(scipy_stats.t.ppf(0.975, freedom) * math.sqrt(variance))
+    return Interval(mean, mean - half, mean + half, count_parts, count_seeds)
 
 
 def by_part(values):
@@ -189,21 +237,44 @@ def paired_rows(study, results, method, data):
     What a run started from was trained, too: its compute and time are added.
     """
     found = {}
-    for held_out in study.data[data].get("held_out", [""]):
-        for seed in study.seeds:
-            cell = study.cell(method, data, held_out, seed)
-            row = results.runs.get(cell.id)
-            if row and cell.initial:
-                before = results.runs[cell.initial.id]  # kept before it
-                spent = {
-                    unit: float(row[unit]) + float(before[unit])
-                    if row[unit] and before[unit]
-                    else ""
-                    for unit in UNITS
-                }
-                row = {**row, **spent, "macs_before": float(before["macs"])}
-            if row:
-                found[held_out, seed] = row
+    of_data = study.data[data]
+    for key in itertools.product(of_data["held_out"], of_data["seeds"]):
+        cell = study.cell(method, data, *key)
+        row = results.runs.get(cell.id)
+        if row and cell.initial:
+            before = results.runs[cell.initial.id]  # kept before it
+            spent = {
+                unit: float(row[unit]) + float(before[unit])
+                if row[unit] and before[unit]
+                else ""
+                for unit in UNITS
+            }
+            row = {**row, **spent, "macs_before": float(before["macs"])}
+        if row:
+            found[key] = row
+    return found
+
+
+def _variance(means):
+    """Of the mean of these; 0 of one, which says nothing."""
+    return means.var(ddof=1) / len(means) if len(means) > 1 else 0.0
+
+
+def _by_seed(differences, ours, theirs):
+    """dict from seeds to `SeedDifference`."""
+    found = {}
+    for seed in sorted({seed for _, seed in differences}):
+        pairs = {k: d for k, d in differences.items() if k[1] == seed}
+        backends = [
+            " and ".join(sorted({rows[key]["backend"] for key in pairs}))
+            for rows in (ours, theirs)
+        ]
+        found[seed] = SeedDifference(
+            statistics.mean(pairs.values()),
+            sum(difference > 0 for difference in pairs.values()),
+            len(pairs),
+            tuple(dict.fromkeys(backends)),
+        )
     return found
 
 

@@ -48,10 +48,12 @@ def costs_table(study, data, tmacs_per_second):
                 f"How many clips {name} has is not in the plan: give its table "
                 "`clips`, the number of clips to train on."
             )
-        held_out = study.data[name].get("held_out", [""])[0]
+        held_out = study.data[name]["held_out"][0]
         found = {}
         for method in study.methods:
-            cell = study.cell(method, name, held_out, study.seeds[0])
+            cell = study.cell(
+                method, name, held_out, study.data[name]["seeds"][0]
+            )
             recipe = spend_budget(Recipe(data=name, **cell.settings))
             found[method] = recipe.schedule, run_macs(recipe, num_clips)
         whole = found[study.baseline][1]

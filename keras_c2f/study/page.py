@@ -18,14 +18,16 @@ from keras_c2f.study.figure import draw_study
 DASH = "–"
 READING = """\
 How to read it. Scores are those after the last epoch. A difference is a mean
-over pairs of runs with the same held-out part and seed, seeds averaged first,
-with Student's 95 % interval over as many parts as stand behind it; folds share
-clips to train on, and a seed's first weights, so it is narrower than it should
-be. Compute is counted (three forward passes over all clips an epoch), time is
-that of the epochs on the cores a run had, without validation, processor time
-that of its process; energy, of runs one at a time, is that of the machine's
-processors and NVIDIA cards as far as they tell. Shares of these three are over
-the pairs of which both rows have them.
+over pairs of runs with the same held-out part and seed, with a 95 % interval
+over as many parts x seeds as stand behind it; with one seed, or where not
+every part has run with every seed, over parts alone: it knows nothing then of
+other seeds, whose first weights all parts share. Folds share clips to train
+on, so it is narrower than it should be. Compute is counted (three forward
+passes over all clips an epoch), time is that of the epochs on the cores a run
+had, without validation, processor time that of its process; energy, of runs
+one at a time, is that of the machine's processors and NVIDIA cards as far as
+they tell. Shares of these three are over the pairs of which both rows have
+them.
 The last column is the share of the baseline's compute after which the mean
 learning curve first came to the baseline's final score, wherever it ended."""
 
@@ -73,6 +75,7 @@ def write_page(study, results):
         parts.append(f"## {data}")
         parts.append(_extent(study, results, data))
         parts.append(_table(of_data, study.baseline))
+        parts.append(_seed_table(of_data, study.baseline))
         parts.append(_switch_table(of_data))
         parts.append(_corruption_table(study, results, data))
     parts.append(READING)
@@ -159,6 +162,32 @@ def _table(compared, baseline):
     return "\n".join(lines)
 
 
+def _seed_table(compared, baseline):
+    """Seed by seed, where there are several."""
+    seeds = sorted({seed for found in compared for seed in found.by_seed})
+    if len(seeds) < 2:
+        return ""
+    head = [
+        f"against {baseline}, points (pairs ahead), on",
+        *(f"seed {seed}" for seed in seeds),
+    ]
+    lines = [_row(head), _row(["---"] * len(head))]
+    for found in compared:
+        if found.by_seed:
+            cells = [_seed_cell(found.by_seed.get(seed)) for seed in seeds]
+            lines.append(_row([found.method, *cells]))
+    return "\n".join(lines)
+
+
+def _seed_cell(found):
+    if found is None:
+        return DASH
+    return (
+        f"{100 * found.mean:+.1f} ({found.ahead} of {found.count}), "
+        f"{' against '.join(found.backends)}"
+    )
+
+
 def _switch_table(compared):
     lines = []
     for found in compared:
@@ -229,12 +258,12 @@ def _losses(row, scores, texts):
 
 
 def format_interval(difference):
-    """`-1.2 (-3.0 to +0.6; 5)`, in points; the mean alone of a single part."""
+    """`-1.2 (-3.0 to +0.6; 5 x 3)`, in points; the mean alone of one run."""
     text = f"{100 * difference.mean:+.1f}"
     if math.isnan(difference.low):
         return text
     ends = f"{100 * difference.low:+.1f} to {100 * difference.high:+.1f}"
-    return f"{text} ({ends}; {difference.count})"
+    return f"{text} ({ends}; {difference.parts} x {difference.seeds})"
 
 
 def _percent(value):

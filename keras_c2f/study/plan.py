@@ -9,7 +9,7 @@ A plan is a TOML file; those of this package are in `plans/`:
     [settings]               # of every run: options of `keras-c2f train`
     [data.esc10]             # one table per data set, on top of the one in
     epochs = 30              # `data_sets.toml`: the baseline's epochs, folds
-    held_out = ["1", "2"]    # or speakers, clips to train on, and options
+    held_out = ["1", "2"]    # or speakers, seeds, clips to train on, options
     clips = 320
     [data.esc10.settings]
     [[method]]
@@ -44,7 +44,7 @@ DATA_SETS = Path(__file__).parent / "data_sets.toml"
 WORDS = ("title", "question", "budget", "stopping_rule", "baseline")
 # What the tables of a plan may hold.
 KEYS = {*WORDS, "seeds", "settings", "data", "method", "corruptions"}
-OF_DATA = {"epochs", "clips", "held_out", "settings"}
+OF_DATA = {"epochs", "clips", "held_out", "seeds", "settings"}
 OF_METHOD = {"name", "compute", "settings", "pretrain"}
 
 
@@ -110,8 +110,8 @@ class Study:
         name: str.
         title, question, budget, stopping_rule, baseline: str.
         methods: dict from names to tables of the plan.
-        data: dict from data sets to tables of the plan.
-        seeds: list of int.
+        data: dict from data sets to tables of the plan, each with
+            `held_out`, `seeds` and `settings`.
         settings: dict, options of every run.
         corruptions: list of str: changes of the sound under which each
             trained model is scored too, see `Corruption`.
@@ -125,7 +125,6 @@ class Study:
     baseline: str
     methods: dict
     data: dict
-    seeds: list
     settings: dict
     corruptions: list
 
@@ -139,16 +138,16 @@ class Study:
         Args:
             data: collection of names to keep, or `None` for all.
         """
-        parts = {
-            name: self.data[name].get("held_out", [""])
-            for name in (self.data if data is None else data)
-        }
+        names = list(self.data if data is None else data)
+        seeds = sorted({s for name in names for s in self.data[name]["seeds"]})
         cells = {}
-        for seed, method, index in itertools.product(
-            self.seeds, self.methods, range(max(map(len, parts.values())))
-        ):
-            for name, held_out in parts.items():
-                for part in held_out[index : index + 1]:
+        for seed, method in itertools.product(seeds, self.methods):
+            now = [name for name in names if seed in self.data[name]["seeds"]]
+            parts = [self.data[name]["held_out"] for name in now]
+            for row in itertools.zip_longest(*parts):
+                for name, part in zip(now, row, strict=True):
+                    if part is None:
+                        continue
                     cell = self.cell(method, name, part, seed)
                     for each in filter(None, (cell.initial, cell)):
                         cells.setdefault(each.id, each)
@@ -159,7 +158,7 @@ class Study:
         of_method, of_data = self.methods[method], self.data[data]
         settings = {
             **self.settings,
-            **of_data.get("settings", {}),
+            **of_data["settings"],
             **of_method.get("settings", {}),
         }
         if "compute" in of_method:
@@ -211,10 +210,13 @@ def read_study(name):
         **{word: plan[word] for word in WORDS},
         methods={method["name"]: method for method in plan["method"]},
         data={
-            name: _merged(known.get(name, {}), table)
+            name: _merged(
+                {"held_out": [""], "seeds": plan["seeds"]},
+                known.get(name, {}),
+                table,
+            )
             for name, table in plan["data"].items()
         },
-        seeds=plan["seeds"],
         settings=plan.get("settings", {}),
         corruptions=plan.get("corruptions", []),
     )
@@ -247,10 +249,13 @@ def _read_toml(path):
         raise ValueError(f"{os.fspath(path)} is not TOML: {error}.") from None
 
 
-def _merged(common, own):
-    """A data set's table with what the plan adds or replaces."""
-    settings = {**common.get("settings", {}), **own.get("settings", {})}
-    return {**common, **own, "settings": settings}
+def _merged(*tables):
+    """A data set's table; a later one adds to an earlier, or replaces."""
+    merged, settings = {}, {}
+    for table in tables:
+        merged.update(table)
+        settings.update(table.get("settings", {}))
+    return {**merged, "settings": settings}
 
 
 def _check(plan, path):

@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 from scipy import stats
 
@@ -89,20 +90,24 @@ def rows(cell, score, is_whole):
     return row, epochs
 
 
-def test_interval_is_student_s_over_parts():
-    values = {("1", 1): 0.1, ("1", 2): 0.3, ("2", 1): 0.1, ("3", 1): -0.1}
+def test_interval_of_one_seed_is_student_s_over_parts():
+    values = {("1", 1): 0.2, ("2", 1): 0.1, ("3", 1): -0.1}
     found = interval(values)
-    parts = [0.2, 0.1, -0.1]  # seeds of a part averaged
-    mean = sum(parts) / 3
-    spread = math.sqrt(sum((p - mean) ** 2 for p in parts) / 2 / 3)
-    half = stats.t.ppf(0.975, 2) * spread
-    assert found.count == 3
-    assert found.mean == pytest.approx(mean)
-    assert (found.low, found.high) == pytest.approx((mean - half, mean + half))
+    expected = stats.ttest_1samp([0.2, 0.1, -0.1], 0).confidence_interval(0.95)
+    assert (found.parts, found.seeds) == (3, 1)
+    assert found.mean == pytest.approx(0.2 / 3)
+    assert (found.low, found.high) == pytest.approx(tuple(expected))
 
 
 def test_interval_of_one_part_is_over_seeds():
-    assert interval({("", 1): 0.1, ("", 2): 0.3}).count == 2
+    found = interval({("", 1): 0.1, ("", 2): 0.3})
+    assert (found.parts, found.seeds) == (1, 2)
+
+
+def test_seeds_are_averaged_where_parts_lack_some():
+    found = interval({("1", 1): 0.1, ("1", 2): 0.3, ("2", 1): 0.1})
+    same = interval({("1", 1): 0.2, ("2", 1): 0.1})
+    assert found == same
 
 
 def test_interval_of_equal_values_has_no_width():
@@ -114,11 +119,37 @@ def test_a_single_value_has_no_interval():
     assert format_interval(interval({("1", 1): -0.012})) == "-1.2"
 
 
+@pytest.mark.parametrize("parts_differ", [0, 1])
+@pytest.mark.parametrize("seeds_differ", [0, 1])
+def test_interval_holds_the_truth_as_often_as_it_says(
+    parts_differ, seeds_differ
+):
+    """Five folds and three seeds, drawn 400 times around 0."""
+    draw = np.random.default_rng(0).normal
+    tables = (
+        draw(size=(400, 5, 3))
+        + parts_differ * draw(size=(400, 5, 1))
+        + seeds_differ * draw(size=(400, 1, 3))
+    )
+    found = [interval(dict(np.ndenumerate(table))) for table in tables]
+    assert np.mean([f.low <= 0 <= f.high for f in found]) > 0.94
+
+
+def test_interval_over_parts_alone_would_miss_seeds():
+    """What all parts of a seed share is seen: it is not narrower for them."""
+    of_seed = {1: 0.0, 2: 0.1, 3: 0.2}
+    found = interval({(p, s): of_seed[s] for p in "12345" for s in of_seed})
+    over_seeds = interval({("", s): value for s, value in of_seed.items()})
+    assert (found.low, found.high) == pytest.approx(
+        (over_seeds.low, over_seeds.high)
+    )
+
+
 def test_only_pairs_are_compared(study, results):
     whole, coarse = compare(study, results, "esc10")
     assert whole.difference is None
     # parts 1, 2, 3 of seed 1; what the other method lacks is left out
-    assert coarse.difference.count == 3
+    assert (coarse.difference.parts, coarse.difference.seeds) == (3, 1)
     assert coarse.difference.mean == pytest.approx((0.1 + 0 + 0.05) / 3)
     assert coarse.score == pytest.approx((0.6 + 0.8 + 0.65) / 3)
     assert coarse.shares == pytest.approx(
@@ -188,7 +219,7 @@ def test_losses_on_changed_sound_are_paired(study, results):
     text = Path(write_page(study, results)).read_text()
     assert "over 2 runs each" in text
     assert "| whole | 10.0 |" in text
-    assert "| coarse first | 30.0; +20.0 (+20.0 to +20.0; 2) |" in text
+    assert "| coarse first | 30.0; +20.0 (+20.0 to +20.0; 2 x 1) |" in text
 
 
 def test_pretraining_counts(tmp_path):
@@ -232,6 +263,17 @@ def test_page(study, results):
     assert "| 50% | 75% | 50% | – |" in after  # not all runs have a partner
     assert "| coarse first | full | 35.6 | 10.0 | 1.0 (4 of 4) |" in after
     assert page.with_suffix(".png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_page_tells_seeds_apart(study, results):
+    table = "| against whole, points (pairs ahead), on | seed 1 | seed 2 |"
+    assert table not in Path(write_page(study, results)).read_text()
+    cell = study.cell("whole", "esc10", "2", 2)
+    results.add(*rows(cell, 1.0, True))
+    results.runs[cell.id]["backend"] = "jax"
+    assert table in (text := Path(write_page(study, results)).read_text())
+    of_seeds = "+5.0 (2 of 3), torch | -10.0 (0 of 1), torch against jax"
+    assert f"| coarse first | {of_seeds} |" in text
 
 
 def test_energy_is_shared_over_the_pairs_that_tell(study, results):

@@ -55,6 +55,14 @@ def test_cells_go_method_by_method_and_data_sets_take_turns(tmp_path):
     assert len({c.id for c in study.cells()}) == len(study.cells()) == 18
 
 
+def test_a_data_set_may_have_seeds_of_its_own(tmp_path):
+    text = PLAN.replace("[data.esc10]", "[data.esc10]\nseeds = [2, 7]")
+    cells = read(tmp_path, text).cells()
+    seeds = {"esc10": [2, 7], "keywords": [1, 2]}
+    for name, own in seeds.items():
+        assert sorted({c.seed for c in cells if c.data == name}) == own
+
+
 def test_settings_of_data_set_and_method(tmp_path):
     cell = read(tmp_path).cell("whole", "keywords", "", 2)
     assert cell.settings["batch_size"] == 8
