@@ -5,7 +5,8 @@ papers are these MACs, in most FLOP counters a MAC is two FLOPs. Counted are
 matrix products and convolutions of a forward pass over one clip; norms,
 activations and additions are left out, as in torch's FlopCounterMode. A
 training step costs about three times the forward pass, in each phase, so
-ratios between schedules are those of the MACs.
+ratios between schedules are those of the MACs. Layers that are frozen cost less
+in training: what they cost is given as a share of a forward pass then, too.
 """
 
 import math
@@ -27,7 +28,7 @@ class NetworkCost:
             counted), or `None` where the network does not say.
         num_parameters: int.
         macs: int, multiply-accumulates of one clip, forward, in training,
-            where `Patchout` leaves tokens out.
+            where `Patchout` leaves tokens out, and frozen layers count less.
     """
 
     num_tokens: int | None
@@ -63,7 +64,9 @@ def count_macs(layer, input_shape=None, training=False):
             sequential models.
         training: bool. Tokens that a layer leaves out in training, as
             `Patchout` says by `num_kept(num_tokens)`, are then missing in all
-            layers `(batch, num_tokens, width)` of the same model behind it.
+            layers `(batch, num_tokens, width)` of the same model behind it;
+            and of its layers, those in front of all that is trained count a
+            third (no backward pass), frozen ones behind it two thirds.
 
     Returns:
         int. A layer with weights that is not known counts as 0, with a
@@ -77,11 +80,17 @@ def count_macs(layer, input_shape=None, training=False):
     """
     if isinstance(layer, keras.Model):
         macs = left_out = 0
+        learns = False  # anything so far
         for inner in layer.layers:
             shape = _input_shape(inner)
             if left_out and len(shape) == 3:
                 shape = (shape[0], shape[1] - left_out, shape[2])
-            macs += count_macs(inner, shape, training)
+            own = count_macs(inner, shape, training)
+            frozen = inner.weights and not inner.trainable_variables
+            if training and frozen and not isinstance(inner, keras.Model):
+                own = own * (1 + learns) // PASSES
+            learns = learns or bool(inner.trainable_variables)
+            macs += own
             if training and hasattr(inner, "num_kept"):
                 left_out += shape[1] - inner.num_kept(shape[1])
         return macs

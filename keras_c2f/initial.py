@@ -15,7 +15,8 @@ def start_from(network, initial):
 
     Clip length, mel bins, patch size, patch stride and resolution may differ:
     position grid and patch kernel are resized. What is not part of the
-    backbone is taken over where it is of the same name and shape.
+    backbone is taken over where it is of the same name and shape. What is
+    frozen in `network` stays so, whatever was frozen in the earlier training.
 
     Args:
         network: model with a `backbone`, such as `AudioClassifier`.
@@ -41,7 +42,7 @@ def start_from(network, initial):
             "MaskedPatchModel or a backbone such as AST."
         )
     _refuse_other_sizes(backbone, network.backbone, initial)
-    return transplant(source, network)
+    return transplant(source, network, carry_trainable=False)
 
 
 def _load(initial):

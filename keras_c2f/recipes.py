@@ -107,6 +107,11 @@ class Recipe:
     patchout: float = _option(
         0.0, "share of the patches that each training step leaves out"
     )
+    frozen_blocks: int = _option(
+        0,
+        "first encoder blocks that stay, with all in front of them, as "
+        "--initial has them",
+    )
     label_smoothing: float = _option(0.0, "for data with one label a clip")
     mixup: float = _option(0.0, "share of clips mixed with another one")
     gain_db: float = _option(0.0, "random loudness change, up to this many dB")
@@ -138,7 +143,12 @@ class Recipe:
                 f"Received: batch_size={self.batch_size}, "
                 f"clip_seconds={self.clip_seconds}."
             )
-
+        if self.frozen_blocks and not self.initial:
+            raise ValueError(
+                "`frozen_blocks` are not trained, so without `initial` their "
+                "random weights would stay. Give a run or a checkpoint to "
+                f"start from. Received: frozen_blocks={self.frozen_blocks}."
+            )
         if self.std < 0 or (self.mean and not self.std):
             raise ValueError(
                 "`mean` and `std` are given together, and `std` is above 0 "
@@ -247,7 +257,13 @@ class PretrainRecipe(Recipe):
 
 
 # What of a recipe is the classifier's, and pre-training does not ask for.
-OF_CLASSIFIERS = ("pooling", "label_smoothing", "patchout", "adaptive")
+OF_CLASSIFIERS = (
+    "pooling",
+    "label_smoothing",
+    "patchout",
+    "frozen_blocks",
+    "adaptive",
+)
 
 
 def option_names(recipe_class):

@@ -203,14 +203,15 @@ def test_another_architecture_brings_its_front_end(sounds, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name, value", [("position_resize", "nearest"), ("patchout", 0.5)]
+    "name, value",
+    [("position_resize", "nearest"), ("patchout", 0.5), ("frozen_blocks", 1)],
 )
 def test_what_another_architecture_has_not_is_refused(name, value):
     """The default, which says nothing, is no error."""
-    recipe = Recipe(model="hts_at_micro", **{name: value})
+    recipe = Recipe(model="hts_at_micro", initial="runs/a", **{name: value})
     with pytest.raises(ValueError, match=f"HTSAT.* has no {name}. Leave"):
         build_backbone(recipe, recipe.frontend)
-    recipe = Recipe(clip_seconds=0.32, **{name: value})
+    recipe = Recipe(clip_seconds=0.32, initial="runs/a", **{name: value})
     backbone = build_backbone(recipe, recipe.frontend)
     assert getattr(backbone, name) == value
 
@@ -426,7 +427,9 @@ def test_changed_data_are_refused(finished):
         Run(run.folder, run.recipe, (fewer, run.validation_clips))
 
 
-@pytest.mark.parametrize("options", [{"batch_size": 0}, {"clip_seconds": 0.0}])
+@pytest.mark.parametrize(
+    "options", [{"batch_size": 0}, {"clip_seconds": 0.0}, {"frozen_blocks": 1}]
+)
 def test_impossible_recipes_are_refused(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         Recipe(**options)

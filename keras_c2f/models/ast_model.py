@@ -37,6 +37,8 @@ class AST(keras.Model):
             from 0 at the first.
         patchout: float, share of the patches that training leaves out, other
             ones in every batch: see `Patchout`.
+        frozen_blocks: int, first blocks that are not trained, with all in
+            front of them: for a start from weights of another training.
         epsilon: float, of the layer norms.
         kernel_resize: `"pi"`, `"bilinear"` or `"base"`: see
             `PatchEmbedding`; matters with `Patch` only.
@@ -55,8 +57,8 @@ class AST(keras.Model):
         training with `patchout`, those of the patches that are left.
 
     Raises:
-        ValueError: if the resolution leaves less than one patch, or a way of
-            resizing is unknown.
+        ValueError: if the resolution leaves less than one patch, a way of
+            resizing is unknown, or there are fewer blocks than are frozen.
 
     Example:
         >>> backbone = AST.from_preset("ast_tiny", resolution="pool:4")
@@ -87,6 +89,7 @@ class AST(keras.Model):
         dropout=0.0,
         drop_path=0.0,
         patchout=0.0,
+        frozen_blocks=0,
         epsilon=1e-6,
         kernel_resize="pi",
         position_resize="bilinear",
@@ -94,6 +97,11 @@ class AST(keras.Model):
         dtype=None,
         **kwargs,
     ):
+        if not 0 <= frozen_blocks <= depth:
+            raise ValueError(
+                f"`frozen_blocks` is between 0 and the {depth} blocks of the "
+                f"network. Received: {frozen_blocks}."
+            )
         resolution = Resolution.parse(resolution)
         inputs = keras.Input(
             (resolution.num_frames(num_frames), num_mel_bins), name="log_mel"
@@ -142,6 +150,10 @@ class AST(keras.Model):
         super().__init__(inputs=inputs, outputs=tokens, **kwargs)
         if dtype is not None:  # Keras drops it where a model has a graph
             self.dtype_policy = dtype
+        if frozen_blocks:
+            last = self.get_layer(f"block_{frozen_blocks - 1}")
+            for layer in self.layers[: self.layers.index(last) + 1]:
+                layer.trainable = False
 
         self.num_frames = num_frames
         self.num_mel_bins = num_mel_bins
@@ -155,6 +167,7 @@ class AST(keras.Model):
         self.dropout = dropout
         self.drop_path = drop_path
         self.patchout = patchout
+        self.frozen_blocks = frozen_blocks
         self.epsilon = epsilon
         self.kernel_resize = kernel_resize
         self.position_resize = position_resize
@@ -201,6 +214,7 @@ class AST(keras.Model):
             "dropout": self.dropout,
             "drop_path": self.drop_path,
             "patchout": self.patchout,
+            "frozen_blocks": self.frozen_blocks,
             "epsilon": self.epsilon,
             "kernel_resize": self.kernel_resize,
             "position_resize": self.position_resize,

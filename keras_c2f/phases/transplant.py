@@ -39,18 +39,20 @@ class TransplantReport:
         return "; ".join(parts)
 
 
-def transplant(source, target):
+def transplant(source, target, carry_trainable=True):
     """Carries all weights that fit from one built network to another.
 
     Weights are matched by `variable.path`, so layers must be named alike in
     both. Where shapes differ, the layer that owns the weight resizes it, if
     it has a method `resize_weight(value, new_shape, positive=False)`, as
     `PositionGrid` and `PatchEmbedding` have; where that returns `None`, the
-    weight is left fresh. Frozen layers and weights stay frozen. Runs in
-    NumPy, outside any graph; `source` is not changed.
+    weight is left fresh. Runs in NumPy, outside any graph; `source` is not
+    changed.
 
     Args:
         source, target: built `keras.Model`s.
+        carry_trainable: bool, whether layers and weights that are frozen in
+            `source` are then frozen in `target`, and others are not.
 
     Returns:
         `TransplantReport`.
@@ -86,10 +88,11 @@ def transplant(source, target):
         else:
             variable.assign(value)
             resized.append((path, *shapes))
-    _carry_trainable(source, target)
-    for path in old.keys() & new.keys():
-        if new[path][0].trainable != old[path][0].trainable:
-            new[path][0].trainable = old[path][0].trainable
+    if carry_trainable:
+        _carry_trainable(source, target)
+        for path in old.keys() & new.keys():
+            if new[path][0].trainable != old[path][0].trainable:
+                new[path][0].trainable = old[path][0].trainable
     dropped = tuple(path for path in old if path not in new)
     return TransplantReport(
         tuple(copied), tuple(resized), tuple(fresh), dropped

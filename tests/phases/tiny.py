@@ -12,14 +12,16 @@ NUM_FRAMES, NUM_MEL_BINS, NUM_CLASSES = 32, 8, 3
 QUICK = {"run_eagerly": True}
 
 
-def classifier(resolution="full", dropout=0.0, drop_path=0.0, **options):
+def classifier(
+    resolution="full", dropout=0.0, drop_path=0.0, depth=0, **options
+):
     """One or two blocks of width 8; 8 x 2 tokens at full resolution."""
     backbone = AST(
         num_frames=NUM_FRAMES,
         num_mel_bins=NUM_MEL_BINS,
         patch_size=(4, 4),
         width=8,
-        depth=2 if drop_path else 1,  # the rate of the first block is 0
+        depth=depth or (2 if drop_path else 1),  # the first has rate 0
         num_heads=2,
         mlp_ratio=2.0,
         num_prefix_tokens=1,
@@ -28,6 +30,7 @@ def classifier(resolution="full", dropout=0.0, drop_path=0.0, **options):
         resolution=resolution,
         kernel_resize=options.pop("kernel_resize", "pi"),
         patchout=options.pop("patchout", 0.0),
+        frozen_blocks=options.pop("frozen_blocks", 0),
         position_resize=options.pop("position_resize", "bilinear"),
         dtype=options.get("dtype"),
         name="ast",

@@ -1,0 +1,78 @@
+"""Networks whose first blocks are not trained."""
+
+import keras
+import numpy as np
+import pytest
+from tiny import classifier, clips, phased, weights_of
+
+from keras_c2f.flops import count_macs, network_cost
+from keras_c2f.initial import start_from
+from keras_c2f.models import AST
+from keras_c2f.phases import PhaseScheduler
+
+FROZEN = ("patch_embedding", "positions", "prefix", "block_0")
+KERNEL = "block_0/mlp_in/kernel"
+
+
+def every_weight(network):
+    return {
+        v.path: keras.ops.convert_to_numpy(v)
+        for v in network.variables
+        if "seed_generator" not in v.path
+    }
+
+
+def test_they_stay_through_phases_and_the_others_learn():
+    """Compiled, with the weight decay and the momentum of AdamW."""
+    optimizer = keras.optimizers.AdamW(0.01, weight_decay=0.1)
+    model = phased(optimizer, {}, depth=2, frozen_blocks=1)
+    before = every_weight(model.network)
+    inputs, labels = clips()
+    scheduler = PhaseScheduler("pool:2@1, full@1", verbose=0)
+    model.fit(inputs, labels, batch_size=4, verbose=0, callbacks=[scheduler])
+    after = every_weight(model.network)
+    assert before.keys() == after.keys()
+    for path, value in after.items():
+        if "positions" in path:  # resized, there and back
+            continue
+        stays = any(name in path for name in FROZEN)
+        assert np.array_equal(value, before[path]) == stays, path
+    learned = weights_of(model.network)
+    assert not any(name in path for path in learned for name in FROZEN)
+
+
+def test_what_was_frozen_before_is_thawed(tmp_path):
+    """Weights come from an earlier training; what is frozen does not."""
+    earlier = str(tmp_path / "model.keras")
+    classifier(depth=2, frozen_blocks=2).save(earlier)
+    target = classifier(depth=2, frozen_blocks=1)
+    start_from(target, earlier)
+    names = {path.split("/")[0] for path in weights_of(target.backbone)}
+    assert names == {"block_1", "norm"}
+    kernel = every_weight(keras.models.load_model(earlier))[KERNEL]
+    np.testing.assert_array_equal(every_weight(target)[KERNEL], kernel)
+
+
+def test_they_cost_a_forward_pass_and_no_other():
+    """Three passes where something learns; two behind that."""
+    model = classifier(depth=2)
+    layers = {
+        layer.name: count_macs(layer, layer.input.shape)
+        for layer in model.backbone.layers
+        if layer.weights
+    }
+    whole = network_cost(model).macs
+    assert count_macs(model) == whole
+    first = layers["patch_embedding"], layers["positions"], layers["block_0"]
+    frozen = network_cost(classifier(depth=2, frozen_blocks=1))
+    assert frozen.macs == whole - sum(n - n // 3 for n in first)
+    assert count_macs(classifier(depth=2, frozen_blocks=1)) == whole
+    model.backbone.get_layer("block_1").trainable = False
+    behind = layers["block_1"]
+    assert network_cost(model).macs == whole - behind + behind * 2 // 3
+
+
+@pytest.mark.parametrize("number", [-1, 3])
+def test_blocks_that_are_not_there_are_refused(number):
+    with pytest.raises(ValueError, match=f"the 2 blocks.*: {number}"):
+        AST(32, 8, (4, 4), width=8, depth=2, num_heads=2, frozen_blocks=number)
