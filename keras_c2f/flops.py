@@ -5,8 +5,9 @@ papers are these MACs, in most FLOP counters a MAC is two FLOPs. Counted are
 matrix products and convolutions of a forward pass over one clip; norms,
 activations and additions are left out, as in torch's FlopCounterMode. A
 training step costs about three times the forward pass, in each phase, so
-ratios between schedules are those of the MACs. Layers that are frozen cost less
-in training: what they cost is given as a share of a forward pass then, too.
+ratios between schedules are those of the MACs. Frozen layers cost one forward
+pass in training, or two where gradients pass through them: they are counted as
+a third or two thirds then.
 """
 
 import math
@@ -27,8 +28,9 @@ class NetworkCost:
         num_tokens: int, patches a clip is cut into (prefix tokens are not
             counted), or `None` where the network does not say.
         num_parameters: int.
-        macs: int, multiply-accumulates of one clip, forward, in training,
-            where `Patchout` leaves tokens out, and frozen layers count less.
+        macs: int, a third of the multiply-accumulates of a training step of
+            one clip: the forward pass, without tokens that `Patchout` leaves
+            out, and less for frozen layers.
     """
 
     num_tokens: int | None
@@ -65,8 +67,8 @@ def count_macs(layer, input_shape=None, training=False):
         training: bool. Tokens that a layer leaves out in training, as
             `Patchout` says by `num_kept(num_tokens)`, are then missing in all
             layers `(batch, num_tokens, width)` of the same model behind it;
-            and of its layers, those in front of all that is trained count a
-            third (no backward pass), frozen ones behind it two thirds.
+            and frozen layers count a third, or two thirds behind what the
+            same model trains.
 
     Returns:
         int. A layer with weights that is not known counts as 0, with a

@@ -15,8 +15,8 @@ from keras_c2f.resolution import Resolution
 def spend_budget(recipe):
     """The recipe with epochs in its schedule, where it had a budget.
 
-    A clip costs what the backbone's forward pass does; the head on top is
-    small.
+    A clip costs what the backbone does in training (`NetworkCost.macs`); the
+    head on top is small.
     """
     if not recipe.budget:
         return recipe

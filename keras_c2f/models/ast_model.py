@@ -39,6 +39,7 @@ class AST(keras.Model):
             ones in every batch: see `Patchout`.
         frozen_blocks: int, first blocks that are not trained, with all in
             front of them: for a start from weights of another training.
+            Their dropout goes on; grid and kernel are still resized.
         epsilon: float, of the layer norms.
         kernel_resize: `"pi"`, `"bilinear"` or `"base"`: see
             `PatchEmbedding`; matters with `Patch` only.
@@ -58,7 +59,8 @@ class AST(keras.Model):
 
     Raises:
         ValueError: if the resolution leaves less than one patch, a way of
-            resizing is unknown, or there are fewer blocks than are frozen.
+            resizing is unknown, or blocks are frozen that are not there, or
+            whose positions would be drawn anew.
 
     Example:
         >>> backbone = AST.from_preset("ast_tiny", resolution="pool:4")
@@ -101,6 +103,12 @@ class AST(keras.Model):
             raise ValueError(
                 f"`frozen_blocks` is between 0 and the {depth} blocks of the "
                 f"network. Received: {frozen_blocks}."
+            )
+        if frozen_blocks and position_resize == "random":
+            raise ValueError(
+                "With `position_resize='random'` positions begin anew, and "
+                f"frozen_blocks={frozen_blocks} keeps them from being "
+                "learned. Choose another `position_resize`, or freeze nothing."
             )
         resolution = Resolution.parse(resolution)
         inputs = keras.Input(

@@ -9,6 +9,7 @@ from keras_c2f.phases.fit_checks import check_fit
 from keras_c2f.phases.learning_rate import FromStep
 from keras_c2f.phases.phased_model import PhasedModel
 from keras_c2f.phases.schedule import Phase, PhaseSchedule
+from keras_c2f.phases.transplant import freeze_alike
 
 # What these remember does not outlive a change of network.
 START_AFRESH = (
@@ -28,7 +29,7 @@ class PhaseScheduler(keras.callbacks.Callback):
     the logs of the epochs before, so that a resumed run finds its place.
 
     `phase` (from 1), `num_tokens` (where the network has that attribute) and
-    `gmacs` (multiply-accumulates of one clip, forward, in 10^9) are added to
+    `gmacs` (`NetworkCost.macs`, in 10^9) are added to
     the logs of each epoch, and with them to `History`, CSV and TensorBoard;
     with `adapt` what it saw as well.
 
@@ -110,6 +111,7 @@ class PhaseScheduler(keras.callbacks.Callback):
             network = model.network
             if phase.resolution != model.resolution:
                 network = model.network_at(phase.resolution)
+                freeze_alike(model.network, network)  # it costs less
             self.costs.append(network_cost(network))
             shapes.append(network.input_shape)
         if self.adapt is not None:

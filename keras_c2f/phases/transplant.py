@@ -89,10 +89,7 @@ def transplant(source, target, carry_trainable=True):
             variable.assign(value)
             resized.append((path, *shapes))
     if carry_trainable:
-        _carry_trainable(source, target)
-        for path in old.keys() & new.keys():
-            if new[path][0].trainable != old[path][0].trainable:
-                new[path][0].trainable = old[path][0].trainable
+        freeze_alike(source, target)
     dropped = tuple(path for path in old if path not in new)
     return TransplantReport(
         tuple(copied), tuple(resized), tuple(fresh), dropped
@@ -138,7 +135,8 @@ def _refuse_automatic_name(path, layer):
         )
 
 
-def _carry_trainable(source, target):
+def freeze_alike(source, target):
+    """Layers and weights of `target` are frozen if they are in `source`."""
     trainable = {
         layer.path: layer.trainable
         for layer in flatten_layers(source)
@@ -147,3 +145,7 @@ def _carry_trainable(source, target):
     for layer in flatten_layers(target):  # parents first
         if layer.path in trainable:
             layer.trainable = trainable[layer.path]
+    old, new = weights_by_path(source), weights_by_path(target)
+    for path in old.keys() & new.keys():
+        if new[path][0].trainable != old[path][0].trainable:
+            new[path][0].trainable = old[path][0].trainable

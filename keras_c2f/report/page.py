@@ -161,8 +161,9 @@ def _cost_table(runs, metric):
         "</table></div>",
         "Seconds are the median epoch, without validation; the first epoch "
         "of a phase also compiles. Clips are training clips. GMACs are 10⁹ "
-        "multiply-accumulates of one forward pass; training is counted as "
-        "three. Shares are of epochs done." + (AT_SWITCH if switched else ""),
+        "multiply-accumulates of one forward pass, less for frozen layers; "
+        "training is counted as three. Shares are of epochs done."
+        + (AT_SWITCH if switched else ""),
     )
 
 

@@ -4,7 +4,7 @@ Each run has a folder with `config.json`, `history.csv` (one row per epoch),
 and, once training is over, `evaluation.json`, `evaluation.csv` (one row per
 class) and `example.npz`, after pre-training `reconstruction.npz` too. Compute
 is counted in multiply-accumulates (MACs): an epoch costs three forward passes
-(one forward, two backward) over the training clips.
+(one forward, two backward) over the training clips, less for frozen layers.
 """
 
 import math

@@ -1,13 +1,6 @@
 """Methods of a study against its baseline, from the rows of their runs.
 
 Two runs are a pair if they have data set, held-out part and seed in common.
-Parts and seeds are crossed: each part is learned with each seed, and the runs
-of a part share its clips as those of a seed share their first weights. An
-interval therefore counts both, as a study of many readers and many cases does
-(Dorfman, Berbaum and Metz, "Receiver operating characteristic rating
-analysis", Investigative Radiology 1992). Folds share clips to train on, which
-still makes it too narrow (Bengio and Grandvalet, "No unbiased estimator of the
-variance of K-fold cross-validation", JMLR 2004).
 """
 
 import itertools
@@ -17,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_c2f.data.lazy import scipy_stats
+from keras_c2f.study.interval import Interval, by_part, interval
 
 UNITS = {  # of what runs cost, and what to call shares of the baseline's
     "macs": "of baseline",
@@ -53,7 +46,7 @@ class Comparison:
     method: str
     metric: str
     scores: dict
-    difference: "Interval | None"
+    difference: Interval | None
     by_seed: dict
     macs: float
     shares: dict
@@ -64,24 +57,6 @@ class Comparison:
     def score(self):
         """float, mean over parts of means over seeds."""
         return statistics.mean(by_part(self.scores).values())
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A mean, and Student's 95 % interval around it.
-
-    Attributes:
-        mean: float.
-        low, high: float, NaN if there is a single value.
-        parts, seeds: int, how many of them the interval counts; 1 where it
-            knows nothing of their spread.
-    """
-
-    mean: float
-    low: float
-    high: float
-    parts: int
-    seeds: int
 
 
 @dataclass(frozen=True)
@@ -173,54 +148,6 @@ def compare(study, results, data):
     return compared
 
 
-def interval(values):
-    """`Interval` of the mean of paired differences.
-
-    With `V_p` the variance of the mean that the spread of parts alone implies,
-    `V_s` that of seeds and `V_e` that of what neither explains, the variance
-    is `V_p + V_s - V_e` (two-way random effects), though never below `V_p` or
-    `V_s`, and its degrees of freedom are Satterthwaite's. Where not every part
-    has run with every seed, seeds are averaged and parts alone counted; with a
-    single part, seeds.
-
-    Args:
-        values: dict from `(held_out, seed)` to float.
-    """
-    parts = sorted({part for part, _ in values})
-    seeds = sorted({seed for _, seed in values})
-    if len(values) == len(parts) * len(seeds):
-        table = np.array([[values[p, s] for s in seeds] for p in parts])
-    else:
-        table = np.array([[mean] for mean in by_part(values).values()])
-    count_parts, count_seeds = table.shape
-    mean = float(table.mean())
-    if table.size == 1:
-        return Interval(mean, math.nan, math.nan, 1, 1)
-    of_parts, of_seeds = table.mean(axis=1), table.mean(axis=0)
-    left = table - of_parts[:, None] - of_seeds + mean
-    by_parts, by_seeds = _variance(of_parts), _variance(of_seeds)
-    unexplained = (
-        (left**2).sum() / max(1, (count_parts - 1) * (count_seeds - 1))
-    ) / table.size
-    variance = by_parts + by_seeds - min(unexplained, by_parts, by_seeds)
-    half = 0.0
-    if variance:
-        freedom = variance**2 / (
-            by_parts**2 / max(1, count_parts - 1)
-            + by_seeds**2 / max(1, count_seeds - 1)
-        )
-        half = float(scipy_stats.t.ppf(0.975, freedom) * math.sqrt(variance))
-    return Interval(mean, mean - half, mean + half, count_parts, count_seeds)
-
-
-def by_part(values):
-    """Means over seeds: `{(held_out, seed): float}` -> `{held_out: float}`."""
-    parts = {}
-    for (held_out, _), value in values.items():
-        parts.setdefault(held_out, []).append(value)
-    return {part: statistics.mean(values) for part, values in parts.items()}
-
-
 def mean_curve(study, results, method, data):
     """Learning curve of a method, a mean over its runs.
 
@@ -253,11 +180,6 @@ def paired_rows(study, results, method, data):
         if row:
             found[key] = row
     return found
-
-
-def _variance(means):
-    """Of the mean of these; 0 of one, which says nothing."""
-    return means.var(ddof=1) / len(means) if len(means) > 1 else 0.0
 
 
 def _by_seed(differences, ours, theirs):

@@ -42,19 +42,19 @@ def costs_table(study, data, tmacs_per_second):
         "|---|---|---|---|---|---|",
     ]
     for name in data:
-        num_clips = study.data[name].get("clips")
+        table = study.data[name]
+        num_clips = table.get("clips")
         if not num_clips:
             raise ValueError(
                 f"How many clips {name} has is not in the plan: give its table "
                 "`clips`, the number of clips to train on."
             )
-        held_out = study.data[name]["held_out"][0]
+        point = name, table["held_out"][0], table["seeds"][0]
         found = {}
         for method in study.methods:
-            cell = study.cell(
-                method, name, held_out, study.data[name]["seeds"][0]
-            )
-            recipe = spend_budget(Recipe(data=name, **cell.settings))
+            cell = study.cell(method, *point)
+            recipe = Recipe(data=name, **cell.start, **cell.settings)
+            recipe = spend_budget(recipe)
             found[method] = recipe.schedule, run_macs(recipe, num_clips)
         whole = found[study.baseline][1]
         for method, (schedule, macs) in found.items():

@@ -9,7 +9,7 @@ from keras_c2f.report.plots import (
     STYLE,
     import_matplotlib,
 )
-from keras_c2f.study.comparison import by_part
+from keras_c2f.study.interval import by_part
 
 PANEL = 4.6  # inches
 

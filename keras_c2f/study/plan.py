@@ -71,10 +71,14 @@ class Cell:
     initial: "Cell | None" = None
 
     @property
+    def start(self):
+        """dict, the option that says what this run starts from, if anything."""
+        return {"initial": self.initial.id} if self.initial else {}
+
+    @property
     def line(self):
         """str, the command without paths: what tells this run from others."""
-        initial = {"initial": self.initial.id} if self.initial else {}
-        return shlex.join(self.words(data=self.data, **initial))
+        return shlex.join(self.words(data=self.data, **self.start))
 
     def words(self, **paths):
         """The command and its options, in order of their names.

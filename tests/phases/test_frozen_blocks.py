@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from tiny import classifier, clips, phased, weights_of
+from tiny import classifier, clips, phased, to_numpy, weights_of
 
 from keras_c2f.flops import count_macs, network_cost
 from keras_c2f.initial import start_from
@@ -16,10 +16,14 @@ KERNEL = "block_0/mlp_in/kernel"
 
 def every_weight(network):
     return {
-        v.path: keras.ops.convert_to_numpy(v)
+        v.path: to_numpy(v)
         for v in network.variables
         if "seed_generator" not in v.path
     }
+
+
+def trained_layers(network):
+    return {path.split("/")[0] for path in weights_of(network)}
 
 
 def test_they_stay_through_phases_and_the_others_learn():
@@ -47,14 +51,15 @@ def test_what_was_frozen_before_is_thawed(tmp_path):
     classifier(depth=2, frozen_blocks=2).save(earlier)
     target = classifier(depth=2, frozen_blocks=1)
     start_from(target, earlier)
-    names = {path.split("/")[0] for path in weights_of(target.backbone)}
-    assert names == {"block_1", "norm"}
-    kernel = every_weight(keras.models.load_model(earlier))[KERNEL]
+    loaded = keras.models.load_model(earlier)
+    assert trained_layers(loaded.backbone) == {"norm"}
+    assert trained_layers(target.backbone) == {"block_1", "norm"}
+    kernel = every_weight(loaded)[KERNEL]
     np.testing.assert_array_equal(every_weight(target)[KERNEL], kernel)
 
 
 def test_they_cost_a_forward_pass_and_no_other():
-    """Three passes where something learns; two behind that."""
+    """Three where something learns; one in front of that, two behind."""
     model = classifier(depth=2)
     layers = {
         layer.name: count_macs(layer, layer.input.shape)
@@ -70,6 +75,23 @@ def test_they_cost_a_forward_pass_and_no_other():
     model.backbone.get_layer("block_1").trainable = False
     behind = layers["block_1"]
     assert network_cost(model).macs == whole - behind + behind * 2 // 3
+
+
+def test_layers_frozen_by_hand_cost_less_in_each_phase():
+    """Also where the network of a phase has no weights yet."""
+    costs = {}
+    for frozen in (False, True):
+        model = phased(depth=2)
+        model.network.backbone.get_layer("block_0").trainable = not frozen
+        scheduler = PhaseScheduler("pool:2@1, full@1", verbose=0)
+        model.fit(*clips(), verbose=0, callbacks=[scheduler])
+        costs[frozen] = [cost.macs for cost in scheduler.costs]
+    assert all(a > b for a, b in zip(costs[False], costs[True], strict=True))
+
+
+def test_random_positions_cannot_stay():
+    with pytest.raises(ValueError, match="frozen_blocks=1 keeps them from"):
+        classifier(frozen_blocks=1, position_resize="random")
 
 
 @pytest.mark.parametrize("number", [-1, 3])

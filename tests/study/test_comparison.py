@@ -1,20 +1,13 @@
-"""Pairs, intervals and curves, from rows written by hand."""
+"""Pairs, curves and pages, from rows written by hand."""
 
 import math
 from pathlib import Path
 
-import numpy as np
 import pytest
-from scipy import stats
 
 from keras_c2f.study import read_results, read_study
-from keras_c2f.study.comparison import (
-    by_part,
-    compare,
-    interval,
-    mean_curve,
-)
-from keras_c2f.study.page import format_interval, write_page
+from keras_c2f.study.comparison import compare, mean_curve
+from keras_c2f.study.page import write_page
 
 pytestmark = pytest.mark.once
 
@@ -88,61 +81,6 @@ def rows(cell, score, is_whole):
         for n in (1, 2, 3, 4)
     ]
     return row, epochs
-
-
-def test_interval_of_one_seed_is_student_s_over_parts():
-    values = {("1", 1): 0.2, ("2", 1): 0.1, ("3", 1): -0.1}
-    found = interval(values)
-    expected = stats.ttest_1samp([0.2, 0.1, -0.1], 0).confidence_interval(0.95)
-    assert (found.parts, found.seeds) == (3, 1)
-    assert found.mean == pytest.approx(0.2 / 3)
-    assert (found.low, found.high) == pytest.approx(tuple(expected))
-
-
-def test_interval_of_one_part_is_over_seeds():
-    found = interval({("", 1): 0.1, ("", 2): 0.3})
-    assert (found.parts, found.seeds) == (1, 2)
-
-
-def test_seeds_are_averaged_where_parts_lack_some():
-    found = interval({("1", 1): 0.1, ("1", 2): 0.3, ("2", 1): 0.1})
-    same = interval({("1", 1): 0.2, ("2", 1): 0.1})
-    assert found == same
-
-
-def test_interval_of_equal_values_has_no_width():
-    found = interval({("1", 1): 0.1, ("2", 1): 0.1})
-    assert (found.low, found.high) == (0.1, 0.1)
-
-
-def test_a_single_value_has_no_interval():
-    assert format_interval(interval({("1", 1): -0.012})) == "-1.2"
-
-
-@pytest.mark.parametrize("parts_differ", [0, 1])
-@pytest.mark.parametrize("seeds_differ", [0, 1])
-def test_interval_holds_the_truth_as_often_as_it_says(
-    parts_differ, seeds_differ
-):
-    """Five folds and three seeds, drawn 400 times around 0."""
-    draw = np.random.default_rng(0).normal
-    tables = (
-        draw(size=(400, 5, 3))
-        + parts_differ * draw(size=(400, 5, 1))
-        + seeds_differ * draw(size=(400, 1, 3))
-    )
-    found = [interval(dict(np.ndenumerate(table))) for table in tables]
-    assert np.mean([f.low <= 0 <= f.high for f in found]) > 0.94
-
-
-def test_interval_over_parts_alone_would_miss_seeds():
-    """What all parts of a seed share is seen: it is not narrower for them."""
-    of_seed = {1: 0.0, 2: 0.1, 3: 0.2}
-    found = interval({(p, s): of_seed[s] for p in "12345" for s in of_seed})
-    over_seeds = interval({("", s): value for s, value in of_seed.items()})
-    assert (found.low, found.high) == pytest.approx(
-        (over_seeds.low, over_seeds.high)
-    )
 
 
 def test_only_pairs_are_compared(study, results):
@@ -219,7 +157,7 @@ def test_losses_on_changed_sound_are_paired(study, results):
     text = Path(write_page(study, results)).read_text()
     assert "over 2 runs each" in text
     assert "| whole | 10.0 |" in text
-    assert "| coarse first | 30.0; +20.0 (+20.0 to +20.0; 2 x 1) |" in text
+    assert "| coarse first | 30.0; +20.0 (+20.0 to +20.0; 2) |" in text
 
 
 def test_pretraining_counts(tmp_path):
@@ -311,10 +249,3 @@ def test_page_leaves_out_data_of_a_single_method(study, results, tmp_path):
 
 def test_no_page_without_runs(study, tmp_path):
     assert write_page(study, read_results(str(tmp_path / "none"))) is None
-
-
-def test_parts():
-    assert by_part({("a", 1): 1.0, ("a", 2): 3.0, ("b", 1): 5.0}) == {
-        "a": 2.0,
-        "b": 5.0,
-    }

@@ -51,6 +51,20 @@ def test_table():
     assert f"| `full@30` | {tmacs:.1f} | 100% | {tmacs / 7200:.3g} |" in line
 
 
+def test_frozen_blocks_need_no_backward_pass():
+    """Three passes through the last two blocks alone."""
+    study = read_study("pretraining")
+    table = costs_table(study, ["esc10"], tmacs_per_second=1)
+    (line,) = (x for x in table.splitlines() if "half frozen" in x)
+
+    def of_clip(n):
+        blocks = forward(n) - n * 8 * 128 * WIDTH
+        return 3 * blocks / 2 + blocks / 2 + n * 8 * 128 * WIDTH
+
+    tmacs = 320 * sum(e * of_clip(n) for e, n in ((24, 16), (12, 32), (6, 64)))
+    assert f"| {tmacs / 1e12:.1f} |" in line
+
+
 def test_says_what_a_plan_lacks():
     study = read_study("tuning")
     del study.data["esc10"]["clips"]

@@ -144,4 +144,5 @@ def test_plans_of_the_package_make_recipes(name):
     for cell in study.cells():
         recipe = Recipe if cell.command == "train" else PretrainRecipe
         assert cell.settings.keys() <= set(option_names(recipe))
-        recipe(data=cell.data, held_out=cell.held_out, **cell.settings)
+        options = {**cell.start, **cell.settings}
+        recipe(data=cell.data, held_out=cell.held_out, **options)
