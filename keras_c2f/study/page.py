@@ -17,17 +17,19 @@ from keras_c2f.study.interval import interval
 
 DASH = "–"
 READING = """\
-How to read it. Scores are those after the last epoch. A difference is a mean
-over pairs of runs with the same held-out part and seed, with a 95 % interval
-over parts x seeds. `; 5` alone is over parts: there is one seed, or not every
-part has run with every seed, and seeds are averaged; it then knows nothing of
-other seeds, whose first weights all parts share. Folds share clips to train
-on, so it is narrower than it should be. Compute is counted (three forward
-passes over all clips an epoch; through frozen layers one, or two behind what
-is trained), time is that of the epochs on the cores a run had, without
-validation, processor time that of its process; energy, of runs one at a time,
-is that of the machine's processors and NVIDIA cards as far as they tell.
-Shares of these three are over the pairs of which both rows have them.
+How to read it. Scores are those after the last epoch; of a method with fewer
+runs, means over fewer parts or seeds, so that methods are compared by
+differences. A difference is a mean over pairs of runs with the same held-out
+part and seed, with a 95 % interval over parts x seeds. `; 5` alone is over
+parts: there is one seed, or not every part has run with every seed, and seeds
+are averaged; it then knows nothing of other seeds, whose first weights all
+parts share. Folds share clips to train on, so it is narrower than it should
+be. Compute is counted (three forward passes over all clips an epoch; through
+frozen layers one, or two behind what is trained), time is that of the epochs
+on the cores a run had, without validation, processor time that of its process;
+energy, of runs one at a time, is that of the machine's processors and NVIDIA
+cards as far as they tell. Shares of these three are over the pairs of which
+both rows have them.
 The last column is the share of the baseline's compute after which the mean
 learning curve first came to the baseline's final score, wherever it ended."""
 
