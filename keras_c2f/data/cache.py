@@ -180,13 +180,15 @@ class LogMelCache:
         """Copies of what is kept of sounds, padded at the end.
 
         Returns:
-            float32 `(n, num_frames, mel_bins)`, not normalised.
+            float32 `(n, num_frames, mel_bins)`, not normalised; padding alone
+            where nothing is kept.
         """
         shape = len(sounds), self._num_frames, self.mel_bins
         stacked = np.full(shape, self._frontend.padding, "float32")
         for row, sound in zip(stacked, sounds, strict=True):
             mels = self._cache.get(_key(sound))
-            row[: len(mels)] = mels
+            if mels is not None:
+                row[: len(mels)] = mels
         return stacked
 
     def add(self, sounds, index, samples):

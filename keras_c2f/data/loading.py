@@ -5,6 +5,8 @@ import numpy as np
 from keras_c2f.data.decode import SoundError
 from keras_c2f.data.lazy import tf
 
+FEW = 1 / 8  # of a set; more clips than that are rather loaded one by one
+
 
 class ClipLoader:
     """Loads crops of clips; log-mel in their place, where it is kept.
@@ -70,8 +72,8 @@ class ClipLoader:
         mels.set_shape([None, self._log_mels.mel_bins])
         return samples, mels, target
 
-    def keeps_all(self, indices):
-        """Whether `batch` can load all of these clips.
+    def keeps_most(self, indices):
+        """Whether `batch` has all of these clips but a few, none of them bad.
 
         Args:
             indices: int32 `(n,)` tensor, their numbers.
@@ -80,12 +82,14 @@ class ClipLoader:
             bool scalar tensor.
         """
 
-        def all_kept(indices):
-            has, sounds = self._log_mels.has, self._clips.sounds
-            return all(has(sounds[index]) for index in indices)
+        def most_kept(indices):
+            others = self._not_kept(indices)
+            sounds = [self._clips.sounds[indices[other]] for other in others]
+            are_few = len(others) <= FEW * len(indices)
+            return are_few and all(self._sounds.usable(sounds))
 
         return tf.ensure_shape(
-            tf.numpy_function(all_kept, [indices], tf.bool), []
+            tf.numpy_function(most_kept, [indices], tf.bool), []
         )
 
     def batch(self, indices):
@@ -96,18 +100,30 @@ class ClipLoader:
 
         Returns:
             float32 `(batch, num_frames, mel_bins)`, log-mel as `LogMelCache`
-            stacks it, and targets `(batch, num_classes)`.
+            stacks it; targets `(batch, num_classes)`; and the rows of which
+            none is kept, int32 `(n,)`.
         """
 
         def load(indices):
             sounds = [self._clips.sounds[i] for i in indices]
             targets = [self._clips.target(i) for i in indices]
-            return self._log_mels.stack(sounds), np.stack(targets)
+            missing = self._not_kept(indices)
+            return self._log_mels.stack(sounds), np.stack(targets), missing
 
-        mels, targets = tf.numpy_function(load, [indices], [tf.float32] * 2)
+        mels, targets, missing = tf.numpy_function(
+            load, [indices], [tf.float32, tf.float32, tf.int32]
+        )
         mels.set_shape([None, None, self._log_mels.mel_bins])
         targets.set_shape([None, self._clips.num_classes])
-        return mels, targets
+        missing.set_shape([None])
+        return mels, targets, missing
+
+    def _not_kept(self, indices):
+        """int32, places in `indices` of clips whose log-mel is not kept."""
+        has, sounds = self._log_mels.has, self._clips.sounds
+        return np.flatnonzero(
+            [not has(sounds[index]) for index in indices]
+        ).astype("int32")
 
     def _load(self, index, place):
         """Crops, log-mel, whether to keep that of the crop, target, problem."""

@@ -336,8 +336,8 @@ class AudioPipeline:
     def _batches(self, load, order, places, one_clip, compression):
         """Batches of the clips at `places` of an `order`.
 
-        Each is mapped by itself, unless the log-mel of all is kept: calls from
-        a graph into Python take longer than it takes to copy.
+        Each is mapped by itself, unless the log-mel of most is kept: calls
+        from a graph into Python take longer than it takes to copy.
         """
 
         def one_by_one():
@@ -347,19 +347,43 @@ class AudioPipeline:
                 dataset = dataset.filter(lambda made, _: tf.size(made) > 0)
             return dataset.batch(self.batch_size)
 
-        def kept(indices):
-            mels, targets = load.batch(indices)
-            return self._log_mel(mels, compression), targets
+        def kept(places):
+            mels, targets, missing = load.batch(tf.gather(order, places))
+            mels = self._log_mel(mels, compression)
+            return tf.cond(
+                tf.size(missing) > 0,
+                lambda: completed(mels, targets, places, missing),
+                lambda: (mels, targets),
+            )
+
+        def completed(mels, targets, places, missing):
+            """A batch with clips that are not kept, without unreadable ones."""
+
+            def padded(place):
+                made, _ = one_clip(place)
+                frames = tf.shape(mels)[1] - tf.shape(made)[0]
+                return tf.pad(made, [[0, frames], [0, 0]]), frames == 0
+
+            found, are_sound = tf.map_fn(
+                padded,
+                tf.gather(places, missing),
+                fn_output_signature=(tf.float32, tf.bool),
+            )
+            rows = missing[:, None]
+            mels = tf.tensor_scatter_nd_update(mels, rows, found)
+            stay = tf.ones(tf.shape(places), tf.bool)
+            stay = tf.tensor_scatter_nd_update(stay, rows, are_sound)
+            return mels[stay], targets[stay]
 
         def at_once():
-            dataset = tf.data.Dataset.from_tensor_slices(indices)
+            dataset = tf.data.Dataset.from_tensor_slices(places)
             dataset = dataset.batch(self.batch_size)
             return dataset.map(kept, BATCHES_AT_ONCE, deterministic=True)
 
         if not load.may_keep:
             return one_by_one()
-        indices = tf.gather(order, places)
-        return tf.cond(load.keeps_all(indices), at_once, one_by_one)
+        most = load.keeps_most(tf.gather(order, places))
+        return tf.cond(most, at_once, one_by_one)
 
     def _augmented(self, dataset, key, compression, start_step):
         """Batches with masks, noise, roll and layers, as far as wanted."""

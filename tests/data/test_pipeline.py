@@ -308,6 +308,59 @@ def test_kept_log_mel_makes_the_same_batches(
     np.testing.assert_array_equal(*(y for _, y in batches))
 
 
+@pytest.fixture
+def loaded_alone(monkeypatch):
+    """A list of the numbers of clips that are loaded one by one."""
+    numbers = []
+    load = ClipLoader._load
+
+    def noted(self, index, place):
+        numbers.append(int(index))
+        return load(self, index, place)
+
+    monkeypatch.setattr(ClipLoader, "_load", noted)
+    return numbers
+
+
+def make_clips_of_which_one_is_long():
+    """Ten clips as long as a crop, and one of which crops are random."""
+    sounds = np.random.default_rng(0).normal(0, 0.1, (11, 3000))
+    sounds = [*sounds[:10, :1200], sounds[10]]
+    return Clips(sounds, np.arange(11) % 3, "abc")
+
+
+@pytest.mark.parametrize("text", ["full", "shift:2", "pool:4:max"])
+def test_a_long_clip_does_not_keep_others_from_coming_at_once(
+    text, loaded_alone
+):
+    clips = make_clips_of_which_one_is_long()
+    batches = []
+    for cache_mb in (0, 1):
+        pipeline = make_pipeline(
+            cache_mb=cache_mb, clip_seconds=0.3, augment=Augment(roll_frames=3)
+        )
+        collect(pipeline.dataset(clips))
+        pipeline.set_phase(text, 1)
+        loaded_alone.clear()
+        batches.append(collect(pipeline.dataset(clips, training=True)))
+    assert loaded_alone == [10]
+    np.testing.assert_allclose(*(x for x, _ in batches), atol=1e-5)
+    np.testing.assert_array_equal(*(y for _, y in batches))
+
+
+def test_a_clip_that_goes_bad_leaves_its_batch(loaded_alone):
+    clips = make_clips_of_which_one_is_long()
+    pipeline = make_pipeline(clip_seconds=0.3, on_error="skip")
+    expected, targets = collect(pipeline.dataset(clips))
+    clips.sounds[10][:] = np.nan
+    loaded_alone.clear()
+    features, found = collect(pipeline.dataset(clips))
+    assert loaded_alone == [10]
+    np.testing.assert_allclose(features, expected[:10], atol=1e-5)
+    np.testing.assert_array_equal(found, targets[:10])
+    assert [name for name, _ in pipeline.skipped] == ["array number 10"]
+
+
 def test_bad_files_among_kept_clips(tmp_path):
     """They are tried again: a disk may have been away."""
     clips = write_sounds(tmp_path, bad=(2,))
