@@ -57,7 +57,7 @@ class AudioPipeline:
         cache_mb: float, what is kept in memory: decoded files, or their
             log-mel, and that of arrays, which then have to stay as they are.
             Log-mel is kept of sounds that are not cut, if nothing changes or
-            asks for the waveform and there is one crop. Once that of all
+            asks for the waveform and there is one crop. Once that of most
             clips of an epoch is kept, they come a batch at a time.
         seed: int, of order, crops and augmentations.
         clip_seconds: float, clips are cut to this. Default: what T frames
