@@ -3,7 +3,8 @@
     python tools/measure_floors.py esc50:PATH esc10:PATH digits:PATH
 
 Of each sound's log-mel, at its own length: mean, standard deviation, mean
-change from frame to frame, and maximum over time of 64 bands. scikit-learn's
+change from frame to frame, and maximum over time of 64 bands, and how many
+frames there are. scikit-learn's
 logistic regression learns these, standardised, and is scored on the held-out
 folds or speakers of `keras-c2f study coarse-to-fine`. A network below this
 floor has learned less than its data allow. Prints a Markdown table. Minutes
@@ -14,6 +15,7 @@ import argparse
 import statistics
 
 import numpy as np
+import sklearn
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -29,13 +31,19 @@ FRONTEND = Frontend(num_mel_bins=64)
 
 
 def summarise(path):
-    """`(256,)` numbers that stand for a sound."""
+    """`(257,)` numbers that stand for a sound."""
     samples = load_sound(path, FRONTEND.sample_rate)
     num_frames = FRONTEND.num_frames(len(samples))
     mels = log_mel(samples, FRONTEND, num_frames).numpy()
     change = np.abs(np.diff(mels, axis=0)).mean(axis=0)
     return np.concatenate(
-        [mels.mean(axis=0), mels.std(axis=0), change, mels.max(axis=0)]
+        [
+            mels.mean(axis=0),
+            mels.std(axis=0),
+            change,
+            mels.max(axis=0),
+            [num_frames],
+        ]
     )
 
 
@@ -64,14 +72,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("data", nargs="+", metavar="KIND:PATH")
     specs = parser.parse_args().data
-    found = versions()
+    kinds = [spec.partition(":")[0] for spec in specs]
+    words = [f"{kind}:PATH" for kind in kinds]
     print(
-        f"Python {found['python']}, numpy {found['numpy']}; {hardware()}.\n\n"
+        f"`python tools/measure_floors.py {' '.join(words)}`\n\n"
+        f"Python {versions()['python']}, scikit-learn {sklearn.__version__}; "
+        f"{hardware()}.\n\n"
         "| accuracy, % | mean | held out |\n|---|---|---|"
     )
     data, known = read_study("coarse-to-fine").data, {}
-    for spec in specs:
-        kind = spec.partition(":")[0]
+    for kind, spec in zip(kinds, specs, strict=True):
         scores = {
             part: floor(spec, part, known) for part in data[kind]["held_out"]
         }

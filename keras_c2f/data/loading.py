@@ -5,7 +5,9 @@ import numpy as np
 from keras_c2f.data.decode import SoundError
 from keras_c2f.data.lazy import tf
 
-FEW = 1 / 8  # of a set; more clips than that are rather loaded one by one
+# Of an epoch's clips: more that have to be loaded are so one by one, as many
+# at a time as there are cores. A batch that has all loads its few in turn.
+FEW = 1 / 8
 
 
 class ClipLoader:
@@ -28,6 +30,7 @@ class ClipLoader:
         self._nothing = np.stack([empty] * crops)
         self._log_mels = log_mels
         self._raises = raises
+        self._bad = set()  # numbers of clips that could not be loaded
 
     @property
     def may_keep(self):
@@ -73,7 +76,9 @@ class ClipLoader:
         return samples, mels, target
 
     def keeps_most(self, indices):
-        """Whether `batch` has all of these clips but a few, none of them bad.
+        """Whether `batch` has all of these clips but a few that may be loaded.
+
+        None of the few is known to be bad: batches would be odd sizes.
 
         Args:
             indices: int32 `(n,)` tensor, their numbers.
@@ -83,25 +88,27 @@ class ClipLoader:
         """
 
         def most_kept(indices):
-            others = self._not_kept(indices)
-            sounds = [self._clips.sounds[indices[other]] for other in others]
-            are_few = len(others) <= FEW * len(indices)
-            return are_few and all(self._sounds.usable(sounds))
+            others = indices[self._not_kept(indices)].tolist()
+            if len(others) > FEW * len(indices):
+                return False
+            sounds = [self._clips.sounds[index] for index in others]
+            usable = self._sounds.usable(sounds)
+            return bool(usable.all()) and self._bad.isdisjoint(others)
 
         return tf.ensure_shape(
             tf.numpy_function(most_kept, [indices], tf.bool), []
         )
 
     def batch(self, indices):
-        """Clips whose log-mel is kept, all in one call.
+        """Log-mel of clips, as far as it is kept, all in one call.
 
         Args:
             indices: int32 `(batch,)` tensor, their numbers.
 
         Returns:
             float32 `(batch, num_frames, mel_bins)`, log-mel as `LogMelCache`
-            stacks it; targets `(batch, num_classes)`; and the rows of which
-            none is kept, int32 `(n,)`.
+            stacks it; targets `(batch, num_classes)`; and the rows whose
+            log-mel is not kept, int32 `(n,)`.
         """
 
         def load(indices):
@@ -142,7 +149,9 @@ class ClipLoader:
                 for start in self._places(place)
             ]
         except SoundError as error:
+            self._bad.add(int(index))
             return self._nothing, no_mels, False, target, str(error)
+        self._bad.discard(int(index))
         # stacked, a copy: TensorFlow may compute in place, upon the caller's
         samples = np.stack([crop for crop, _ in found])
         is_new = has_room and found[0][1]

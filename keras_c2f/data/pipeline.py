@@ -52,13 +52,14 @@ class AudioPipeline:
         augment: `Augment`, for training sets only.
         on_error: `"raise"` ends with TensorFlow's error, which names the bad
             file: see `naming_bad_sound`; `"skip"` leaves it out and notes it
-            in `skipped`.
+            in `skipped`; its batch may be smaller.
         decoder: `"soundfile"` or `"tensorflow-io"`, see `load_sound`.
         cache_mb: float, what is kept in memory: decoded files, or their
             log-mel, and that of arrays, which then have to stay as they are.
             Log-mel is kept of sounds that are not cut, if nothing changes or
-            asks for the waveform and there is one crop. Once that of most
-            clips of an epoch is kept, they come a batch at a time.
+            asks for the waveform and there is one crop. Once that of all
+            clips of an epoch is kept, but for an eighth at most and none
+            that is known to be bad, they come a batch at a time.
         seed: int, of order, crops and augmentations.
         clip_seconds: float, clips are cut to this. Default: what T frames
             need.
@@ -336,7 +337,7 @@ class AudioPipeline:
     def _batches(self, load, order, places, one_clip, compression):
         """Batches of the clips at `places` of an `order`.
 
-        Each is mapped by itself, unless the log-mel of most is kept: calls
+        Each clip is mapped by itself, unless the log-mel of most is kept: calls
         from a graph into Python take longer than it takes to copy.
         """
 
@@ -347,38 +348,24 @@ class AudioPipeline:
                 dataset = dataset.filter(lambda made, _: tf.size(made) > 0)
             return dataset.batch(self.batch_size)
 
-        def kept(places):
-            mels, targets, missing = load.batch(tf.gather(order, places))
+        def one_batch(batch):
+            mels, targets, missing = load.batch(tf.gather(order, batch))
             mels = self._log_mel(mels, compression)
             return tf.cond(
                 tf.size(missing) > 0,
-                lambda: completed(mels, targets, places, missing),
+                lambda: _completed(mels, targets, batch, missing, one_clip),
                 lambda: (mels, targets),
             )
-
-        def completed(mels, targets, places, missing):
-            """A batch with clips that are not kept, without unreadable ones."""
-
-            def padded(place):
-                made, _ = one_clip(place)
-                frames = tf.shape(mels)[1] - tf.shape(made)[0]
-                return tf.pad(made, [[0, frames], [0, 0]]), frames == 0
-
-            found, are_sound = tf.map_fn(
-                padded,
-                tf.gather(places, missing),
-                fn_output_signature=(tf.float32, tf.bool),
-            )
-            rows = missing[:, None]
-            mels = tf.tensor_scatter_nd_update(mels, rows, found)
-            stay = tf.ones(tf.shape(places), tf.bool)
-            stay = tf.tensor_scatter_nd_update(stay, rows, are_sound)
-            return mels[stay], targets[stay]
 
         def at_once():
             dataset = tf.data.Dataset.from_tensor_slices(places)
             dataset = dataset.batch(self.batch_size)
-            return dataset.map(kept, BATCHES_AT_ONCE, deterministic=True)
+            dataset = dataset.map(
+                one_batch, BATCHES_AT_ONCE, deterministic=True
+            )
+            if self.on_error == "skip":
+                dataset = dataset.filter(lambda mels, _: tf.shape(mels)[0] > 0)
+            return dataset
 
         if not load.may_keep:
             return one_by_one()
@@ -480,3 +467,32 @@ class AudioPipeline:
             return "outputs='waveform'"
         names = [n for n in ("mixup", "gain_db") if getattr(self.augment, n)]
         return " and ".join(names) if training else ""
+
+
+def _completed(mels, targets, places, missing, one_clip):
+    """A batch with clips that were not kept, without unreadable ones.
+
+    Args:
+        mels: `(batch, frames, mel_bins)`.
+        targets: `(batch, num_classes)`.
+        places: int32 `(batch,)`, of the clips in their order.
+        missing: int32 `(n,)`, rows of clips that are to be made.
+        one_clip: function from a place to log-mel, without frames if it
+            cannot be read, and target.
+    """
+
+    def padded(place):
+        made, _ = one_clip(place)
+        frames = tf.shape(mels)[1] - tf.shape(made)[0]
+        return tf.pad(made, [[0, frames], [0, 0]]), frames == 0
+
+    found, are_sound = tf.map_fn(
+        padded,
+        tf.gather(places, missing),
+        fn_output_signature=(tf.float32, tf.bool),
+    )
+    rows = missing[:, None]
+    mels = tf.tensor_scatter_nd_update(mels, rows, found)
+    stay = tf.ones(tf.shape(places), tf.bool)
+    stay = tf.tensor_scatter_nd_update(stay, rows, are_sound)
+    return mels[stay], targets[stay]

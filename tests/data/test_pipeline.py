@@ -322,56 +322,87 @@ def loaded_alone(monkeypatch):
     return numbers
 
 
-def make_clips_of_which_one_is_long():
-    """Ten clips as long as a crop, and one of which crops are random."""
-    sounds = np.random.default_rng(0).normal(0, 0.1, (11, 3000))
-    sounds = [*sounds[:10, :1200], sounds[10]]
-    return Clips(sounds, np.arange(11) % 3, "abc")
+def make_clips_of_which_two_are_long():
+    """14 clips as long as a crop, and two of which crops are random."""
+    sounds = list(np.random.default_rng(0).normal(0, 0.1, (16, 1200)))
+    sounds[1], sounds[2] = np.random.default_rng(1).normal(0, 0.1, (2, 3000))
+    return Clips(sounds, np.arange(16) % 3, "abc")
 
 
-@pytest.mark.parametrize("text", ["full", "shift:2", "pool:4:max"])
-def test_a_long_clip_does_not_keep_others_from_coming_at_once(
-    text, loaded_alone
+@pytest.mark.parametrize(
+    "text, start, options",
+    [
+        ("full", 0, {}),
+        ("shift:2", 1, {}),
+        ("pool:4:max", 0, {"shard": (1, 2)}),
+    ],
+)
+def test_long_clips_do_not_keep_others_from_coming_at_once(
+    text, start, options, loaded_alone
 ):
-    clips = make_clips_of_which_one_is_long()
+    clips = make_clips_of_which_two_are_long()
     batches = []
     for cache_mb in (0, 1):
         pipeline = make_pipeline(
-            cache_mb=cache_mb, clip_seconds=0.3, augment=Augment(roll_frames=3)
+            cache_mb=cache_mb,
+            clip_seconds=0.3,
+            augment=Augment(roll_frames=3),
+            **options,
         )
+        pipeline.shard = (0, 1)
         collect(pipeline.dataset(clips))
+        pipeline.shard = options.get("shard", (0, 1))
         pipeline.set_phase(text, 1)
+        dataset = pipeline.dataset(clips, training=True, start_step=start)
+        alone = set(loaded_alone)
         loaded_alone.clear()
-        batches.append(collect(pipeline.dataset(clips, training=True)))
-    assert loaded_alone == [10]
+        batches.append(collect(dataset))
+    assert alone == set(range(16))
+    assert set(loaded_alone) <= {1, 2}
     np.testing.assert_allclose(*(x for x, _ in batches), atol=1e-5)
     np.testing.assert_array_equal(*(y for _, y in batches))
 
 
 def test_a_clip_that_goes_bad_leaves_its_batch(loaded_alone):
-    clips = make_clips_of_which_one_is_long()
+    """Once; then others are loaded with it, as any that is known to be bad."""
+    clips = make_clips_of_which_two_are_long()
     pipeline = make_pipeline(clip_seconds=0.3, on_error="skip")
     expected, targets = collect(pipeline.dataset(clips))
-    clips.sounds[10][:] = np.nan
-    loaded_alone.clear()
-    features, found = collect(pipeline.dataset(clips))
-    assert loaded_alone == [10]
-    np.testing.assert_allclose(features, expected[:10], atol=1e-5)
-    np.testing.assert_array_equal(found, targets[:10])
-    assert [name for name, _ in pipeline.skipped] == ["array number 10"]
+    dataset = pipeline.dataset(clips)
+    clips.sounds[1][:] = np.nan
+    for sizes in ([3, 4, 4, 4], [4, 4, 4, 3]):
+        assert [len(x) for x, _ in dataset] == sizes
+        features, found = collect(dataset)
+        np.testing.assert_allclose(
+            features, np.delete(expected, 1, axis=0), atol=1e-5
+        )
+        np.testing.assert_array_equal(found, np.delete(targets, 1, axis=0))
+    assert [name for name, _ in pipeline.skipped] == ["array number 1"]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="array number 1"):
+        collect(make_pipeline(clip_seconds=0.3).dataset(clips))
+
+
+def test_no_batch_is_left_empty():
+    sounds = [np.full(1200, 0.1), np.full(3000, 0.1)]
+    sounds = sounds[:1] * 8 + sounds[1:]
+    clips = Clips(sounds, [0, 1, 0] * 3, "ab")
+    pipeline = make_pipeline(clip_seconds=0.3, on_error="skip")
+    collect(pipeline.dataset(clips))
+    clips.sounds[8][:] = np.nan
+    assert [len(x) for x, _ in pipeline.dataset(clips)] == [4, 4]
 
 
 def test_bad_files_among_kept_clips(tmp_path):
     """They are tried again: a disk may have been away."""
-    clips = write_sounds(tmp_path, bad=(2,))
+    clips = write_sounds(tmp_path, n=9, bad=(2,))
     pipeline = make_pipeline(on_error="skip")
     for _ in range(2):
-        assert len(collect(pipeline.dataset(clips))[0]) == 5
+        assert [len(x) for x, _ in pipeline.dataset(clips)] == [4, 4]
     pipeline.on_error = "raise"
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"2\.wav"):
         collect(pipeline.dataset(clips))
     shutil.copy(clips.sounds[0], clips.sounds[2])
-    assert len(collect(pipeline.dataset(clips))[0]) == 6
+    assert len(collect(pipeline.dataset(clips))[0]) == 9
 
 
 @pytest.fixture
