@@ -11,7 +11,7 @@ from keras_c2f.report.plots import (
 )
 from keras_c2f.study.interval import by_part
 
-PANEL = 4.6  # inches
+PANEL, HEIGHT = 4.6, 3.6  # inches
 
 
 def draw_study(compared, curves, path):
@@ -31,15 +31,20 @@ def draw_study(compared, curves, path):
             found.method for rows in compared.values() for found in rows
         )
     )
+    columns = len(compared) if len(compared) < 4 else 2
+    lines = math.ceil(len(compared) / columns)
     with matplotlib.rc_context(STYLE):
         figure = matplotlib.figure.Figure(
             figsize=(
-                PANEL * len(compared),
-                3.6 + 0.2 * math.ceil(len(names) / 2),
+                PANEL * columns,
+                HEIGHT * lines + 0.2 * math.ceil(len(names) / columns),
             ),
             layout="constrained",
         )
-        panels = figure.subplots(1, len(compared), squeeze=False)[0]
+        panels = figure.subplots(lines, columns, squeeze=False).flat
+        for axes in panels[len(compared) :]:
+            axes.set_axis_off()
+        panels = panels[: len(compared)]
         for axes, (data, rows) in zip(panels, compared.items(), strict=True):
             for found in rows:
                 _draw(axes, found, curves[data][found.method], names)
@@ -57,7 +62,7 @@ def draw_study(compared, curves, path):
             handles.values(),
             handles.keys(),
             loc="outside lower center",
-            ncols=2 if len(compared) == 1 else 3,
+            ncols=columns,  # the longest names fill a panel
         )
         figure.savefig(path, dpi=110)
 
