@@ -3,12 +3,12 @@
     python tools/measure_floors.py esc50:PATH esc10:PATH digits:PATH
 
 Of each sound's log-mel, at its own length: mean, standard deviation, mean
-change from frame to frame, and maximum over time of 64 bands, and how many
-frames there are. scikit-learn's
-logistic regression learns these, standardised, and is scored on the held-out
-folds or speakers of `keras-c2f study coarse-to-fine`. A network below this
-floor has learned less than its data allow. Prints a Markdown table. Minutes
-on two cores; needs the extra `tests`.
+change from frame to frame and maximum over time of 64 bands, and how many
+frames there are. scikit-learn's logistic regression learns these,
+standardised, and is scored on the held-out folds or speakers of
+`keras-c2f study coarse-to-fine`. A network below this floor has learned less
+than its data allow. Prints a Markdown table. Minutes on two cores; needs the
+extra `tests`.
 """
 
 import argparse
