@@ -86,7 +86,11 @@ def count_macs(layer, input_shape=None, training=False):
         for inner in layer.layers:
             shape = _input_shape(inner)
             if left_out and len(shape) == 3:
-                shape = (shape[0], shape[1] - left_out, shape[2])
+                whole, shape = shape, (shape[0], shape[1] - left_out, shape[2])
+                # of fewer patches `TokenMerging` merges fewer
+                if hasattr(inner, "num_merged"):
+                    _, left, _ = inner.compute_output_shape(shape)
+                    left_out = inner.compute_output_shape(whole)[1] - left
             own = count_macs(inner, shape, training)
             frozen = inner.weights and not inner.trainable_variables
             if training and frozen and not isinstance(inner, keras.Model):

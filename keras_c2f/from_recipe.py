@@ -70,6 +70,7 @@ def _backbone_options(recipe, frontend):
         "dropout": recipe.dropout,
         "drop_path": recipe.drop_path,
         "patchout": recipe.patchout or None,
+        "token_merging": recipe.token_merging or None,
         "frozen_blocks": recipe.frozen_blocks or None,
         "dtype": recipe.precision,
     }

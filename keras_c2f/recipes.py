@@ -107,6 +107,11 @@ class Recipe:
     patchout: float = _option(
         0.0, "share of the patches that each training step leaves out"
     )
+    token_merging: float = _option(
+        0.0,
+        "share of the patches merged into others like them after each block "
+        "but the last, in use too",
+    )
     frozen_blocks: int = _option(
         0,
         "first encoder blocks that stay, with all in front of them, as "
@@ -261,6 +266,7 @@ OF_CLASSIFIERS = (
     "pooling",
     "label_smoothing",
     "patchout",
+    "token_merging",
     "frozen_blocks",
     "adaptive",
 )

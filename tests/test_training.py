@@ -204,7 +204,12 @@ def test_another_architecture_brings_its_front_end(sounds, tmp_path):
 
 @pytest.mark.parametrize(
     "name, value",
-    [("position_resize", "nearest"), ("patchout", 0.5), ("frozen_blocks", 1)],
+    [
+        ("position_resize", "nearest"),
+        ("patchout", 0.5),
+        ("token_merging", 0.2),
+        ("frozen_blocks", 1),
+    ],
 )
 def test_what_another_architecture_has_not_is_refused(name, value):
     """The default, which says nothing, is no error."""

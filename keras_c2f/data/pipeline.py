@@ -1,15 +1,15 @@
 """`AudioPipeline`: clips to batches whose resolution can change each epoch."""
 
 import contextlib
-import os
-from typing import NamedTuple
 
 import numpy as np
 
 from keras_c2f.data import augment as augmentation
-from keras_c2f.data import features, sampling
+from keras_c2f.data import sampling
 from keras_c2f.data.augment import Augment
+from keras_c2f.data.batches import BATCHES_AT_ONCE, make_batches
 from keras_c2f.data.cache import ArrayCache, LogMelCache, SoundCache
+from keras_c2f.data.compression import Compression, Features
 from keras_c2f.data.corruption import CorruptedSounds
 from keras_c2f.data.decode import DECODERS, SoundError
 from keras_c2f.data.lazy import tf
@@ -22,15 +22,6 @@ OUTPUTS = ("compressed", "log_mel", "waveform")
 ON_ERROR = ("raise", "skip")
 CROPS = ("random", "leading")
 BATCHES_AHEAD = 4
-BATCHES_AT_ONCE = 2  # of those that are made whole
-
-
-class Compression(NamedTuple):
-    """`Resolution` of one epoch as scalar tensors: int32, int32, bool."""
-
-    shift: object
-    pool: object
-    use_max: object
 
 
 class AudioPipeline:
@@ -260,7 +251,7 @@ class AudioPipeline:
 
         def one_epoch(_):
             key = tf.stack([self.seed, self._epoch.read_value()])
-            compression = self._compression()
+            features = self._features()
             order = tf.range(len(clips))
             if training:
                 self._epoch.assign_add(1)
@@ -275,12 +266,12 @@ class AudioPipeline:
                 windows, kept, target = load(index, somewhere(seeds[0]))
                 if crops > 1:
                     made = [
-                        self._features(window, None, compression)
+                        features.of_clip(window, None)
                         for window in tf.unstack(windows)
                     ]
                     return tf.stack(made), target
                 if not training:
-                    return self._features(windows[0], kept, compression), target
+                    return features.of_clip(windows[0], kept), target
                 other = tf.random.stateless_uniform(
                     [], seeds[1], 0, len(clips), tf.int32
                 )
@@ -292,11 +283,20 @@ class AudioPipeline:
                 samples, target = augmentation.augment_sound(
                     windows[0], target, load_other, self.augment, seeds[3:]
                 )
-                return self._features(samples, kept, compression), target
+                return features.of_clip(samples, kept), target
 
-            dataset = self._batches(load, order, places, one_clip, compression)
+            dataset = make_batches(
+                load,
+                order,
+                places,
+                self.batch_size,
+                one_clip,
+                features.log_mel,
+                skip=self.on_error == "skip",
+            )
             if training and self.augment.on_spectrogram:
-                dataset = self._augmented(dataset, key, compression, start_step)
+                factor = features.compression.factor
+                dataset = self._augmented(dataset, key, factor, start_step)
             return dataset.prefetch(BATCHES_AHEAD)
 
         dataset = tf.data.Dataset.range(1).flat_map(one_epoch)
@@ -334,45 +334,7 @@ class AudioPipeline:
             return sampling.every_clip_once(len(clips))
         return sampling.with_replacement(sampling.balancing_weights(clips))
 
-    def _batches(self, load, order, places, one_clip, compression):
-        """Batches of the clips at `places` of an `order`.
-
-        Each clip is mapped by itself, unless the log-mel of most is kept: calls
-        from a graph into Python take longer than it takes to copy.
-        """
-
-        def one_by_one():
-            dataset = tf.data.Dataset.from_tensor_slices(places)
-            dataset = dataset.map(one_clip, os.cpu_count(), deterministic=True)
-            if self.on_error == "skip":
-                dataset = dataset.filter(lambda made, _: tf.size(made) > 0)
-            return dataset.batch(self.batch_size)
-
-        def one_batch(batch):
-            mels, targets, missing = load.batch(tf.gather(order, batch))
-            mels = self._log_mel(mels, compression)
-            return tf.cond(
-                tf.size(missing) > 0,
-                lambda: _completed(mels, targets, batch, missing, one_clip),
-                lambda: (mels, targets),
-            )
-
-        def at_once():
-            dataset = tf.data.Dataset.from_tensor_slices(places)
-            dataset = dataset.batch(self.batch_size)
-            dataset = dataset.map(
-                one_batch, BATCHES_AT_ONCE, deterministic=True
-            )
-            if self.on_error == "skip":
-                dataset = dataset.filter(lambda mels, _: tf.shape(mels)[0] > 0)
-            return dataset
-
-        if not load.may_keep:
-            return one_by_one()
-        most = load.keeps_most(tf.gather(order, places))
-        return tf.cond(most, at_once, one_by_one)
-
-    def _augmented(self, dataset, key, compression, start_step):
+    def _augmented(self, dataset, key, factor, start_step):
         """Batches with masks, noise, roll and layers, as far as wanted."""
         index, count = self.shard
         layers = self.augment.layers
@@ -384,7 +346,7 @@ class AudioPipeline:
                 mels,
                 self.augment,
                 self.frontend.pad_value,
-                compression.shift * compression.pool,
+                factor,
                 tf.random.fold_in(key, step * count + index),
             )
             shape = [None, None, self.frontend.num_mel_bins]
@@ -399,67 +361,27 @@ class AudioPipeline:
             deterministic=True,
         )
 
-    def _compression(self):
-        """The resolution of the moment, read once an epoch.
+    def _features(self):
+        """`Features` at the resolution of the moment, read once an epoch.
 
         And before its sets are made: TensorFlow fails to fuse a map and a
         batch if a variable that the map reads is read again after it.
         """
-        if self.outputs != "compressed":
-            return Compression(
-                tf.constant(1), tf.constant(1), tf.constant(False)
-            )
-        return Compression(
-            self._shift.read_value(),
-            self._pool.read_value(),
-            self._pool_max.read_value(),
+        compression = Compression(
+            tf.constant(1), tf.constant(1), tf.constant(False)
         )
-
-    def _features(self, samples, kept, compression):
-        """`(samples,)` -> `(frames, mel_bins)` or `(samples,)`.
-
-        Prepared log-mel, `(frames, mel_bins)`, is padded, normalised and
-        compressed; so is `kept` log-mel in place of samples, if it has frames.
-        Nothing, `(0, ...)`, of an unreadable sound.
-        """
-        length = tf.shape(samples)[0]
-        if self.outputs == "waveform":
-            size = self._clip_samples
-            padded = tf.pad(samples, [[0, size - length]])
-            return padded[: tf.where(length > 0, size, 0)]
-        if kept is None:
-            mels = self._log_mel(samples, compression)
-        else:
-            num_kept = tf.shape(kept)[0]
-            length = tf.maximum(length, num_kept)
-            mels = tf.cond(
-                num_kept > 0,
-                lambda: self._log_mel(kept, compression),
-                lambda: self._log_mel(samples, compression),
+        if self.outputs == "compressed":
+            compression = Compression(
+                self._shift.read_value(),
+                self._pool.read_value(),
+                self._pool_max.read_value(),
             )
-        frames = tf.shape(mels)[0]
-        mels = mels[: tf.where(length > 0, frames, 0)]
-        mels.set_shape([None, self.frontend.num_mel_bins])
-        return mels
-
-    def _log_mel(self, sound, compression):
-        """Normalised log-mel at a phase's resolution.
-
-        Args:
-            sound: `(samples,)`, or log-mel `(..., frames, mel_bins)`.
-            compression: `Compression`.
-
-        Returns:
-            `(..., frames, mel_bins)`.
-        """
-        make = features.stored_log_mel
-        if sound.shape.rank == 1:
-            make = features.log_mel
-            # an unreadable one: there is no reflecting about no sample
-            missing = tf.cast(tf.shape(sound)[0] == 0, tf.int32)
-            sound = tf.pad(sound, [[0, missing]])
-        mels = make(sound, self.frontend, self.num_frames, compression.shift)
-        return features.pool(mels, compression.pool, compression.use_max)
+        waveform_size = None
+        if self.outputs == "waveform":
+            waveform_size = self._clip_samples
+        return Features(
+            self.frontend, self.num_frames, compression, waveform_size
+        )
 
     def _on_waveform(self, training):
         """str, what needs samples rather than log-mel; empty if nothing."""
@@ -467,32 +389,3 @@ class AudioPipeline:
             return "outputs='waveform'"
         names = [n for n in ("mixup", "gain_db") if getattr(self.augment, n)]
         return " and ".join(names) if training else ""
-
-
-def _completed(mels, targets, places, missing, one_clip):
-    """A batch with clips that were not kept, without unreadable ones.
-
-    Args:
-        mels: `(batch, frames, mel_bins)`.
-        targets: `(batch, num_classes)`.
-        places: int32 `(batch,)`, of the clips in their order.
-        missing: int32 `(n,)`, rows of clips that are to be made.
-        one_clip: function from a place to log-mel, without frames if it
-            cannot be read, and target.
-    """
-
-    def padded(place):
-        made, _ = one_clip(place)
-        frames = tf.shape(mels)[1] - tf.shape(made)[0]
-        return tf.pad(made, [[0, frames], [0, 0]]), frames == 0
-
-    found, are_sound = tf.map_fn(
-        padded,
-        tf.gather(places, missing),
-        fn_output_signature=(tf.float32, tf.bool),
-    )
-    rows = missing[:, None]
-    mels = tf.tensor_scatter_nd_update(mels, rows, found)
-    stay = tf.ones(tf.shape(places), tf.bool)
-    stay = tf.tensor_scatter_nd_update(stay, rows, are_sound)
-    return mels[stay], targets[stay]

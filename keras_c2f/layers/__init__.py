@@ -16,6 +16,7 @@ from keras_c2f.layers.post_norm_block import PostNormBlock
 from keras_c2f.layers.prefix_tokens import PrefixTokens
 from keras_c2f.layers.time_compression import TimeCompression
 from keras_c2f.layers.time_stretch import TimeStretch
+from keras_c2f.layers.token_merging import TokenMerging
 from keras_c2f.layers.window_attention import WindowAttention
 from keras_c2f.layers.window_block import WindowBlock
 
@@ -36,6 +37,7 @@ __all__ = [
     "SelfAttention",
     "TimeCompression",
     "TimeStretch",
+    "TokenMerging",
     "WindowAttention",
     "WindowBlock",
 ]

@@ -7,6 +7,7 @@ from keras_c2f.layers import (
     Patchout,
     PositionGrid,
     PrefixTokens,
+    TokenMerging,
 )
 from keras_c2f.models.presets import AST_PRESETS, preset_config
 from keras_c2f.resolution import Resolution
@@ -37,6 +38,9 @@ class AST(keras.Model):
             from 0 at the first.
         patchout: float, share of the patches that training leaves out, other
             ones in every batch: see `Patchout`.
+        token_merging: float in [0, 0.5], share of the patches merged into
+            others like them after each block but the last, in use too: see
+            `TokenMerging`. It compounds: 0.2 leaves half after three blocks.
         frozen_blocks: int, first blocks that are not trained, with all in
             front of them: for a start from weights of another training.
             Their dropout goes on; grid and kernel are still resized.
@@ -55,11 +59,13 @@ class AST(keras.Model):
     Output shape:
         `(batch, num_prefix_tokens + time_patches * freq_patches, width)`,
         prefix first, patches time-major, after the last layer norm. In
-        training with `patchout`, those of the patches that are left.
+        training with `patchout`, those of the patches that are left; with
+        `token_merging` the fewer that are left, in another order.
 
     Raises:
         ValueError: if the resolution leaves less than one patch, a way of
-            resizing is unknown, or blocks are frozen that are not there, or
+            resizing is unknown, more than half of the patches are to be
+            merged, or blocks are frozen that are not there, or
             whose positions would be drawn anew.
 
     Example:
@@ -91,6 +97,7 @@ class AST(keras.Model):
         dropout=0.0,
         drop_path=0.0,
         patchout=0.0,
+        token_merging=0.0,
         frozen_blocks=0,
         epsilon=1e-6,
         kernel_resize="pi",
@@ -109,6 +116,11 @@ class AST(keras.Model):
                 "With `position_resize='random'` positions begin anew, and "
                 f"frozen_blocks={frozen_blocks} keeps them from being "
                 "learned. Choose another `position_resize`, or freeze nothing."
+            )
+        if not 0 <= token_merging <= 0.5:
+            raise ValueError(
+                "`token_merging` is a share of the patches, between 0 and 0.5: "
+                f"every other one can go. Received: {token_merging}."
             )
         resolution = Resolution.parse(resolution)
         inputs = keras.Input(
@@ -151,6 +163,13 @@ class AST(keras.Model):
                 name=f"block_{index}",
                 dtype=dtype,
             )(tokens)
+            if token_merging and index < depth - 1:
+                tokens = TokenMerging(
+                    token_merging,
+                    num_prefix_tokens,
+                    name=f"merging_{index}",
+                    dtype=dtype,
+                )(tokens)
         if self.final_norm:
             tokens = keras.layers.LayerNormalization(
                 epsilon=epsilon, name="norm", dtype=dtype
@@ -175,6 +194,7 @@ class AST(keras.Model):
         self.dropout = dropout
         self.drop_path = drop_path
         self.patchout = patchout
+        self.token_merging = token_merging
         self.frozen_blocks = frozen_blocks
         self.epsilon = epsilon
         self.kernel_resize = kernel_resize
@@ -222,6 +242,7 @@ class AST(keras.Model):
             "dropout": self.dropout,
             "drop_path": self.drop_path,
             "patchout": self.patchout,
+            "token_merging": self.token_merging,
             "frozen_blocks": self.frozen_blocks,
             "epsilon": self.epsilon,
             "kernel_resize": self.kernel_resize,

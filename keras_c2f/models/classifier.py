@@ -39,7 +39,7 @@ class AudioClassifier(Task):
     Raises:
         ValueError: if `input_kind` or `pooling` is unknown, prefix pooling is
             asked of a backbone without prefix tokens, token-semantic pooling
-            of one with `patchout`, or `frontend` is missing.
+            of one with `patchout` or `token_merging`, or `frontend` is missing.
 
     Example:
         >>> from keras_c2f.models import AST
@@ -84,12 +84,15 @@ class AudioClassifier(Task):
                 "this one has none. Use `pooling='mean'` or "
                 "'token_semantic'."
             )
-        patchout = getattr(backbone, "patchout", 0.0)
-        if pooling == "token_semantic" and patchout:
+        fewer = {
+            name: getattr(backbone, name, 0.0)
+            for name in ("patchout", "token_merging")
+        }
+        if pooling == "token_semantic" and any(fewer.values()):
             raise ValueError(
                 "`pooling='token_semantic'` lays all tokens out in time, and "
-                f"a backbone with patchout={patchout} leaves some out in "
-                "training. Use `pooling='mean'` or 'prefix', or no patchout."
+                f"this backbone has not all of them: {fewer}. Use "
+                "`pooling='mean'` or 'prefix', or set both to 0."
             )
         tokens = backbone(features)
         num_prefix = backbone.num_prefix_tokens

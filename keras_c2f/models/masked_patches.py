@@ -44,8 +44,8 @@ class MaskedPatchModel(Task):
         random in training and the same in every call otherwise.
 
     Raises:
-        ValueError: if the patches overlap, the backbone leaves some out, or
-            an argument is outside its range.
+        ValueError: if the patches overlap, the backbone leaves some out or
+            merges them, or an argument is outside its range.
 
     Example:
         >>> from keras_c2f.models import AST
@@ -85,12 +85,14 @@ class MaskedPatchModel(Task):
                 "out; after pre-training a backbone of another stride can "
                 "take over the weights."
             )
-        if backbone.patchout:
+        if backbone.patchout or backbone.token_merging:
             raise ValueError(
-                "Masked patches that are left out cannot be guessed. Received "
-                f"a backbone with patchout={backbone.patchout}. Leave "
-                "`patchout` out; after pre-training a backbone that has it "
-                "can take over the weights."
+                "Masked patches that are left out or merged cannot be "
+                "guessed. Received a backbone with "
+                f"patchout={backbone.patchout} and "
+                f"token_merging={backbone.token_merging}. Leave both out; "
+                "after pre-training a backbone that has one can take over the "
+                "weights."
             )
         source, features = open_input(backbone, input_kind, frontend)
         embed, *encoder = backbone.layers[1:]  # a chain, behind its input

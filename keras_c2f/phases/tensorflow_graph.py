@@ -5,7 +5,8 @@ begins, and the time this takes grows with the number of its nodes. Most of
 them say the same thing again: twelve encoder blocks, and Adam's arithmetic
 for each of some 150 weights. Here every kind of block is traced once, as a
 function that its siblings call, and Adam's step is one op per weight. AST-tiny
-then has 2400 nodes rather than 12400; results are equal up to rounding.
+then has 2400 nodes rather than 12400; results are equal up to rounding. Blocks
+of different numbers of tokens (`TokenMerging`) are traced one by one.
 
 At the end of data of unknown length Keras tries one step more. It has no
 batch, but what needs none is executed: the optimizer counts a step and

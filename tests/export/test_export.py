@@ -56,10 +56,12 @@ LONG_FRAMES = Frontend(  # its matrix is large: LiteRT takes the transform
 )
 
 
-def make_network(kind="ast"):
+def make_network(kind="ast", **options):
     keras.utils.set_random_seed(2)
     if kind == "ast":
-        backbone = AST(96, 32, (8, 8), width=24, depth=2, num_heads=3)
+        backbone = AST(
+            96, 32, (8, 8), width=24, depth=2, num_heads=3, **options
+        )
         return AudioClassifier(backbone, 5), KALDI
     backbone = HTSAT(
         128, 16, width=8, depths=(1, 2), num_heads=(1, 2), window_size=(4, 4)
@@ -292,6 +294,17 @@ def test_hts_at_at_every_resolution(tmp_path, resolution):
     classifier = load_classifier(paths["float32"])
     assert classifier.info == info
     scores = classifier.scores(*windows())
+    np.testing.assert_allclose(scores, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["litert", "onnx", "savedmodel"])
+def test_merged_tokens(tmp_path, name):
+    network, frontend = make_network(token_merging=0.4)
+    path = str(tmp_path / "a")
+    paths = export_classifier(network, frontend, NAMES, path, 8000, format=name)
+    info = ClassifierInfo(NAMES, 8000, 8000)
+    expected = classifier_of(network, frontend, info).scores(*windows())
+    scores = load_classifier(paths["float32"]).scores(*windows())
     np.testing.assert_allclose(scores, expected, atol=1e-4)
 
 

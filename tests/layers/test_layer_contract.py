@@ -116,6 +116,11 @@ CASES = [
     ),
     Case(layers.PrefixTokens, {"num_tokens": 3}, shapes=((5, 6), (1, 6))),
     Case(
+        layers.TokenMerging,
+        {"rate": 0.4, "num_prefix_tokens": 2},
+        shapes=((13, 6), (12, 6), (3, 6), (4, 6), (7, 6)),
+    ),
+    Case(
         layers.TimeCompression,
         {"resolution": Resolution.parse("shift:2+pool:3:max")},
         shapes=((24, 4), (6, 4), (11, 4), (12, 4), (13, 4), (17, 4)),
@@ -433,6 +438,78 @@ def test_patchout_keeps_one_token_at_least(rate, num_tokens, num_kept):
 def test_impossible_patchout_is_refused(rate):
     with pytest.raises(ValueError, match=f"below 1. Received: rate={rate}"):
         layers.Patchout(rate)
+
+
+# Token merging
+
+
+@pytest.mark.parametrize(
+    "rate, num_patches, num_merged",
+    [(0.3, 64, 19), (0.5, 7, 3), (0.5, 8, 4), (0.4, 3, 1)],
+)
+def test_token_merging_equals_numpy(rate, num_patches, num_merged):
+    tokens = np.random.default_rng(0).normal(size=(3, 2 + num_patches, 5))
+    tokens[0, 5:6] = 0  # without an angle: alike to none
+    layer = layers.TokenMerging(rate, num_prefix_tokens=2)
+    out = numpy(layer(tokens.astype("float32")))
+    assert out.shape == (3, 2 + num_patches - num_merged, 5)
+    for clip, merged in zip(tokens, out, strict=True):
+        np.testing.assert_allclose(merged[:2], clip[:2], atol=1e-6)
+        groups = merged_groups(clip[2:], num_merged)
+        expected = [clip[2:][group].mean(axis=0) for group in groups]
+        np.testing.assert_allclose(merged[2:], expected, atol=1e-5)
+
+
+def merged_groups(patches, num_merged):
+    """Lists of the patches that become one, in the layer's order; float64."""
+    lengths = np.linalg.norm(patches, axis=1)
+    directions = patches / np.where(lengths, lengths, 1)[:, None]
+    groups = [[place] for place in range(1, len(patches), 2)]
+    found = []
+    for place in range(0, len(patches), 2):
+        cosines = [directions[place] @ directions[g[0]] for g in groups]
+        found.append((max(cosines), int(np.argmax(cosines)), place))
+    gone = sorted(found, reverse=True)[:num_merged]
+    for _, partner, place in gone:
+        groups[partner].append(place)
+    left = set(range(0, len(patches), 2)) - {place for _, _, place in gone}
+    return [*([place] for place in sorted(left)), *groups]
+
+
+def test_merged_tokens_share_the_gradient():
+    """In a step of rate 1 positions move by it, each by its share of a mean."""
+    rng = np.random.default_rng(0)
+    patches, weights = rng.normal(size=(1, 9, 1, 5)), rng.normal(size=(1, 5, 5))
+    positions = layers.PositionGrid()
+    grid = keras.layers.Reshape((9, 5))(positions(keras.Input((9, 1, 5))))
+    model = keras.Model(
+        positions.input, layers.TokenMerging(0.5)(grid), name="merged"
+    )
+    (before,) = positions.get_weights()
+    model.compile("sgd", lambda y, x: keras.ops.sum(x * y, axis=(1, 2)))
+    model.optimizer.learning_rate = 1.0
+    model.fit(patches, weights, verbose=0)
+    moved = (before - positions.get_weights()[0])[:, 0]
+    groups = merged_groups((patches[0] + before)[:, 0], 4)
+    assert max(map(len, groups)) > 2
+    for group, weight in zip(groups, weights[0], strict=True):
+        for place in group:
+            np.testing.assert_allclose(
+                moved[place], weight / len(group), atol=1e-5
+            )
+
+
+@pytest.mark.parametrize("rate, num_patches", [(0.2, 4), (0.5, 1), (0.0, 9)])
+def test_too_few_to_merge_pass_as_they_are(rate, num_patches):
+    tokens = np.random.default_rng(0).normal(size=(3, 2 + num_patches, 5))
+    out = numpy(layers.TokenMerging(rate, num_prefix_tokens=2)(tokens))
+    np.testing.assert_array_equal(out, tokens.astype("float32"))
+
+
+@pytest.mark.parametrize("rate", [-0.1, 0.51])
+def test_impossible_token_merging_is_refused(rate):
+    with pytest.raises(ValueError, match=f"can go. Received: rate={rate}"):
+        layers.TokenMerging(rate)
 
 
 # Time compression

@@ -36,6 +36,7 @@ BACKBONE = Case(
         "dropout": 0.2,
         "drop_path": 0.3,
         "patchout": 0.4,
+        "token_merging": 0.3,
         "frozen_blocks": 1,
         "epsilon": 1e-3,
         "kernel_resize": "base",
@@ -111,7 +112,12 @@ def test_every_argument_is_kept(case):
 
 def test_backbone_of_an_older_version_is_built_as_it_was():
     config = AST(**SMALL).get_config()
-    added = ("position_resize", "patchout", "frozen_blocks")
+    added = (
+        "position_resize",
+        "patchout",
+        "token_merging",
+        "frozen_blocks",
+    )
     copy = AST.from_config({k: v for k, v in config.items() if k not in added})
     assert copy.get_config() == config
     assert copy.get_layer("positions").resize == "bilinear"

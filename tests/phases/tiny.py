@@ -30,6 +30,7 @@ def classifier(
         resolution=resolution,
         kernel_resize=options.pop("kernel_resize", "pi"),
         patchout=options.pop("patchout", 0.0),
+        token_merging=options.pop("token_merging", 0.0),
         frozen_blocks=options.pop("frozen_blocks", 0),
         position_resize=options.pop("position_resize", "bilinear"),
         dtype=options.get("dtype"),

@@ -1,4 +1,4 @@
-"""Networks that leave patches out in training: what is left, what it costs."""
+"""Networks that leave patches out or merge them: what is left, and costs."""
 
 import keras
 import numpy as np
@@ -118,9 +118,53 @@ def test_training_costs_what_kept_patches_cost():
     assert network_cost(plain).macs == count_macs(plain) == count_macs(model)
 
 
-def test_what_needs_every_patch_is_refused():
-    backbone = AST(**SMALL, patchout=0.5)
-    with pytest.raises(ValueError, match="patchout=0.5. Leave `patchout` out"):
+@pytest.mark.parametrize("pooling", ["mean", "prefix"])
+def test_number_of_merged_patches_follows_the_phase(pooling):
+    """Compiled, on each backend; in use they merge too."""
+    model = phased("adam", {}, depth=3, token_merging=0.4, pooling=pooling)
+    inputs, labels = clips()
+    history = model.fit(
+        inputs,
+        labels,
+        validation_data=(inputs, labels),
+        batch_size=4,
+        verbose=0,
+        callbacks=[PhaseScheduler("pool:2@1, full@1", verbose=0)],
+    ).history
+    assert np.isfinite(history["loss"] + history["val_loss"]).all()
+    assert history["num_tokens"] == [8, 16]
+    embedding = 4 * 4 * 8
+    for gmacs, patches in zip(
+        history["gmacs"], ((8, 5, 3), (16, 10, 6)), strict=True
+    ):
+        macs = patches[0] * embedding + 8 * 3
+        macs += sum(block_macs(1 + count, 8, 16) for count in patches)
+        for count, left in zip(patches, patches[1:], strict=False):
+            others = count // 2
+            macs += (count - others + count - left) * others * 8
+        assert gmacs == macs / 1e9
+    assert model.network.backbone(inputs).shape[1] == 1 + 6
+
+
+def test_of_patches_left_out_fewer_are_merged():
+    network = AST(**SMALL, patchout=0.3, token_merging=0.4)
+    out = network(clips(3)[0], training=True)
+    assert out.shape == (3, 2 + 7, 8)  # 16, 11, 7
+    macs = 16 * 4 * 4 * 8 + block_macs(2 + 11, 8, 32) + block_macs(2 + 7, 8, 32)
+    macs += (6 + 4) * 5 * 8
+    assert network_cost(network).macs == macs
+
+
+@pytest.mark.parametrize("share", [-0.1, 0.6])
+def test_impossible_share_is_refused(share):
+    with pytest.raises(ValueError, match=f"can go. Received: {share}"):
+        AST(**SMALL, token_merging=share)
+
+
+@pytest.mark.parametrize("name", ["patchout", "token_merging"])
+def test_what_needs_every_patch_is_refused(name):
+    backbone = AST(**SMALL, **{name: 0.5})
+    with pytest.raises(ValueError, match=f"guessed.*{name}=0.5"):
         MaskedPatchModel(backbone)
-    with pytest.raises(ValueError, match="patchout=0.5 leaves some out"):
+    with pytest.raises(ValueError, match=f"not all of them.*'{name}': 0.5"):
         AudioClassifier(backbone, 3, pooling="token_semantic")

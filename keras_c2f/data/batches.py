@@ -1,0 +1,86 @@
+"""Batches of one epoch, clip by clip or whole."""
+
+import os
+
+from keras_c2f.data.lazy import tf
+
+BATCHES_AT_ONCE = 2  # of those that are made whole
+
+
+def make_batches(load, order, places, batch_size, one_clip, log_mel, skip):
+    """Batches of the clips at some places of an epoch's order.
+
+    Each clip is mapped by itself, unless the log-mel of most is kept: calls
+    from a graph into Python take longer than it takes to copy.
+
+    Args:
+        load: `ClipLoader`.
+        order: int32 `(num_clips,)`, numbers of clips.
+        places: int32 `(n,)`, in `order`.
+        batch_size: int.
+        one_clip: function from a place to features, of no frames or samples
+            if it cannot be read, and target.
+        log_mel: function from kept log-mel, `(batch, frames, mel_bins)`, to
+            features of the batch.
+        skip: bool, leaves out clips that cannot be read.
+
+    Returns:
+        `tf.data.Dataset` of features and targets.
+    """
+
+    def one_by_one():
+        dataset = tf.data.Dataset.from_tensor_slices(places)
+        dataset = dataset.map(one_clip, os.cpu_count(), deterministic=True)
+        if skip:
+            dataset = dataset.filter(lambda made, _: tf.size(made) > 0)
+        return dataset.batch(batch_size)
+
+    def one_batch(batch):
+        mels, targets, missing = load.batch(tf.gather(order, batch))
+        mels = log_mel(mels)
+        return tf.cond(
+            tf.size(missing) > 0,
+            lambda: _completed(mels, targets, batch, missing, one_clip),
+            lambda: (mels, targets),
+        )
+
+    def at_once():
+        dataset = tf.data.Dataset.from_tensor_slices(places).batch(batch_size)
+        dataset = dataset.map(one_batch, BATCHES_AT_ONCE, deterministic=True)
+        if skip:
+            dataset = dataset.filter(lambda mels, _: tf.shape(mels)[0] > 0)
+        return dataset
+
+    if not load.may_keep:
+        return one_by_one()
+    most = load.keeps_most(tf.gather(order, places))
+    return tf.cond(most, at_once, one_by_one)
+
+
+def _completed(mels, targets, places, missing, one_clip):
+    """A batch with clips that were not kept, without unreadable ones.
+
+    Args:
+        mels: `(batch, frames, mel_bins)`.
+        targets: `(batch, num_classes)`.
+        places: int32 `(batch,)`, of the clips in their order.
+        missing: int32 `(n,)`, rows of clips that are to be made.
+        one_clip: function from a place to log-mel, without frames if it
+            cannot be read, and target.
+    """
+
+    def padded(place):
+        made, _ = one_clip(place)
+        frames = tf.shape(mels)[1] - tf.shape(made)[0]
+        return tf.pad(made, [[0, frames], [0, 0]]), frames == 0
+
+    found, are_sound = tf.map_fn(
+        padded,
+        tf.gather(places, missing),
+        fn_output_signature=(tf.float32, tf.bool),
+    )
+    rows = missing[:, None]
+    mels = tf.tensor_scatter_nd_update(mels, rows, found)
+    stay = tf.ones(tf.shape(places), tf.bool)
+    stay = tf.tensor_scatter_nd_update(stay, rows, are_sound)
+    return mels[stay], targets[stay]
