@@ -65,8 +65,8 @@ class AST(keras.Model):
     Raises:
         ValueError: if the resolution leaves less than one patch, a way of
             resizing is unknown, more than half of the patches are to be
-            merged, or blocks are frozen that are not there, or
-            whose positions would be drawn anew.
+            merged, or blocks are frozen that are not there, or whose
+            positions would be drawn anew.
 
     Example:
         >>> backbone = AST.from_preset("ast_tiny", resolution="pool:4")

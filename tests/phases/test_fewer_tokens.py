@@ -64,11 +64,8 @@ def test_kept_places_alone_learn_in_a_step(pooling):
     assert moved.sum() == 8
 
 
-@pytest.mark.parametrize("pooling", ["mean", "prefix"])
-def test_number_of_kept_patches_follows_the_phase(pooling):
-    """Compiled, on each backend, with validation that sees all patches."""
-    model = phased("adam", {}, patchout=0.4, dropout=0.1, pooling=pooling)
-    inputs, labels = clips()
+def fit_two_phases(model, inputs, labels):
+    """The history of an epoch each of 8 and of 16 patches."""
     history = model.fit(
         inputs,
         labels,
@@ -79,6 +76,15 @@ def test_number_of_kept_patches_follows_the_phase(pooling):
     ).history
     assert np.isfinite(history["loss"] + history["val_loss"]).all()
     assert history["num_tokens"] == [8, 16]
+    return history
+
+
+@pytest.mark.parametrize("pooling", ["mean", "prefix"])
+def test_number_of_kept_patches_follows_the_phase(pooling):
+    """Compiled, on each backend, with validation that sees all patches."""
+    model = phased("adam", {}, patchout=0.4, dropout=0.1, pooling=pooling)
+    inputs, labels = clips()
+    history = fit_two_phases(model, inputs, labels)
     embedding = 4 * 4 * 8
     for gmacs, patches, kept in zip(
         history["gmacs"], (8, 16), (5, 10), strict=True
@@ -123,16 +129,7 @@ def test_number_of_merged_patches_follows_the_phase(pooling):
     """Compiled, on each backend; in use they merge too."""
     model = phased("adam", {}, depth=3, token_merging=0.4, pooling=pooling)
     inputs, labels = clips()
-    history = model.fit(
-        inputs,
-        labels,
-        validation_data=(inputs, labels),
-        batch_size=4,
-        verbose=0,
-        callbacks=[PhaseScheduler("pool:2@1, full@1", verbose=0)],
-    ).history
-    assert np.isfinite(history["loss"] + history["val_loss"]).all()
-    assert history["num_tokens"] == [8, 16]
+    history = fit_two_phases(model, inputs, labels)
     embedding = 4 * 4 * 8
     for gmacs, patches in zip(
         history["gmacs"], ((8, 5, 3), (16, 10, 6)), strict=True
