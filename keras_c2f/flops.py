@@ -67,8 +67,8 @@ def count_macs(layer, input_shape=None, training=False):
         training: bool. Tokens that a layer leaves out in training, as
             `Patchout` says by `num_kept(num_tokens)`, are then missing in all
             layers `(batch, num_tokens, width)` of the same model behind it;
-            and frozen layers count a third, or two thirds behind what the
-            same model trains.
+            and frozen layers count a third, or two thirds behind what is
+            trained.
 
     Returns:
         int. A layer with weights that is not known counts as 0, with a
@@ -81,25 +81,7 @@ def count_macs(layer, input_shape=None, training=False):
         1600
     """
     if isinstance(layer, keras.Model):
-        macs = left_out = 0
-        learns = False  # anything so far
-        for inner in layer.layers:
-            shape = _input_shape(inner)
-            if left_out and len(shape) == 3:
-                whole, shape = shape, (shape[0], shape[1] - left_out, shape[2])
-                # of fewer patches `TokenMerging` merges fewer
-                if hasattr(inner, "num_merged"):
-                    _, left, _ = inner.compute_output_shape(shape)
-                    left_out = inner.compute_output_shape(whole)[1] - left
-            own = count_macs(inner, shape, training)
-            frozen = inner.weights and not inner.trainable_variables
-            if training and frozen and not isinstance(inner, keras.Model):
-                own = own * (1 + learns) // PASSES
-            learns = learns or bool(inner.trainable_variables)
-            macs += own
-            if training and hasattr(inner, "num_kept"):
-                left_out += shape[1] - inner.num_kept(shape[1])
-        return macs
+        return _model_macs(layer, training)
     if hasattr(layer, "count_macs"):
         return layer.count_macs(input_shape)
     if not layer.weights or isinstance(layer, NO_MACS):
@@ -124,6 +106,31 @@ def count_macs(layer, input_shape=None, training=False):
         stacklevel=2,
     )
     return 0
+
+
+def _model_macs(model, training, learns=False):
+    """Layer by layer. `learns` says that something before it is trained."""
+    macs = left_out = 0
+    for layer in model.layers:
+        shape = _input_shape(layer)
+        if left_out and len(shape) == 3:
+            whole, shape = shape, (shape[0], shape[1] - left_out, shape[2])
+            # of fewer patches `TokenMerging` merges fewer
+            if hasattr(layer, "num_merged"):
+                _, left, _ = layer.compute_output_shape(shape)
+                left_out = layer.compute_output_shape(whole)[1] - left
+        trained = bool(layer.trainable_variables)
+        if isinstance(layer, keras.Model):
+            own = _model_macs(layer, training, learns)
+        else:
+            own = count_macs(layer, shape, training)
+            if training and layer.weights and not trained:
+                own = own * (1 + learns) // PASSES
+        macs += own
+        learns = learns or trained
+        if training and hasattr(layer, "num_kept"):
+            left_out += shape[1] - layer.num_kept(shape[1])
+    return macs
 
 
 NO_MACS = (

@@ -53,18 +53,23 @@ def convert(arguments):
         if name.startswith("trained_")
     }
     wanted = {n: v for n, v in given.items() if not n.startswith("trained_")}
-    wanted["positions"] = arguments.positions
-    if arguments.checkpoint in PUBLISHED:
-        converted = from_preset(arguments.checkpoint, **wanted)
+    options = {
+        "source": arguments.source,
+        "trained": trained,
+        "class_names": arguments.class_names,
+        "positions": arguments.positions,
+        **wanted,
+    }
+    checkpoint, preset = arguments.checkpoint, arguments.preset
+    if checkpoint in PUBLISHED:
+        if preset not in (None, checkpoint):
+            raise ValueError(
+                f"{checkpoint} is a published name, so it cannot be the "
+                f"preset {preset} as well. Leave --preset out, or give a file."
+            )
+        converted = from_preset(checkpoint, **options)
     else:
-        converted = load_checkpoint(
-            arguments.checkpoint,
-            preset=arguments.preset,
-            source=arguments.source,
-            trained=trained,
-            class_names=arguments.class_names,
-            **wanted,
-        )
+        converted = load_checkpoint(checkpoint, preset=preset, **options)
     converted.save(arguments.out)
     print(converted.report)
     if converted.class_names is None:

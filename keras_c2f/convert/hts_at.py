@@ -81,7 +81,9 @@ def hts_at_plan(checkpoint, trained):
     """
     tensors = checkpoint.tensors
     ending = ".relative_position_bias_table"
-    table = next(key for key in tensors if key.endswith(ending))
+    table = next((key for key in tensors if key.endswith(ending)), None)
+    if table is None:
+        raise ValueError(f"{checkpoint.path} lacks a key with '{ending}'.")
     names = OFFICIAL if f".attn{ending}" in table else CLAP
     prefix = table[: table.index("layers.")]
 

@@ -67,10 +67,16 @@ def kwt_plan(checkpoint, trained):
         trained: dict; `num_heads` if a head is not 64 wide.
     """
     tensors = checkpoint.tensors
-    coefficients, width = tensors["patch_embed/kernel"].shape
-    for key in ("pos_embed", "block0/mlp1/kernel", "head/bias"):
+    for key in (
+        "patch_embed/kernel",
+        "pos_embed",
+        "block0/mlp1/kernel",
+        "head/bias",
+        *(f"frontend/{field.name}" for field in dataclasses.fields(Mfcc)),
+    ):
         if key not in tensors:
             raise ValueError(f"{checkpoint.path} lacks the key {key!r}.")
+    coefficients, width = tensors["patch_embed/kernel"].shape
     blocks = [key for key in tensors if key.endswith("/mlp1/kernel")]
     config = {
         "num_frames": tensors["pos_embed"].shape[1] - 1,

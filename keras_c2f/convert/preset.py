@@ -45,7 +45,7 @@ def from_preset(name, folder=None, **options):
     if names and names.url and not (folder / names.file).is_file():
         try:
             download(names.url, folder / names.file)
-        except OSError:
+        except (OSError, ValueError, ImportError):
             pass  # the model works without; `class_names` is then `None`
     return load_checkpoint(folder / entry.files[0], preset=name, **options)
 

@@ -63,7 +63,7 @@ class SelfAttention(keras.layers.Layer):
         qkv = ops.reshape(qkv, (-1, num_tokens, 3, self.num_heads, head_size))
         fused = keras.backend.backend() == "torch" and not self.dropout
         if fused and bias is None:
-            # one fused kernel; Keras has none on the others
+            # one fused kernel; on a processor Keras has none on the others
             mixed = ops.dot_product_attention(*ops.unstack(qkv, axis=2))
         else:
             mixed = self._attend(qkv, bias, head_size, training)

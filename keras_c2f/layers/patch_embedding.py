@@ -114,7 +114,11 @@ class PatchEmbedding(keras.layers.Layer):
             growth = ops.cast(growth, kernel.dtype)
             kernel = ops.tensordot(growth, kernel, axes=1)
         patches = ops.conv(
-            log_mel[..., None], kernel, self.current_stride, "valid"
+            log_mel[..., None],
+            kernel,
+            self.current_stride,
+            "valid",
+            data_format="channels_last",
         )
         return patches + self.bias
 

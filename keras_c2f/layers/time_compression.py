@@ -16,13 +16,14 @@ class TimeCompression(keras.layers.Layer):
         resolution: `Resolution` or its text form, such as `"pool:4:max"`.
 
     Call arguments:
-        log_mel: `(batch, frames, mel_bins)`, padded to the full length.
+        log_mel: `(batch, frames, mel_bins)`, padded to the full length, which
+            is known.
 
     Returns:
         `(batch, resolution.num_frames(frames), mel_bins)`.
 
     Raises:
-        ValueError: if no frame would be left.
+        ValueError: if no frame would be left, or their number is unknown.
 
     Example:
         >>> tuple(TimeCompression("pool:4")(ops.ones((2, 1024, 128))).shape)
@@ -38,6 +39,11 @@ class TimeCompression(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         batch, frames, mel_bins = input_shape
+        if frames is None:
+            raise ValueError(
+                "The number of frames has to be known, as the network behind "
+                f"is built for it. Received: shape {tuple(input_shape)}."
+            )
         return (batch, self.resolution.num_frames(frames), mel_bins)
 
     def get_config(self):

@@ -9,12 +9,13 @@ from keras_c2f.layers import (
     PrefixTokens,
     TokenMerging,
 )
+from keras_c2f.models.phase_network import Backbone
 from keras_c2f.models.presets import AST_PRESETS, preset_config
 from keras_c2f.resolution import Resolution
 
 
 @keras.saving.register_keras_serializable("keras_c2f")
-class AST(keras.Model):
+class AST(Backbone):
     """Audio Spectrogram Transformer: log-mel in, tokens out.
 
     The backbone alone; `AudioClassifier` puts a head on it. Sizes of the
@@ -82,6 +83,27 @@ class AST(keras.Model):
     # What `KWT` has otherwise.
     block = EncoderBlock
     final_norm = True
+
+    arguments = (
+        "num_frames",
+        "num_mel_bins",
+        "patch_size",
+        "patch_stride",
+        "width",
+        "depth",
+        "num_heads",
+        "mlp_ratio",
+        "num_prefix_tokens",
+        "dropout",
+        "drop_path",
+        "patchout",
+        "token_merging",
+        "frozen_blocks",
+        "epsilon",
+        "kernel_resize",
+        "position_resize",
+        "resolution",
+    )
 
     def __init__(
         self,
@@ -174,9 +196,7 @@ class AST(keras.Model):
             tokens = keras.layers.LayerNormalization(
                 epsilon=epsilon, name="norm", dtype=dtype
             )(tokens)
-        super().__init__(inputs=inputs, outputs=tokens, **kwargs)
-        if dtype is not None:  # Keras drops it where a model has a graph
-            self.dtype_policy = dtype
+        super().__init__(inputs=inputs, outputs=tokens, dtype=dtype, **kwargs)
         if frozen_blocks:
             last = self.get_layer(f"block_{frozen_blocks - 1}")
             for layer in self.layers[: self.layers.index(last) + 1]:
@@ -219,40 +239,3 @@ class AST(keras.Model):
             ValueError: if `name` is unknown; near names are suggested.
         """
         return cls(**{**preset_config(name, AST_PRESETS), **overrides})
-
-    def at_resolution(self, resolution):
-        """A new, randomly initialised copy of this network, coarser or finer.
-
-        `transplant` fills it with this one's weights.
-        """
-        config = {**self.get_config(), "resolution": resolution}
-        return type(self).from_config(config)
-
-    def get_config(self):
-        return {
-            "num_frames": self.num_frames,
-            "num_mel_bins": self.num_mel_bins,
-            "patch_size": self.patch_size,
-            "patch_stride": self.patch_stride,
-            "width": self.width,
-            "depth": self.depth,
-            "num_heads": self.num_heads,
-            "mlp_ratio": self.mlp_ratio,
-            "num_prefix_tokens": self.num_prefix_tokens,
-            "dropout": self.dropout,
-            "drop_path": self.drop_path,
-            "patchout": self.patchout,
-            "token_merging": self.token_merging,
-            "frozen_blocks": self.frozen_blocks,
-            "epsilon": self.epsilon,
-            "kernel_resize": self.kernel_resize,
-            "position_resize": self.position_resize,
-            "resolution": str(self.resolution),
-            "name": self.name,
-            "trainable": self.trainable,
-            "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
-        }
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**config)

@@ -157,5 +157,10 @@ def _token_semantic(tokens, backbone, num_classes, dropout, dtype):
         columns
     )
     return keras.layers.Conv1D(
-        num_classes, 3, padding="same", name="head", dtype="float32"
+        num_classes,
+        3,
+        padding="same",
+        data_format="channels_last",
+        name="head",
+        dtype="float32",
     )(columns)

@@ -10,12 +10,13 @@ from keras_c2f.layers import (
     TimeStretch,
     WindowBlock,
 )
+from keras_c2f.models.phase_network import Backbone
 from keras_c2f.models.presets import HTS_AT_PRESETS, preset_config
 from keras_c2f.resolution import Resolution
 
 
 @keras.saving.register_keras_serializable("keras_c2f")
-class HTSAT(keras.Model):
+class HTSAT(Backbone):
     """Hierarchical Token-Semantic Audio Transformer: log-mel in, tokens out.
 
     The log-mel is cut in time into `num_folds` parts, laid one above the
@@ -77,6 +78,24 @@ class HTSAT(keras.Model):
     """
 
     num_prefix_tokens = 0
+
+    arguments = (
+        "num_frames",
+        "num_mel_bins",
+        "num_folds",
+        "stretch_to",
+        "patch_size",
+        "window_size",
+        "width",
+        "depths",
+        "num_heads",
+        "mlp_ratio",
+        "dropout",
+        "drop_path",
+        "epsilon",
+        "kernel_resize",
+        "resolution",
+    )
 
     def __init__(
         self,
@@ -174,9 +193,7 @@ class HTSAT(keras.Model):
             epsilon=epsilon, name="norm", dtype=dtype
         )(tokens)
         outputs = unfold(tokens, grid_size, num_folds)
-        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
-        if dtype is not None:  # Keras drops it where a model has a graph
-            self.dtype_policy = dtype
+        super().__init__(inputs=inputs, outputs=outputs, dtype=dtype, **kwargs)
 
         self.num_frames = num_frames
         self.num_mel_bins = num_mel_bins
@@ -211,40 +228,6 @@ class HTSAT(keras.Model):
             ValueError: if `name` is unknown; near names are suggested.
         """
         return cls(**{**preset_config(name, HTS_AT_PRESETS), **overrides})
-
-    def at_resolution(self, resolution):
-        """A new, randomly initialised copy of this network, coarser or finer.
-
-        `transplant` fills it with this one's weights.
-        """
-        config = {**self.get_config(), "resolution": resolution}
-        return type(self).from_config(config)
-
-    def get_config(self):
-        return {
-            "num_frames": self.num_frames,
-            "num_mel_bins": self.num_mel_bins,
-            "num_folds": self.num_folds,
-            "stretch_to": self.stretch_to,
-            "patch_size": self.patch_size,
-            "window_size": self.window_size,
-            "width": self.width,
-            "depths": self.depths,
-            "num_heads": self.num_heads,
-            "mlp_ratio": self.mlp_ratio,
-            "dropout": self.dropout,
-            "drop_path": self.drop_path,
-            "epsilon": self.epsilon,
-            "kernel_resize": self.kernel_resize,
-            "resolution": str(self.resolution),
-            "name": self.name,
-            "trainable": self.trainable,
-            "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
-        }
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**config)
 
 
 def fitting_columns(columns, merged, window):

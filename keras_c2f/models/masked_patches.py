@@ -8,6 +8,7 @@ from keras_c2f.layers import (
     PatchMask,
     PatchPrediction,
 )
+from keras_c2f.models.ast_model import AST
 from keras_c2f.models.task import Task, open_input
 
 
@@ -44,8 +45,9 @@ class MaskedPatchModel(Task):
         random in training and the same in every call otherwise.
 
     Raises:
-        ValueError: if the patches overlap, the backbone leaves some out or
-            merges them, or an argument is outside its range.
+        ValueError: if the backbone is no `AST`, its patches overlap, or it
+            leaves some out or merges them, or an argument is outside its
+            range.
 
     Example:
         >>> from keras_c2f.models import AST
@@ -76,6 +78,12 @@ class MaskedPatchModel(Task):
         dtype=None,
         **kwargs,
     ):
+        if not isinstance(backbone, AST):
+            raise ValueError(
+                "Masked patches are tokens of one grid from first to last, "
+                "which only an AST has. Received: "
+                f"{type(backbone).__name__}."
+            )
         if backbone.patch_stride != backbone.patch_size:
             raise ValueError(
                 "A masked patch must not be visible in its neighbours, so "

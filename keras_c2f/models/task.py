@@ -6,28 +6,16 @@ import keras
 
 from keras_c2f.frontend import Frontend, LogMel
 from keras_c2f.layers import TimeCompression
+from keras_c2f.models.phase_network import PhaseNetwork
 
 INPUT_KINDS = ("compressed", "log_mel", "waveform")
 
 
-class Task(keras.Model):
-    """A functional model around a backbone, as `PhasedModel` wants it.
+class Task(PhaseNetwork):
+    """A `PhaseNetwork` on a backbone.
 
-    A subclass keeps each argument of its constructor as an attribute, and
-    lists them in `arguments`; `backbone` and `frontend` are among them. They
-    are what a saved or coarser copy is built from.
-
-    Args:
-        dtype: dtype policy or `None`, that of the layers on the backbone.
-        **kwargs: of `keras.Model`: `inputs`, `outputs`, `name`, `trainable`.
+    `backbone` and `frontend` are among its arguments.
     """
-
-    arguments = ()
-
-    def __init__(self, dtype=None, **kwargs):
-        super().__init__(**kwargs)
-        if dtype is not None:  # Keras drops it where a model has a graph
-            self.dtype_policy = dtype
 
     @property
     def resolution(self):
@@ -42,28 +30,17 @@ class Task(keras.Model):
     def at_resolution(self, resolution):
         """A new, randomly initialised copy at another resolution.
 
-        `transplant` fills it with this one's weights; `PhasedModel` takes
-        this method as the function it builds its networks with.
+        `transplant` fills it with this one's weights.
         """
         backbone = self.backbone.at_resolution(resolution)
         return type(self)(**{**self._options(), "backbone": backbone})
 
-    def _options(self):
-        return {
-            **{name: getattr(self, name) for name in self.arguments},
-            "name": self.name,
-            "trainable": self.trainable,
-            "dtype": self.dtype_policy,
-        }
-
     def get_config(self):
-        serialize = keras.saving.serialize_keras_object
-        options = self._options()
-        for name in ("backbone", "dtype"):
-            options[name] = serialize(options[name])
+        config = super().get_config()
+        config["backbone"] = keras.saving.serialize_keras_object(self.backbone)
         if self.frontend is not None:
-            options["frontend"] = self.frontend.get_config()
-        return options
+            config["frontend"] = self.frontend.get_config()
+        return config
 
     @classmethod
     def from_config(cls, config):
@@ -73,7 +50,7 @@ class Task(keras.Model):
         )
         if config["frontend"] is not None:
             config["frontend"] = Frontend.from_config(config["frontend"])
-        return cls(**config)
+        return super().from_config(config)
 
 
 def open_input(backbone, input_kind, frontend):

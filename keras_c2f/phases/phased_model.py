@@ -211,7 +211,10 @@ class PhasedModel(keras.Model):
     def get_config(self):
         serialize = keras.saving.serialize_keras_object
         build = self.build_network
-        registered = build and ">" in keras.saving.get_registered_name(build)
+        name = getattr(build, "__name__", "<lambda>")  # a partial has none
+        registered = name != "<lambda>" and (
+            ">" in keras.saving.get_registered_name(build)
+        )
         return {
             "build_network": serialize(build) if registered else None,
             "resolution": str(self.resolution),

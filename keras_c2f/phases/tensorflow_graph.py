@@ -118,10 +118,12 @@ def _call_shared(layer, call_once_traced, inputs, training=None):
         inputs,
         bool(training),
     )
+    weights = {id(variable) for variable in layer.weights}
     for variable, value in zip(
         layer.non_trainable_variables, state, strict=True
     ):
-        variable.assign(value)
+        if id(variable) not in weights:  # frozen, and rounded if mixed
+            variable.assign(value)
     return outputs
 
 

@@ -133,6 +133,20 @@ def test_a_missing_key_is_named(state, key, tmp_path):
         load_checkpoint(save(rest, tmp_path / "a.pth"), trained=TRAINED)
 
 
+@pytest.mark.parametrize(
+    "source, key",
+    [
+        ("hts_at", "a key with '.relative_position_bias_table'"),
+        ("kwt", "the key 'patch_embed/kernel'"),
+    ],
+)
+def test_a_file_of_another_kind_than_said_lacks_a_key(
+    source, key, state, tmp_path
+):
+    with pytest.raises(ValueError, match=f"lacks {key}"):
+        load_checkpoint(save(state, tmp_path / "a.pth"), source=source)
+
+
 def test_a_surplus_key_is_named(state, tmp_path):
     more = {**state, "module.v.blocks.0.gamma_1": torch.ones(24)}
     with pytest.raises(ValueError, match="no place for.*'module.v.blocks.0.g"):

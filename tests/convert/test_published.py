@@ -281,6 +281,23 @@ def refuse(*arguments):
     raise OSError("no network")
 
 
+@pytest.mark.parametrize(
+    "error", [OSError("gone"), ValueError("cut"), ImportError("no tqdm")]
+)
+def test_weights_without_their_class_list(error, tmp_path, monkeypatch):
+    def fail(*arguments):
+        raise error
+
+    monkeypatch.setattr(preset_module, "download", fail)
+    monkeypatch.setattr(
+        preset_module, "load_checkpoint", lambda path, **options: path
+    )
+    name = "ast_audioset_16_16_0.4422"
+    path = tmp_path / preset_module.published(name).files[0]
+    path.write_bytes(b"")
+    assert from_preset(name, tmp_path) == path
+
+
 def test_addresses_and_sums_that_are_asked_for(tmp_path, monkeypatch):
     asked = []
 

@@ -427,6 +427,8 @@ def test_compression_in_the_model_equals_numpy(form, factor):
 def test_compression_that_leaves_no_frame_is_refused():
     with pytest.raises(ValueError, match="`pool:4` leaves no frame of a clip"):
         layers.TimeCompression("pool:4")(keras.Input((3, 5)))
+    with pytest.raises(ValueError, match="number of frames has to be known"):
+        layers.TimeCompression("pool:4")(keras.Input((None, 5)))
 
 
 def built(layer, inputs):

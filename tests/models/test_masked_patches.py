@@ -10,6 +10,7 @@ from keras_c2f.convert import load_checkpoint
 from keras_c2f.frontend import Frontend
 from keras_c2f.models import (
     AST,
+    HTSAT,
     AudioClassifier,
     MaskedPatchLoss,
     MaskedPatchModel,
@@ -156,6 +157,11 @@ def test_coarser_copy():
 def test_overlapping_patches_are_refused():
     with pytest.raises(ValueError, match="may not overlap.*Leave `patch_st"):
         MaskedPatchModel(AST(**SMALL, patch_stride=(4, 2)))
+
+
+def test_another_architecture_is_refused():
+    with pytest.raises(ValueError, match="only an AST has. Received: HTSAT"):
+        MaskedPatchModel(HTSAT.from_preset("hts_at_micro"))
 
 
 # What becomes of the weights

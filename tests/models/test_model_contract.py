@@ -317,3 +317,34 @@ def test_impossible_classifiers_are_refused(options, message):
 def test_clip_shorter_than_a_patch_is_refused():
     with pytest.raises(ValueError, match="smaller than one patch"):
         AST(**SMALL, resolution="pool:8")
+
+
+@pytest.mark.parametrize("case", BACKBONES, ids=str)
+def test_what_is_frozen_as_a_whole_stays_frozen(case, tmp_path):
+    backbone = case.make()
+    trained = len(backbone.trainable_variables)
+    backbone.trainable = False
+    model = AudioClassifier(backbone, 3, pooling="mean")
+    head = [v.path for v in model.trainable_variables]
+    assert len(head) < trained
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    for copy in (loaded, model.at_resolution("pool:2")):
+        assert [v.path for v in copy.trainable_variables] == head
+    assert not case.make(trainable=False).trainable_variables
+
+
+@pytest.fixture
+def channels_first():
+    keras.config.set_image_data_format("channels_first")
+    yield
+    keras.config.set_image_data_format("channels_last")
+
+
+@pytest.mark.parametrize("pooling", ["mean", "token_semantic"])
+def test_axes_are_those_of_the_docstrings_whatever_keras_prefers(
+    pooling, channels_first
+):
+    """On a processor TensorFlow has no convolutions of channels first."""
+    model = AudioClassifier(AST(**SMALL), 5, pooling=pooling)
+    assert model(np.zeros((2, 24, 12), "float32")).shape == (2, 5)

@@ -45,6 +45,18 @@ def test_they_stay_through_phases_and_the_others_learn():
     assert not any(name in path for path in learned for name in FROZEN)
 
 
+def test_graph_of_siblings_leaves_them_unrounded():
+    """Mixed precision rounds what blocks compute with, not what they keep."""
+    model = phased("adam", {}, depth=3, frozen_blocks=2, dtype="mixed_bfloat16")
+    before = every_weight(model.network)
+    model.fit(*clips(), batch_size=4, verbose=0)
+    after = every_weight(model.network)
+    kernels = [path for path in before if path.endswith("kernel")]
+    stayed = [p for p in kernels if np.array_equal(before[p], after[p])]
+    frozen = ("patch_embedding", "block_0", "block_1")
+    assert stayed == [p for p in kernels if any(name in p for name in frozen)]
+
+
 def test_what_was_frozen_before_is_thawed(tmp_path):
     """Weights come from an earlier training; what is frozen does not."""
     earlier = str(tmp_path / "model.keras")
@@ -75,6 +87,17 @@ def test_they_cost_a_forward_pass_and_no_other():
     model.backbone.get_layer("block_1").trainable = False
     behind = layers["block_1"]
     assert network_cost(model).macs == whole - behind + behind * 2 // 3
+
+
+def test_a_frozen_model_behind_trained_layers_costs_two_passes():
+    inputs = keras.Input((50, 8))
+    inner = keras.Sequential([keras.Input((50, 8)), keras.layers.Dense(8)])
+    inner.trainable = False
+    front = keras.layers.Dense(8)
+    model = keras.Model(inputs, inner(front(inputs)))
+    assert network_cost(model).macs == 3200 + 3200 * 2 // 3
+    front.trainable = False
+    assert network_cost(model).macs == 2 * (3200 // 3)
 
 
 def test_layers_frozen_by_hand_cost_less_in_each_phase():

@@ -1,5 +1,7 @@
 """Wrapping networks of one's own; saving and loading them."""
 
+from functools import partial
+
 import keras
 import numpy as np
 import pytest
@@ -69,8 +71,13 @@ def test_a_registered_function_is_saved(tmp_path):
     assert loaded.network.get_layer("pool").pool_size == (1,)
 
 
-def test_an_unregistered_function_is_not(tmp_path):
-    model = compiled(conv_net, "pool:4")
+@pytest.mark.parametrize(
+    "build",
+    [conv_net, lambda resolution: conv_net(resolution), partial(conv_net)],
+    ids=["function", "lambda", "partial"],
+)
+def test_an_unregistered_function_is_not(build, tmp_path):
+    model = compiled(build, "pool:4")
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     loaded.fit(
