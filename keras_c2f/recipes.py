@@ -5,7 +5,13 @@ import math
 from dataclasses import asdict, dataclass, field, fields, replace
 
 from keras_c2f.data.readers import open_dataset
-from keras_c2f.data.readers.specification import READERS, form
+from keras_c2f.data.readers.specification import (
+    MADE,
+    READERS,
+    draws_parts,
+    form,
+    holding_out,
+)
 from keras_c2f.models import preset_frontend, preset_patch
 from keras_c2f.phases import PhaseSchedule
 from keras_c2f.phases.budget import parse_shares
@@ -167,13 +173,38 @@ class Recipe:
         Raises:
             ValueError: if the data set cannot be read; says why.
         """
-        if not self.held_out:
-            return open_dataset(self.data)
-        if self.data.startswith("digits:"):
-            return open_dataset(self.data, speaker=self.held_out)
-        if self.held_out.isdigit():
-            return open_dataset(self.data, fold=int(self.held_out))
-        return open_dataset(self.data, validate_on=self.held_out)
+        kind = self.data.partition(":")[0]
+        options = {}
+        if kind in MADE:  # arrays, which nothing resamples
+            options["sample_rate"] = self.frontend.sample_rate
+        if self.held_out:
+            options |= holding_out(kind, self.held_out)
+        return open_dataset(self.data, **options)
+
+    def check_clips(self, clips, config, instead):
+        """Refuses parts of the data other than those of a training.
+
+        Args:
+            clips: pair `(train, validation)` of `Clips`, opened anew.
+            config: dict, `config.json` of the run.
+            instead: str, what else can be done, to end the error with.
+
+        Raises:
+            ValueError: if the parts were drawn at random, and there are more
+                or fewer clips by now: the draw may be another, and clips to
+                validate on have been trained on.
+        """
+        if self.held_out or not draws_parts(self.data):
+            return
+        found = tuple(map(len, clips))
+        known = config["num_train_clips"], config["num_validation_clips"]
+        if found != known:
+            raise ValueError(
+                f"{self.data} has {found[0]} clips to train and {found[1]} to "
+                f"validate on, and had {known[0]} and {known[1]} when the run "
+                "was trained: some may have changed sides. Bring back what "
+                f"was there, or {instead}."
+            )
 
     def baseline(self):
         """The same recipe, at full resolution for all epochs."""
@@ -229,6 +260,9 @@ class Recipe:
 class PretrainRecipe(Recipe):
     """`Recipe` of pre-training on masked patches; labels are not looked at."""
 
+    model: str = _option(
+        "ast_micro", "ast_micro, ast_mini, ast_tiny, ast_small or ast_base"
+    )
     mask_ratio: float = _option(400 / 512, "share of the patches masked")
     cluster: str = _option(
         "",

@@ -192,6 +192,7 @@ class Run:
             **self.recipe.to_dict(),
             "class_names": list(self.train_clips.class_names),
             "num_train_clips": len(self.train_clips),
+            "num_validation_clips": len(self.validation_clips),
         }.items():
             if kept.get(name) != wanted:
                 raise ValueError(

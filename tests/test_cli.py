@@ -5,6 +5,7 @@ import dataclasses
 import io
 import json
 import re
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -110,6 +111,16 @@ def test_train_evaluate_predict(trained, capsys):
         capsys, "evaluate", "--run", folder, "--corrupt=noise:5,fog:2"
     )
     assert code == 2 and "A corruption reads" in err and "'fog:2'" in err
+
+    code, out, _ = run(
+        capsys, "evaluate", "--run", folder, data, "--held_out=all"
+    )
+    assert code == 0 and "on 10 clips\n" in out and "sounds_all.json" in out
+    more = sounds / "low" / "more.wav"
+    shutil.copy(sounds / "low" / "0.wav", more)
+    code, _, err = run(capsys, "evaluate", "--run", folder)
+    assert code == 2 and "some may have changed sides" in err
+    more.unlink()
 
     code, _, err = run(capsys, "evaluate", "--run", folder, "--crops", 0)
     assert code == 2 and "crops=0" in err
@@ -348,7 +359,7 @@ def test_describe_shows_the_published_cost(capsys):
     assert "512" in out and "48.6" in out  # tokens, GMACs: AST, stride 16
 
 
-def test_convert(tmp_path, capsys):
+def test_convert(tmp_path, capsys, monkeypatch):
     original = torch_vit.randomize(torch_vit.Ast())
     path = torch_vit.save_pth(original, tmp_path / "ast.pth", "module.")
     arguments = [
@@ -360,8 +371,26 @@ def test_convert(tmp_path, capsys):
     assert code == 0, err
     assert "resized positions/grid (3, 2, 24) -> (6, 2, 24)" in out
     assert "dropped module.v.head.weight" in out and "no names" in out
-    model = from_preset(str(tmp_path / "preset")).model
+    model_of_preset = from_preset(str(tmp_path / "preset"))
+    model = model_of_preset.model
     assert model.pooling == "mean" and model.backbone.patch_stride == (16, 16)
+    named = ("convert", "kwt1", tmp_path / "named", "--source=kwt")
+    code, _, err = run(capsys, *named, "--preset=kwt2")
+    assert code == 2 and "Leave --preset out" in err
+    told = {}
+    monkeypatch.setattr(
+        "keras_c2f.convert.from_preset",
+        lambda name, **options: told.update(options) or model_of_preset,
+    )
+    more = ("--class_names=c.txt", "--trained_num_heads=2", "--num_frames=9")
+    assert run(capsys, *named, *more)[0] == 0
+    assert told == {
+        "source": "kwt",
+        "class_names": "c.txt",
+        "trained": {"num_heads": 2},
+        "num_frames": 9,
+        "positions": None,
+    }
     for wrong, sentence in (
         ("--preset=kwt2", "Did you mean kwt1"),
         ("--trained_num_heads=5", "do not divide"),

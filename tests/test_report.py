@@ -148,6 +148,13 @@ def test_scores_at_the_switch_are_beside_those_before(experiment):
     assert "full – 2 3 11 s 9.09 33 s 30 % 33 % all phases" in text
 
 
+def test_a_checkpoint_beside_the_runs_is_none(experiment):
+    names = [run.name for run in read_runs(experiment)]
+    (experiment / "ast").mkdir()
+    (experiment / "ast" / "config.json").write_text('{"frontend": null}')
+    assert [run.name for run in read_runs(experiment)] == names
+
+
 def test_compute_counts_three_forward_passes(experiment):
     _, coarse = read_runs(experiment)
     np.testing.assert_allclose(
@@ -220,7 +227,7 @@ def test_figures_name_phases_axes_and_mistakes(experiment):
 
 def test_skipped_files_are_listed_once(experiment):
     for name in ("baseline", "coarse_to_fine"):
-        skipped = [["a<b>.wav", "is empty"]]
+        skipped = [["a<b>.wav", "is empty"], ["\udce4.wav", "is empty"]]
         write_evaluation(experiment / name, skipped=skipped)
     assert read_text(experiment).count("a<b>.wav is empty") == 1
 

@@ -153,7 +153,8 @@ def test_scoring_the_switch_leaves_training_as_it_is(
 
 def test_complete_run_returns_its_result_at_once(finished):
     run, result = finished
-    again = Run(run.folder, run.recipe, (run.train_clips, None)).train()
+    clips = run.train_clips, run.validation_clips
+    again = Run(run.folder, run.recipe, clips).train()
     assert again == result
 
 
@@ -430,6 +431,9 @@ def test_changed_data_are_refused(finished):
     fewer = run.train_clips.subset(range(6))
     with pytest.raises(ValueError, match="num_train_clips=8; this one has"):
         Run(run.folder, run.recipe, (fewer, run.validation_clips))
+    fewer = run.validation_clips.subset([0])
+    with pytest.raises(ValueError, match="num_validation_clips=2; this one"):
+        Run(run.folder, run.recipe, (run.train_clips, fewer))
 
 
 @pytest.mark.parametrize(
@@ -438,6 +442,16 @@ def test_changed_data_are_refused(finished):
 def test_impossible_recipes_are_refused(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         Recipe(**options)
+
+
+@pytest.mark.parametrize("data", ["keywords", "timing", "timbre"])
+def test_made_sounds_have_the_rate_of_the_model(data):
+    """HTS-AT hears 32 kHz, AST 16 kHz: the same clips, half as many samples."""
+    coarse, fine = (
+        Recipe(data=data, model=model).open_data()[1].sounds[0]
+        for model in ("ast_micro", "hts_at_micro")
+    )
+    assert len(fine) == 2 * len(coarse)
 
 
 def test_baseline_has_the_same_frames_and_epochs():

@@ -15,6 +15,8 @@ RESUMABLE = ("demo", "train", "pretrain", "prepare", "study")
 
 def main():
     """Entry point of the console script."""
+    # a name of a file that is not UTF-8 is printed with escapes
+    sys.stdout.reconfigure(errors="backslashreplace")
     app.run(run, flags_parser=parse)
 
 

@@ -4,6 +4,8 @@ import dataclasses
 import os
 import re
 
+ALL = "all"  # of the parts of a data set
+
 
 def add_commands(add):
     """Adds the command of this module; see `cli.parse`."""
@@ -17,7 +19,9 @@ def add_commands(add):
     command.add_argument(
         "--held_out",
         default="",
-        help="which part that is, of the run's own data too; see train --help",
+        help="which part that is, of the run's own data too; see train "
+        "--help; or all: with it those that are there to train on, to score "
+        "a whole folder",
     )
     command.add_argument(
         "--crops",
@@ -82,8 +86,17 @@ def evaluate(arguments):
 
 
 def _clips_to_score(recipe, config):
-    """The validation clips, if they have the classes of the run."""
-    _, clips = recipe.open_data()
+    """The clips held out, or all, if they have the classes of the run."""
+    own = config["recipe"]
+    if recipe.held_out == ALL:
+        part = own["held_out"] if recipe.data == own["data"] else ""
+        train, clips = dataclasses.replace(recipe, held_out=part).open_data()
+        clips = train.joined(clips)
+    else:
+        parts = recipe.open_data()
+        if (recipe.data, recipe.held_out) == (own["data"], own["held_out"]):
+            recipe.check_clips(parts, config, "score other data (--data)")
+        clips = parts[1]
     if clips.note:
         print(clips.note)
     if list(clips.class_names) != config["class_names"]:

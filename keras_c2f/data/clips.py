@@ -130,6 +130,23 @@ class Clips:
             labels=self.labels[indices],
         )
 
+    def joined(self, other):
+        """`Clips` of both sets, this one's first; they have the same classes.
+
+        The notes of both are kept.
+        """
+        labels, more = self.labels, other.labels
+        if isinstance(labels, LabelSets):
+            labels = labels.joined(more)
+        else:
+            labels = np.concatenate([labels, more])
+        return replace(
+            self,
+            sounds=[*self.sounds, *other.sounds],
+            labels=labels,
+            note="; ".join(filter(None, [self.note, other.note])),
+        )
+
     def target(self, index):
         """float32 `(num_classes,)`: one-hot or multi-hot labels of a clip."""
         if isinstance(self.labels, LabelSets):

@@ -24,9 +24,14 @@ class SoundError(ValueError):
     """
 
     def __init__(self, path, reason):
-        super().__init__(f"{path}: {reason}")
+        super().__init__(f"{printable(path)}: {reason}")
         self.path = path
         self.reason = reason
+
+
+def printable(path):
+    """str, a path as text; of a name that is not UTF-8, escapes."""
+    return path.encode(errors="backslashreplace").decode()
 
 
 def load_sound(sound, sample_rate, decoder="soundfile"):
@@ -168,7 +173,10 @@ def _opened(path):
     """A `soundfile.SoundFile`, whose errors are `SoundError`."""
     # outside `try`: a missing package is no bad sound
     open_sound = soundfile.SoundFile
-    source = _read_remote(path) if _is_remote(path) else path
+    if _is_remote(path):
+        source = _read_remote(path)
+    else:  # as bytes, also where the name is not UTF-8
+        source = path if os.name == "nt" else os.fsencode(path)
     try:
         with open_sound(source) as file:
             if file.frames >= UNKNOWN_LENGTH:
@@ -180,7 +188,9 @@ def _opened(path):
             yield file
     except (soundfile.SoundFileError, OSError, TypeError) as error:
         # TypeError: headerless .raw
-        raise SoundError(path, _reason(path, str(error))) from error
+        # without the path, which is in the message of some
+        message = getattr(error, "error_string", str(error))
+        raise SoundError(path, _reason(path, message)) from error
 
 
 def _read_with_soundfile(path, excerpt):

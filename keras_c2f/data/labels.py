@@ -72,6 +72,14 @@ class LabelSets:
         more = "" if len(self) <= 5 else f" and {len(self) - 5:,} more"
         return f"LabelSets.of({rows}{more})"
 
+    def joined(self, other):
+        """`LabelSets` of these clips and of those of `other`."""
+        ends = other.offsets[1:] + self.offsets[-1]
+        return LabelSets(
+            np.concatenate([self.classes, other.classes]),
+            np.concatenate([self.offsets, ends]),
+        )
+
     def rows(self):
         """int64 `(total,)`, the clip that each of `classes` is of."""
         return np.repeat(np.arange(len(self)), np.diff(self.offsets))

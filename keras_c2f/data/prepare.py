@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_c2f.data import features
 from keras_c2f.data.cache import SoundCache
-from keras_c2f.data.decode import SoundError
+from keras_c2f.data.decode import SoundError, printable
 from keras_c2f.data.lazy import tf, tqdm
 from keras_c2f.data.readers.prepared import label_kind, labels_to_json
 from keras_c2f.data.shards import (
@@ -55,7 +55,7 @@ def prepare(
 
     Raises:
         ValueError: if `store` is unknown, `clips_per_shard` below 1, or the
-            folder holds another preparation or cannot be made.
+            folder holds another preparation or cannot be written.
     """
     if store not in STORES:
         raise ValueError(f"`store` is one of {STORES}. Received: {store!r}.")
@@ -75,18 +75,18 @@ def prepare(
     plan = os.path.join(folder, "plan.json")
     try:
         tf.io.gfile.makedirs(folder)
+        if not _holds(whole, config):
+            if not _holds(plan, config):
+                write_whole(plan, json.dumps(config))
+            _write_shards(clips, folder, config, workers)
+        if tf.io.gfile.exists(plan):
+            tf.io.gfile.remove(plan)
+        return _bad_rows(read_json(whole)["bad"])
     except tf.errors.OpError as error:
         raise ValueError(
-            f"The folder '{folder}' cannot be made ({error.message}). Choose "
-            "another one."
+            f"Preparing '{folder}' failed ({error.message}). Put that right, "
+            "and the same call goes on; or choose another folder."
         ) from error
-    if not _holds(whole, config):
-        if not _holds(plan, config):
-            write_whole(plan, json.dumps(config))
-        _write_shards(clips, folder, config, workers)
-    if tf.io.gfile.exists(plan):
-        tf.io.gfile.remove(plan)
-    return _bad_rows(read_json(whole)["bad"])
 
 
 def _write_shards(clips, folder, config, workers):
@@ -134,7 +134,7 @@ def _digest(clips):
     digest = hashlib.sha256()
     for sound in clips.sounds:
         if isinstance(sound, (str, os.PathLike)):
-            digest.update(os.fspath(sound).encode() + b"\n")
+            digest.update(os.fsencode(sound) + b"\n")
         else:
             digest.update(np.asarray(sound).tobytes())
     return digest.hexdigest()
@@ -226,7 +226,7 @@ def _shard(shards, shard, clips, encode, pool, bar):
 
 def _name(sound, number):
     if isinstance(sound, (str, os.PathLike)):
-        return os.fspath(sound)
+        return printable(os.fspath(sound))
     return f"array number {number}"
 
 

@@ -50,15 +50,19 @@ def export_run(
 
     Raises:
         ImportError, ValueError, RuntimeError: as `export_classifier`; also if
-            the run's data are needed and cannot be read.
+            the run's data are needed and cannot be read, or are to be
+            measured on and have changed: see `Recipe.check_clips`.
     """
     _, variants = choose_format(format, variants)
     trained = read_trained_run(folder)
     info, frontend = trained.info, trained.frontend
     clips = calibration = windows = None
     if num_clips or "int8" in variants:
-        clips = Recipe(**trained.config["recipe"]).open_data()
+        recipe = Recipe(**trained.config["recipe"])
+        clips = recipe.open_data()
     if num_clips:
+        instead = "measure nothing: `num_clips` (--clips) of 0"
+        recipe.check_clips(clips, trained.config, instead)
         windows = leading_windows(
             clips[1], frontend, info.num_samples, num_clips
         )

@@ -71,7 +71,7 @@ def write_data_page(folder, recipe, clips):
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "data.html"
-    path.write_text(page, "utf-8")
+    path.write_text(page, "utf-8", "backslashreplace")
     return path
 
 

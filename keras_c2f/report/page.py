@@ -83,7 +83,7 @@ def write_report(folder):
         body="\n".join(section for section in sections if section),
     )
     path = folder / "report.html"
-    path.write_text(page, "utf-8")
+    path.write_text(page, "utf-8", "backslashreplace")
     return path
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_c2f.flops import PASSES
 from keras_c2f.run_folder import read_json, read_rows
 
 BASELINE = "baseline"
@@ -112,7 +113,7 @@ class RunRecord:
     def macs(self):
         """MACs spent in each epoch of the history."""
         clips = self.config["num_train_clips"]
-        return 3e9 * clips * _finite(self.column("gmacs"))
+        return PASSES * 1e9 * clips * _finite(self.column("gmacs"))
 
     @property
     def seconds(self):
@@ -123,7 +124,7 @@ class RunRecord:
     def planned_macs(self):
         """MACs of the whole schedule."""
         gmacs = sum(phase["epochs"] * phase["gmacs"] for phase in self.phases)
-        return 3e9 * gmacs * self.config["num_train_clips"]
+        return PASSES * 1e9 * gmacs * self.config["num_train_clips"]
 
     @property
     def total_macs(self):
@@ -141,15 +142,16 @@ def read_runs(folder):
         List of `RunRecord`.
 
     Raises:
-        FileNotFoundError: if no sub-folder holds a `config.json`.
+        FileNotFoundError: if no sub-folder holds a run's `config.json`.
     """
     configs = sorted(Path(folder).glob("*/config.json"))
-    if not configs:
+    # a converted checkpoint has a file of that name as well
+    runs = [_read_run(c.parent) for c in configs if "phases" in read_json(c)]
+    if not runs:
         raise FileNotFoundError(
-            f"No folder inside {folder} holds a config.json. Give the folder "
-            "above the runs, and start training first."
+            f"No folder inside {folder} holds the config.json of a training. "
+            "Give the folder above the runs, and start training first."
         )
-    runs = [_read_run(config.parent) for config in configs]
     return sorted(runs, key=lambda run: run.name != BASELINE)
 
 

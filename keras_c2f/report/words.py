@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from keras_c2f.flops import PASSES
 from keras_c2f.report.runs import chance_points, find_baseline, share
 
 DASH = "–"
@@ -85,7 +86,8 @@ def _full_resolution_macs(run):
     if len(run.phases) < 2 or last["resolution"] != "full":
         return None
     epochs = len(run.history) or run.planned_epochs
-    return 3e9 * last["gmacs"] * run.config["num_train_clips"] * epochs
+    clips = run.config["num_train_clips"]
+    return PASSES * 1e9 * last["gmacs"] * clips * epochs
 
 
 def _progress_sentence(run, metric):

@@ -6,6 +6,7 @@ A plan is a TOML file; those of this package are in `plans/`:
     question = "..."         # before any result, printed above it
     baseline = "baseline"    # the method that others are compared with
     seeds = [1, 2, 3]
+    corruptions = ["noise:10"]  # optional: each run is scored so as well
     [settings]               # of every run: options of `keras-c2f train`
     [data.esc10]             # one table per data set, on top of the one in
     epochs = 30              # `data_sets.toml`: the baseline's epochs, folds

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -75,6 +76,29 @@ def test_bad_files_are_named_with_the_reason(tmp_path, content, reason, rate):
     assert reason in caught.value.reason
     assert str(caught.value).count(str(path)) == 1
     assert "\n" not in str(caught.value)
+
+
+def test_the_reason_is_without_the_path(tmp_path):
+    path = tmp_path / "bär.wav"
+    path.write_bytes(b"no sound at all")
+    with pytest.raises(SoundError) as caught:
+        load_sound(path, RATE)
+    assert caught.value.reason == "cannot be decoded (Format not recognised)"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are Unicode there")
+def test_names_that_are_not_utf8(tmp_path):
+    """As an old ZIP file leaves them."""
+    good, bad = tmp_path / "b\udce4r.wav", tmp_path / "kaputt\udce4.wav"
+    try:
+        bad.write_bytes(b"no sound")
+    except OSError:
+        pytest.skip("the file system takes no such name")
+    with open(good, "wb") as file:
+        soundfile.write(file, tone(RATE), RATE, format="WAV")
+    assert len(load_sound(good, RATE)) == len(tone(RATE))
+    with pytest.raises(SoundError, match=r"kaputt\\udce4.wav: cannot be dec"):
+        load_sound(bad, RATE)
 
 
 def test_headerless_file_is_refused(tmp_path):

@@ -34,6 +34,23 @@ def test_some_label_sets_in_any_order(index):
     assert dense(LabelSets.of(ROWS)[index]) == DENSE[index].tolist()
 
 
+def test_joined_label_sets_are_rows_below_rows():
+    labels = LabelSets.of(ROWS)
+    both = labels[[1, 0]].joined(labels[[3, 2]])
+    assert dense(both) == DENSE[[1, 0, 3, 2]].tolist()
+
+
+@pytest.mark.parametrize(
+    "labels", [LabelSets.of(ROWS), np.arange(5) % 3, DENSE / 2], ids=str
+)
+def test_joined_clips_are_those_of_both(labels):
+    clips = Clips(list("abcde"), labels, "xyz", note="one missing")
+    again = clips.subset([3, 1]).joined(clips.subset([0]))
+    assert again.sounds == ("d", "b", "a")
+    np.testing.assert_array_equal(again.targets(), clips.targets()[[3, 1, 0]])
+    assert again.note == "one missing; one missing"
+
+
 def test_label_sets_of_other_than_indices_are_refused():
     with pytest.raises(ValueError, match="Row 1: .*float"):
         LabelSets.of([[1], [0.5]])

@@ -86,8 +86,22 @@ def test_what_cannot_be_prepared_is_refused(tmp_path):
     with pytest.raises(ValueError, match="clips_per_shard=0"):
         prepare(clips, out, SMALL, clips_per_shard=0)
     Path(out).write_text("a file")
-    with pytest.raises(ValueError, match="cannot be made"):
+    with pytest.raises(ValueError, match="Preparing .*/out. failed"):
         prepare(clips, out, SMALL)
+    in_the_way = tmp_path / "full" / "plan.json"
+    in_the_way.mkdir(parents=True)
+    with pytest.raises(ValueError, match="failed .* the same call goes on"):
+        prepare(clips, str(in_the_way.parent), SMALL)
+
+
+def test_a_bad_sound_whose_name_is_not_utf8_is_listed(tmp_path):
+    clips = write_clips(tmp_path / "raw").subset([0, 1, 3])
+    bad = str(tmp_path / "\udce4.wav")
+    train = Clips([bad, *clips.sounds[1:]], clips.labels, "abc")
+    rows = prepare((train, clips), str(tmp_path / "out"), SMALL)
+    name = bad.encode(errors="backslashreplace").decode()
+    assert rows == [("train", name, "is not a file")]
+    assert name in (tmp_path / "out" / "bad_files.csv").read_text("utf-8")
 
 
 def test_same_batches_from_waveforms(tmp_path):

@@ -6,12 +6,15 @@ from sound_trees import make_csv, make_tree, named, write_wav
 
 from keras_c2f.data.readers import (
     open_dataset,
+    read_ast_json,
     read_csv,
     read_digits,
     read_esc50,
     read_folder,
+    read_jsonl,
     read_sounds,
 )
+from keras_c2f.data.readers.specification import draws_parts, holding_out
 
 pytestmark = pytest.mark.once
 
@@ -214,6 +217,24 @@ def test_csv_errors(tmp_path, lines, options, message):
         read_csv(make_csv(tmp_path, *lines), **options)
 
 
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "json", "txt"])
+def test_lists_that_are_not_utf8_are_named(tmp_path, ending):
+    """As Excel writes them on a Western European Windows."""
+    path = tmp_path / f"list.{ending}"
+    path.write_bytes('path,label\n{"path": "bär.wav"}'.encode("cp1252"))
+    header, line = "index,mid,display_name", "0,/a,a"
+    classes = make_csv(tmp_path, header, line, name="classes.csv", files="")
+    clips = make_csv(tmp_path, "path,label", "a.wav,x", name="clips.csv")
+    read = {
+        "csv": read_csv,
+        "jsonl": read_jsonl,
+        "json": lambda path: read_ast_json(path, path, classes),
+        "txt": lambda path: read_csv(clips, class_list=path),
+    }[ending]
+    with pytest.raises(ValueError, match=rf"list.{ending}' is not UTF-8.*Save"):
+        read(path)
+
+
 def test_missing_csv(tmp_path):
     with pytest.raises(ValueError, match="There is no file"):
         read_csv(tmp_path / "none.csv")
@@ -343,6 +364,8 @@ def test_made_data_sets_have_no_path():
         ("zzz:x", {}, "'zzz'. Known: folder:PATH, .* keywords"),
         ("{path}", {}, "Did you mean 'folder:"),
         ("{path}/a.wav", {}, "Did you mean 'csv:"),
+        ("{path}/a.jsonl", {}, "Did you mean 'jsonl:"),
+        ("{path}/a.json", {}, "Did you mean 'ast:"),
         ("folder", {}, "Write `folder:PATH`. Received: 'folder'"),
         ("keywords:x", {}, "Write `keywords`"),
         ("timing:x", {}, "Write `timing`"),
@@ -356,6 +379,41 @@ def test_made_data_sets_have_no_path():
     ],
 )
 def test_open_dataset_errors(tmp_path, spec, options, message):
-    write_wav(tmp_path / "a.wav")
+    for name in ("a.wav", "a.json", "a.jsonl"):
+        write_wav(tmp_path / name)
     with pytest.raises(ValueError, match=message):
         open_dataset(spec.format(path=tmp_path), **options)
+
+
+@pytest.mark.parametrize(
+    "kind, part, option",
+    [
+        ("esc50", "2", {"fold": 2}),
+        ("digits", "theo", {"speaker": "theo"}),
+        ("digits", "7", {"speaker": "7"}),
+        ("csv", "test", {"validate_on": "test"}),
+        ("ast", "eval.json", {"validate_on": "eval.json"}),
+        ("nothing", "1", {"validate_on": "1"}),  # refused as a whole
+    ],
+)
+def test_parts_to_hold_out(kind, part, option):
+    assert holding_out(kind, part) == option
+
+
+@pytest.mark.parametrize(
+    "spec, drawn", [("folder:x", True), ("esc10:x", False), ("timing", False)]
+)
+def test_which_parts_may_be_drawn(spec, drawn):
+    assert draws_parts(spec) == drawn
+
+
+@pytest.mark.parametrize(
+    "kind, part, message",
+    [
+        ("folder", "test", "'folder' has no part 'test' .* or draws them"),
+        ("esc50", "test", "Name the number of a fold"),
+    ],
+)
+def test_parts_that_are_not_there(kind, part, message):
+    with pytest.raises(ValueError, match=message):
+        holding_out(kind, part)

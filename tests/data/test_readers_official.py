@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sound_trees import make_csv, make_tree, named
+from sound_trees import make_csv, make_tree, named, write_wav
 
 from keras_c2f import recipes
 from keras_c2f.data.readers import (
@@ -495,6 +495,16 @@ def test_ast_json_of_single_labels(tmp_path, monkeypatch):
     assert named(train) == {"a.wav": "rain"}
     assert named(validation) == {"b.wav": "dog"}
     assert "1 of 2 clips" in train.note and "x.wav" in train.note
+    write_wav(path.parent / "d.wav")  # bare names lie beside the file
+    path.write_text('{"data": [{"wav": "d.wav", "labels": "/m/07rwj01"}]}')
+    valid = str(path).replace("train", "eval")
+    Path(valid).write_text(path.read_text().replace("01", "00"))
+    assert named(read_ast_json(path)[0]) == {"d.wav": "rain"}
+
+
+def test_ast_json_counts_from_the_current_folder_first(tmp_path, monkeypatch):
+    train = {"a.wav": "/m/07rwj01"}
+    path = make_ast(tmp_path, train=train, eval={"b.wav": "/m/07rwj00"})
     monkeypatch.chdir(tmp_path)  # as AST's own scripts run
     assert named(read_ast_json(path)[0]) == {"a.wav": "rain"}
 

@@ -109,6 +109,18 @@ def test_as_many_clips_as_wanted_spread_evenly(limit):
     assert len(steps) == 0 or steps.min() >= 1 and np.ptp(steps) <= 1
 
 
+def test_clips_that_changed_sides_are_not_measured_on(folder):
+    path = folder / "config.json"
+    kept = path.read_text()
+    assert '"num_train_clips": 8' in kept
+    path.write_text(kept.replace('_train_clips": 8', '_train_clips": 7'))
+    try:
+        with pytest.raises(ValueError, match=r"sides. .* or measure nothing: "):
+            export_run(folder, "litert", "float32")
+    finally:
+        path.write_text(kept)
+
+
 def test_no_readable_sound_is_a_sentence(folder, tmp_path):
     from keras_c2f.data import Clips
     from keras_c2f.frontend import Frontend

@@ -10,6 +10,7 @@ from keras_c2f.data.readers.lines import (
     class_indices,
     existing_file,
     read_classes,
+    utf8_text,
 )
 from keras_c2f.data.readers.listing import Listing
 from keras_c2f.data.readers.sound_files import locate
@@ -54,7 +55,9 @@ def read_ast_json(path, validate_on=None, class_list=None):
                 class_indices(entry["labels"].split(","), index, where)
             )
             train.append(file == path)
-    base = _base(path.parent, names[0])
+    if not names:
+        raise ValueError(f"'{path}' lists no clip.")
+    base = _base(path.parent, names)
     if all(len(row) == 1 for row in labels):
         labels = np.array(labels)[:, 0]
     else:
@@ -69,8 +72,10 @@ def read_ast_json(path, validate_on=None, class_list=None):
 def _entries(path):
     """`(where, entry)` of what a JSON file lists."""
     path = existing_file(path)
+    with utf8_text(path) as file:
+        text = file.read()
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))["data"]
+        entries = json.loads(text)["data"]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f"'{path}' is no data file of AST, which is JSON of the form "
@@ -93,7 +98,8 @@ def _validation(path):
             return other
     raise ValueError(
         f"Beside '{path}' there is no file called so with 'valid' or 'eval' "
-        "in the place of 'train'. Name the one to validate on: `validate_on`."
+        "in the place of 'train'. Name the one to validate on: `validate_on` "
+        "(--held_out)."
     )
 
 
@@ -109,8 +115,10 @@ def _class_list(path):
     )
 
 
-def _base(folder, name):
-    """The folder that relative paths such as `name` count from."""
-    bases = (Path(), folder, folder.parent, folder.parent.parent)
-    found = [base for base in bases if (base / name).parent.is_dir()]
-    return (found or bases)[0]
+def _base(folder, names):
+    """The folder that relative paths count from: the first that has some."""
+    some = names[:: -(-len(names) // 100)]
+    for base in (Path(), folder, folder.parent, folder.parent.parent):
+        if any(locate(str(base / name) for name in some)):
+            return base
+    return Path()

@@ -2,7 +2,7 @@
 
 import json
 
-from keras_c2f.data.readers.lines import existing_file
+from keras_c2f.data.readers.lines import existing_file, utf8_text
 from keras_c2f.data.readers.table import choose_parts
 
 
@@ -30,7 +30,7 @@ def read_jsonl(
             `read_csv`.
     """
     rows = []
-    with existing_file(path).open(encoding="utf-8-sig") as file:
+    with utf8_text(existing_file(path)) as file:
         for line, text in enumerate(file, start=1):
             if text.strip():
                 where = f"Line {line} of '{path}'"

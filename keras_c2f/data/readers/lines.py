@@ -1,5 +1,6 @@
 """Text files that list clips or classes, read line by line."""
 
+import contextlib
 import csv
 from pathlib import Path
 
@@ -27,6 +28,24 @@ def existing_file(path):
     return path
 
 
+@contextlib.contextmanager
+def utf8_text(path):
+    """A text file, open to read, with or without a byte order mark.
+
+    Raises:
+        ValueError: if what is read of it is not UTF-8.
+    """
+    try:
+        # utf-8-sig: spreadsheets put a byte order mark before the first column
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield file
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"'{path}' is not UTF-8 ({error.reason}). Save it as UTF-8, in a "
+            "spreadsheet as 'CSV UTF-8'."
+        ) from None
+
+
 def read_rows(path, columns):
     """Rows of a CSV file with a header.
 
@@ -42,8 +61,7 @@ def read_rows(path, columns):
         ValueError: if the file is missing, has no row, or lacks a column.
     """
     path = existing_file(path)
-    # utf-8-sig: spreadsheets put a byte order mark before the first column
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    with utf8_text(path) as file:
         reader = csv.DictReader(file, restval="")
         rows = [(f"Line {reader.line_num} of '{path}'", row) for row in reader]
     for where, row in rows:
@@ -83,7 +101,7 @@ def read_lines(path, columns, delimiter=","):
             columns.
     """
     path = existing_file(path)
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    with utf8_text(path) as file:
         reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
         for fields in reader:
             if not fields or fields[0].startswith("#"):

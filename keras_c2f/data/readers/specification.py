@@ -101,9 +101,7 @@ def open_dataset(spec, **options):
         )
     if bool(path) == (kind in MADE):
         raise ValueError(f"Write `{form(kind)}`. Received: {spec!r}.")
-    reader = READERS[kind]
-    fixed = {"root", "path", *getattr(reader, "keywords", ())}
-    known = [n for n in inspect.signature(reader).parameters if n not in fixed]
+    reader, known = READERS[kind], _options(kind)
     for name in options:
         if name not in known:
             raise ValueError(
@@ -118,6 +116,53 @@ def form(kind):
     return kind if kind in MADE else f"{kind}:PATH"
 
 
+def holding_out(kind, part):
+    """The reader's option that holds a part of the data out.
+
+    Args:
+        kind: str, of the data set.
+        part: str, as the command line names it: the number of a fold, a
+            speaker, or what the reader's `validate_on` takes.
+
+    Returns:
+        dict of one option of `open_dataset`.
+
+    Raises:
+        ValueError: if the kind has no such parts.
+
+    Example:
+        >>> holding_out("esc50", "2")
+        {'fold': 2}
+    """
+    known = _options(kind) if kind in READERS else ()
+    if "speaker" in known:
+        return {"speaker": part}
+    if "fold" in known and part.isdigit():
+        return {"fold": int(part)}
+    if "validate_on" in known or not known:  # unknown kinds: refused later
+        return {"validate_on": part}
+    raise ValueError(
+        f"{kind!r} has no part {part!r} to hold out. "
+        + (
+            "Name the number of a fold."
+            if "fold" in known
+            else "Leave `held_out` out: it has parts of its own, or draws them."
+        )
+    )
+
+
+def draws_parts(spec):
+    """bool, whether the reader of a data set may divide it at random."""
+    return "validation_share" in _options(spec.partition(":")[0])
+
+
+def _options(kind):
+    """list of the names of what a reader can be told beside the path."""
+    reader = READERS[kind]
+    fixed = {"root", "path", *getattr(reader, "keywords", ())}
+    return [n for n in inspect.signature(reader).parameters if n not in fixed]
+
+
 def _near(name, known):
     near = difflib.get_close_matches(name, known, n=1)
     return f" Did you mean {near[0]!r}?" if near else ""
@@ -128,5 +173,6 @@ def _hint(kind, spec):
     if path.is_dir():
         return f" Did you mean 'folder:{spec}'?"
     if path.is_file():
-        return f" Did you mean 'csv:{spec}'?"
+        kind = {".jsonl": "jsonl", ".json": "ast"}.get(path.suffix, "csv")
+        return f" Did you mean '{kind}:{spec}'?"
     return _near(kind, list(READERS))

@@ -12,6 +12,7 @@ from keras_c2f.data.readers.lines import (
     number,
     read_classes,
     read_rows,
+    utf8_text,
 )
 from keras_c2f.data.readers.listing import (
     Listing,
@@ -97,7 +98,8 @@ def choose_parts(
         used, validation = _choose(rows, path, fold, validate_on)
     elif "fold" in rows[0][1]:
         raise ValueError(
-            f"'{path}' has a column 'fold': give the `fold` to validate on."
+            f"'{path}' has a column 'fold': give the `fold` to validate on "
+            "(--held_out)."
         )
     else:
         used = np.ones(len(rows), bool)
@@ -152,8 +154,8 @@ def _class_names(path):
             f"There is no class list '{path}'. Check the path, or leave "
             "`class_list` out to use the names that occur."
         )
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
-    return [line.strip() for line in lines if line.strip()]
+    with utf8_text(path) as file:
+        return [line.strip() for line in file if line.strip()]
 
 
 def _choose(rows, path, fold, validate_on):
