@@ -134,12 +134,14 @@ def holding_out(kind, part):
         >>> holding_out("esc50", "2")
         {'fold': 2}
     """
-    known = _options(kind) if kind in READERS else ()
+    if kind not in READERS:
+        return {"validate_on": part}  # refused later, with what there is
+    known = _options(kind)
     if "speaker" in known:
         return {"speaker": part}
     if "fold" in known and part.isdigit():
         return {"fold": int(part)}
-    if "validate_on" in known or not known:  # unknown kinds: refused later
+    if "validate_on" in known:
         return {"validate_on": part}
     raise ValueError(
         f"{kind!r} has no part {part!r} to hold out. "
