@@ -182,7 +182,7 @@ def test_class_list_fixes_the_order(tmp_path, name, text):
         (["path,class", "a.wav,x"], {}, "needs one column 'label'"),
         (["path,label,labels", "a.wav,x,x"], {}, "needs one column 'label'"),
         (["path,label", "a.wav,x", "b.wav,"], {}, "Line 3 .* label ''"),
-        (["path,label", "a.wav,x", "b.wav"], {}, "Line 3 .* label ''"),
+        (["path,label", "a.wav,x", "b.wav"], {}, "Line 3 .* fewer columns"),
         (["path,label,fold", "a.wav,x,1"], {}, "give the `fold`"),
         (["path,label", "a.wav,x"], {"fold": 1}, "no column 'fold'"),
         (["path,label,fold", "a.wav,x,one"], {"fold": 1}, "Received: 'one'"),

@@ -51,9 +51,7 @@ def read_ast_json(path, validate_on=None, class_list=None):
     for file in (path, validate_on or _validation(path)):
         for where, entry in _entries(file):
             names.append(entry["wav"])
-            labels.append(
-                class_indices(entry["labels"].split(","), index, where)
-            )
+            labels.append(class_indices(_labels(entry, where), index, where))
             train.append(file == path)
     if not names:
         raise ValueError(f"'{path}' lists no clip.")
@@ -81,6 +79,11 @@ def _entries(path):
             f"'{path}' is no data file of AST, which is JSON of the form "
             f'{{"data": [{{"wav": ..., "labels": ...}}, ...]}}: {error!r}.'
         ) from None
+    if not isinstance(entries, list):
+        raise ValueError(
+            f"'data' of '{path}' is a list of clips. Received: "
+            f"{type(entries).__name__}."
+        )
     for position, entry in enumerate(entries, start=1):
         where = f"Entry {position} of '{path}'"
         if not (isinstance(entry, dict) and {"wav", "labels"} <= set(entry)):
@@ -88,7 +91,27 @@ def _entries(path):
                 f"{where} needs the keys 'wav' and 'labels'. Received: "
                 f"{entry!r}."
             )
+        if not isinstance(entry["wav"], str) or not entry["wav"]:
+            raise ValueError(
+                f"{where}: 'wav' is the path of a file. Received: "
+                f"{entry['wav']!r}."
+            )
         yield where, entry
+
+
+def _labels(entry, where):
+    """Names of classes, between commas or in a list."""
+    labels = entry["labels"]
+    if isinstance(labels, str):
+        labels = labels.split(",")
+    if not isinstance(labels, list) or not all(
+        isinstance(label, str) for label in labels
+    ):
+        raise ValueError(
+            f"{where}: 'labels' are names between commas. Received: "
+            f"{entry['labels']!r}."
+        )
+    return [label.strip() for label in labels]
 
 
 def _validation(path):

@@ -46,14 +46,20 @@ def read_jsonl(
 def _row(text, keys, where):
     """The dict in a line, after checking that it has all `keys`."""
     try:
-        row = json.loads(text)
-    except ValueError as error:
+        row = json.loads(text, object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{where} is not JSON: {error}.") from None
     if not isinstance(row, dict) or not keys <= row.keys():
         raise ValueError(
             f"{where} is an object with the keys {', '.join(keys)}. Received: "
             f"{text.strip()}."
         )
-    if not isinstance(row["path"], str):
-        raise ValueError(f"{where}: 'path' is {row['path']!r}, no text.")
+    return row
+
+
+def _unique(pairs):
+    """A dict, after checking that no key comes twice."""
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        raise ValueError(f"a key comes twice in {[key for key, _ in pairs]}")
     return row

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import math
 from pathlib import Path
 
 
@@ -46,42 +47,88 @@ def utf8_text(path):
         ) from None
 
 
-def read_rows(path, columns):
+def read_rows(path, columns, optional=()):
     """Rows of a CSV file with a header.
 
     Args:
-        path: the file; UTF-8, comma separated.
-        columns: names that the header must contain.
+        path: the file; UTF-8, its columns between commas, semicolons or tabs.
+        columns: names that the header must contain, in upper or lower case.
+        optional: names of columns that the caller would use as well.
 
     Returns:
         list of `(where, row)`: the words for a row's place in errors, and a
-        dict of str.
+        dict of str. Rows in which nothing stands are left out.
 
     Raises:
-        ValueError: if the file is missing, has no row, or lacks a column.
+        ValueError: if the file is missing, has no row, or lacks a column; or
+            if a row has more or fewer columns than the header.
     """
     path = existing_file(path)
-    with utf8_text(path) as file:
-        reader = csv.DictReader(file, restval="")
-        rows = [(f"Line {reader.line_num} of '{path}'", row) for row in reader]
-    for where, row in rows:
-        if None in row:  # where DictReader puts what no column is for
-            raise ValueError(
-                f"{where} has more columns than the {len(reader.fieldnames)} "
-                "of the first line. Put quotation marks around a text with "
-                "commas."
-            )
-    missing = [
-        name for name in columns if name not in (reader.fieldnames or ())
-    ]
-    if missing:
-        raise ValueError(
-            f"'{path}' has no column {missing[0]!r}. Its first line names the "
-            f"columns: {reader.fieldnames or 'it is empty'}."
-        )
+    rows = []
+    with utf8_text(path) as file, csv_errors(path):
+        delimiter = _delimiter(file, columns)
+        reader = csv.reader(file, delimiter=delimiter, strict=True)
+        header = _header(next(reader, []), columns, optional, path)
+        for fields in reader:
+            while len(fields) > len(header) and not fields[-1].strip():
+                fields.pop()
+            if not any(field.strip() for field in fields):
+                continue
+            where = f"Line {reader.line_num} of '{path}'"
+            if len(fields) != len(header):
+                more = "more" if len(fields) > len(header) else "fewer"
+                raise ValueError(
+                    f"{where} has {more} columns than the {len(header)} of "
+                    "the first line. Put quotation marks around a text with "
+                    f"{delimiter!r}, and none where nothing stands."
+                )
+            rows.append((where, dict(zip(header, fields, strict=True))))
     if not rows:
         raise ValueError(f"'{path}' lists no clip: it is only a header.")
     return rows
+
+
+def _delimiter(file, columns):
+    """What stands between the names of a first line that has `columns`."""
+    first = file.readline()
+    file.seek(0)
+    names = {name.casefold() for name in columns}
+    for delimiter in (",", ";", "\t"):
+        fields = next(csv.reader([first], delimiter=delimiter), [])
+        if names <= {field.strip().casefold() for field in fields}:
+            return delimiter
+    return ","
+
+
+def _header(fields, columns, optional, path):
+    """Names of the columns, those that are used as the caller calls them."""
+    known = {name.casefold(): name for name in (*columns, *optional)}
+    names = [field.strip() for field in fields]
+    names = [known.get(name.casefold(), name) for name in names]
+    for name in known.values():
+        if names.count(name) > 1:
+            raise ValueError(
+                f"'{path}' has {names.count(name)} columns {name!r}. Keep one."
+            )
+    missing = [name for name in columns if name not in names]
+    if missing:
+        raise ValueError(
+            f"'{path}' has no column {missing[0]!r}. Its first line names the "
+            f"columns: {names or 'it is empty'}."
+        )
+    return names
+
+
+@contextlib.contextmanager
+def csv_errors(path):
+    """Turns what the `csv` module refuses into a `ValueError`."""
+    try:
+        yield
+    except csv.Error as error:
+        raise ValueError(
+            f"'{path}' is no CSV file: {error}. Each text that begins with a "
+            "quotation mark has to end with one."
+        ) from None
 
 
 def read_lines(path, columns, delimiter=","):
@@ -101,7 +148,7 @@ def read_lines(path, columns, delimiter=","):
             columns.
     """
     path = existing_file(path)
-    with utf8_text(path) as file:
+    with utf8_text(path) as file, csv_errors(path):
         reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
         for fields in reader:
             if not fields or fields[0].startswith("#"):
@@ -173,7 +220,10 @@ def class_indices(names, index, where):
 def number(text, column, where, kind=int):
     """int, or another `kind` of number, from a table cell."""
     try:
-        return kind(text)
+        value = float(text)  # pandas writes a column with gaps as 1.0, 2.0
+        if not math.isfinite(value) or kind(value) != value:
+            raise ValueError
+        return kind(value)
     except (TypeError, ValueError):  # JSON has null and lists as well
         what = "a whole number" if kind is int else "a number"
         raise ValueError(

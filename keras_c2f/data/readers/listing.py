@@ -18,6 +18,8 @@ class Listing:
         labels: int `(n,)` or `LabelSets`.
         class_names: list of str.
         source: the folder or file, for messages.
+        remark: str, how labels were read, if that had to be decided; it goes
+            into the note of the clips to train on.
     """
 
     names: list
@@ -25,6 +27,7 @@ class Listing:
     labels: np.ndarray | LabelSets
     class_names: list
     source: object
+    remark: str = ""
 
     def parts(self, train, validation):
         """`(train, validation)`, two `Clips`, given masks `(n,)`.
@@ -35,11 +38,11 @@ class Listing:
             ValueError: if no clip of a part is there.
         """
         return (
-            self._part(train, "train on"),
+            self._part(train, "train on", self.remark),
             self._part(validation, "validate on"),
         )
 
-    def _part(self, mask, purpose):
+    def _part(self, mask, purpose, remark=""):
         listed = np.flatnonzero(mask).tolist()
         kept = [index for index in listed if self.sounds[index] is not None]
         note = ""
@@ -59,7 +62,7 @@ class Listing:
             [self.sounds[index] for index in kept],
             self.labels[kept],
             self.class_names,
-            note,
+            "; ".join(filter(None, (note, remark))),
         )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_c2f.data.labels import LabelSets
+from keras_c2f.data.readers.label_cells import read_labels
 from keras_c2f.data.readers.lines import (
     class_index,
     class_indices,
@@ -43,12 +44,14 @@ def read_csv(
     |--------------------|--------------------------------------------------|
     | `path`             | a sound, relative to the CSV's folder, or absolute |
     | `label`            | its class                                        |
-    | or `labels`        | its classes between `;`, maybe none              |
+    | or `labels`        | its classes between `;`, maybe none; or a list   |
+    |                    | such as `['dog', 'rain']`; or between `\|` or `,` |
     | `fold`, optional   | int; one fold is validated on                    |
     | `split`, optional  | `train`, `validation` or `test`                  |
 
     Args:
-        path: the CSV file, UTF-8 with a header.
+        path: the CSV file, UTF-8 with a header; columns between commas,
+            semicolons or tabs.
         fold: int, the fold to validate on; the rest is for training. `None`:
             by the column `split`, or without one at random.
         validate_on: `"validation"` or `"test"`, the rows of `split` that are
@@ -71,7 +74,7 @@ def read_csv(
             class list, the fold or split is unknown, or no sound of a part is
             found.
     """
-    rows = read_rows(path, ["path"])
+    rows = read_rows(path, ["path"], ("label", "labels", "fold", "split"))
     return choose_parts(
         path, rows, fold, validate_on, class_list, validation_share, seed
     )
@@ -82,11 +85,14 @@ def choose_parts(
 ):
     """`(train, validation)` from `(where, row)` pairs; else as `read_csv`."""
     path = Path(path).expanduser()
-    names, several = _names(rows, path)
-    if class_list is None:
+    sounds = [
+        os.path.join(path.parent, _sound(row["path"], where))
+        for where, row in rows
+    ]
+    class_names = None if class_list is None else _class_names(class_list)
+    names, several, remark = read_labels(rows, path, class_names)
+    if class_names is None:
         class_names = sorted({name for row in names for name in row})
-    else:
-        class_names = _class_names(class_list)
     index = class_index(class_names, class_list)
     indices = [
         tuple(class_indices(row, index, where))
@@ -104,45 +110,25 @@ def choose_parts(
     else:
         used = np.ones(len(rows), bool)
         validation = random_mask(labels, validation_share, seed)
-    sounds = [os.path.join(path.parent, row["path"]) for _, row in rows]
     listing = Listing(
         sounds,
         locate(sounds),
         LabelSets.of(indices) if several else labels,
         class_names,
         path,
+        remark,
     )
     return listing.parts(used & ~validation, validation)
 
 
-def _names(rows, path):
-    """Label names of each row, and whether there may be several a row."""
-    columns = [name for name in ("label", "labels") if name in rows[0][1]]
-    if len(columns) != 1:
+def _sound(name, where):
+    """The path of a row, without what spreadsheets leave around it."""
+    if not isinstance(name, str) or not name.strip() or "\0" in name:
         raise ValueError(
-            f"'{path}' needs one column 'label', or 'labels' for several "
-            f"between ';'. Its columns: {list(rows[0][1])}."
+            f"{where}: 'path' is {name!r}. Write the path of a sound file, or "
+            "delete the row."
         )
-    several = columns == ["labels"]
-    names = []
-    for where, row in rows:
-        cell = row[columns[0]]
-        if several and isinstance(cell, str):
-            cell = cell.split(";")
-        cells = cell if several else [cell]
-        if not isinstance(cells, list) or not all(
-            isinstance(name, str) for name in cells
-        ):
-            raise ValueError(f"{where}: {columns[0]!r} is {cell!r}, no text.")
-        cell = [name.strip() for name in cells]
-        if cell == [""] and not several:
-            raise ValueError(
-                f"{where} has the label ''. Name its class, or use the column "
-                "'labels', which may be empty."
-            )
-        # a tuple: looking for garbage, Python goes through every list anew
-        names.append(tuple(name for name in cell if name))
-    return names, several
+    return name.strip()
 
 
 def _class_names(path):
