@@ -1,3 +1,4 @@
+import sys
 import time
 
 import keras
@@ -10,6 +11,7 @@ class Progress(keras.callbacks.Callback):
 
     The time left is that of the remaining compute: seconds per
     multiply-accumulate so far, times what the schedule still has to do.
+    Where standard error is a file, there is a line per epoch instead.
 
     Args:
         scheduler: the `PhaseScheduler` of the same `fit`.
@@ -24,21 +26,24 @@ class Progress(keras.callbacks.Callback):
         self.first_epoch = first_epoch
 
     def on_train_begin(self, logs=None):
-        self._bar = tqdm.tqdm(
-            total=1.0,
-            bar_format="{percentage:3.0f}%|{bar:20}| {desc}",
-        )
+        self._is_live = sys.stderr.isatty()
+        if self._is_live:
+            self._bar = tqdm.tqdm(
+                total=1.0,
+                bar_format="{percentage:3.0f}%|{bar:20}| {desc}",
+            )
         self._began = time.perf_counter()
         self._shown = 0.0
         self._text = ""
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch = epoch
-        self._update(0.0)
+        if self._is_live:
+            self._update(0.0)
 
     def on_train_batch_end(self, batch, logs=None):
         now = time.perf_counter()
-        if now - self._shown > 0.5:  # seconds
+        if self._is_live and now - self._shown > 0.5:  # seconds
             steps = self.params["steps"]
             self._shown = now
             self._update((batch + 1) / steps if steps else 0.0)
@@ -53,7 +58,8 @@ class Progress(keras.callbacks.Callback):
         self._update(1.0)
 
     def on_train_end(self, logs=None):
-        self._bar.close()
+        if self._is_live:
+            self._bar.close()
 
     def _update(self, share):
         """Shows that `share` of the present epoch's steps are done."""
@@ -79,5 +85,9 @@ class Progress(keras.callbacks.Callback):
             self._text,
         ]
         finished = sum(work[: self.first_epoch]) + done
-        self._bar.n = finished / sum(work)
-        self._bar.set_description_str(" | ".join(filter(None, words)))
+        text = " | ".join(filter(None, words))
+        if self._is_live:
+            self._bar.n = finished / sum(work)
+            self._bar.set_description_str(text)
+        else:
+            print(f"{finished / sum(work):.0%} {text}", file=sys.stderr)

@@ -1,24 +1,24 @@
 """One training run as data: what the command line asks, what a run keeps."""
 
-import argparse
 import math
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 
-from keras_c2f.data.readers import open_dataset
-from keras_c2f.data.readers.specification import (
-    MADE,
-    READERS,
-    draws_parts,
-    form,
-    holding_out,
-)
-from keras_c2f.models import preset_frontend, preset_patch
-from keras_c2f.phases import PhaseSchedule
+from keras_c2f.data.readers.kinds import KINDS, MADE, form
+from keras_c2f.models.presets import AST_PRESETS, HTS_AT_PRESETS
 from keras_c2f.phases.budget import parse_shares
+from keras_c2f.phases.schedule import PhaseSchedule
+from keras_c2f.values import (
+    MOST,
+    Choice,
+    Number,
+    Text,
+    amount,
+    setting,
+    share,
+    values_of,
+)
 
-
-def _option(default, text):
-    return field(default=default, metadata={"help": text})
+LONGEST = 3600  # seconds; what is longer is windows, not a clip
 
 
 @dataclass(frozen=True)
@@ -29,141 +29,173 @@ class Recipe:
     own epochs, factors and learning rates are not public.
     """
 
-    data: str = _option(
+    data: str = setting(
         "keywords",
-        f"one of {', '.join(map(form, READERS))}; keywords are synthesised, "
+        f"one of {', '.join(map(form, KINDS))}; keywords are synthesised, "
         "and sounds have no labels: for pre-training",
+        Text(wanted=True),
     )
-    held_out: str = _option(
+    held_out: str = setting(
         "",
         "what to validate on: a fold (esc50, esc10, csv, jsonl), a speaker "
         "(digits), validation or test (csv, jsonl, voxceleb, speech_commands, "
         "fsd50k) or a file (ast); default: the data set's own choice",
     )
-    clip_seconds: float = _option(
-        1.0, "clips are cut or zero-padded to this length, in seconds"
+    clip_seconds: float = setting(
+        1.0,
+        "clips are cut or zero-padded to this length, in seconds",
+        Number(float, above=0, at_most=LONGEST),
     )
-    mean: float = _option(
-        0.0, "mean of the log-mel, as `keras-c2f stats` prints it; with std"
+    mean: float = setting(
+        0.0,
+        "mean of the log-mel, as `keras-c2f stats` prints it; with std",
+        Number(float),
     )
-    std: float = _option(
+    std: float = amount(
         0.0, "its standard deviation; 0: both from 512 training clips"
     )
-    schedule: str = _option(
+    schedule: str = setting(
         "pool:4@14, pool:2@4, full@2",
         "phases RESOLUTION@EPOCHS: shift:C, pool:C, pool:C:max, patch:C or "
         "full, joined by + and separated by commas; behind a phase lr=1e-3 "
         "(peak of the cosine of which it has a piece), wd=0.05, reset; with a "
         "budget without @EPOCHS",
     )
-    budget: float = _option(
+    budget: float = amount(
         0.0,
         "compute to spend, in epochs at full resolution, instead of epochs in "
         "the schedule: its phases share it equally, or as pool:4@60% says",
     )
-    adaptive: bool = _option(
+    adaptive: bool = setting(
         False,
         "end phases early if what they learn does not carry over to the next "
         "resolution; later ones get the rest of their compute",
     )
-    num_frames: int = _option(
+    num_frames: int = amount(
         0,
         "frames of a clip at full resolution; 0: what clip_seconds has, "
         "rounded up to whole patches in each phase",
     )
-    model: str = _option(
+    model: str = setting(
         "ast_micro",
         "ast_micro, ast_mini, ast_tiny, ast_small or ast_base; hts_at_micro, "
         "hts_at_mini or hts_at_tiny",
+        Choice((*AST_PRESETS, *HTS_AT_PRESETS)),
     )
-    patch_size: str = _option(
+    patch_size: str = setting(
         "", "patch, frames x mel bins; default: 16x16, in HTS-AT 4x4"
     )
-    initial: str = _option(
+    initial: str = setting(
         "",
         "what training starts from: a run's folder, a file or folder that "
         "convert wrote, or a published name; default: random weights",
     )
-    patch_stride: str = _option("", "patch stride; default: the patch size")
-    pooling: str = _option(
+    patch_stride: str = setting("", "patch stride; default: the patch size")
+    pooling: str = setting(
         "mean",
         "what is classified: mean of all tokens; prefix, as in AST; or "
         "token_semantic, as in HTS-AT",
+        Choice(("mean", "prefix", "token_semantic")),
     )
-    kernel_resize: str = _option(
-        "pi", "how patch:C resizes the patch kernel: pi, bilinear or base"
+    kernel_resize: str = setting(
+        "pi",
+        "how patch:C resizes the patch kernel: pi, bilinear or base",
+        Choice(("pi", "bilinear", "base")),
     )
-    position_resize: str = _option(
+    position_resize: str = setting(
         "",
         "how positions follow a change of phase, or initial weights of another "
         "size: bilinear, bicubic, nearest, or random, which drops them; "
         "default: bilinear",
+        Choice(("", "bilinear", "bicubic", "nearest", "random")),
     )
-    batch_size: int = _option(32, "clips per step")
-    learning_rate: float = _option(1e-3, "peak of a cosine with warm-up")
-    warm_restarts: bool = _option(
+    batch_size: int = setting(
+        32, "clips per step", Number(int, at_least=1, at_most=MOST)
+    )
+    learning_rate: float = setting(
+        1e-3,
+        "peak of a cosine with warm-up",
+        Number(float, above=0, at_most=10),
+    )
+    warm_restarts: bool = setting(
         False,
         "begin the cosine anew in each phase, as in the paper, rather than let "
         "one go down over the compute of all",
     )
-    warmup: float = _option(0.05, "share of a cosine spent warming up")
-    weight_decay: float = _option(0.05, "of AdamW")
-    dropout: float = _option(0.0, "in attention, perceptrons and head")
-    drop_path: float = _option(0.0, "stochastic depth of the last block")
-    patchout: float = _option(
+    warmup: float = share(0.05, "share of a cosine spent warming up", at_most=1)
+    weight_decay: float = amount(0.05, "of AdamW")
+    dropout: float = share(0.0, "in attention, perceptrons and head")
+    drop_path: float = share(0.0, "stochastic depth of the last block")
+    patchout: float = share(
         0.0, "share of the patches that each training step leaves out"
     )
-    token_merging: float = _option(
+    token_merging: float = share(
         0.0,
         "share of the patches merged into others like them after each block "
         "but the last, in use too",
+        at_most=0.5,
     )
-    frozen_blocks: int = _option(
+    frozen_blocks: int = amount(
         0,
         "first encoder blocks that stay, with all in front of them, as "
         "--initial has them",
     )
-    label_smoothing: float = _option(0.0, "for data with one label a clip")
-    mixup: float = _option(0.0, "share of clips mixed with another one")
-    gain_db: float = _option(0.0, "random loudness change, up to this many dB")
-    time_mask: int = _option(0, "SpecAugment: longest time mask, in frames")
-    freq_mask: int = _option(0, "SpecAugment: widest mask, in mel bins")
-    noise: float = _option(0.0, "uniform noise on the log-mel")
-    roll_frames: int = _option(0, "random roll in time, up to this many frames")
-    crop: str = _option(
+    label_smoothing: float = share(0.0, "for data with one label a clip")
+    mixup: float = share(
+        0.0, "share of clips mixed with another one", at_most=1
+    )
+    gain_db: float = setting(
+        0.0,
+        "random loudness change, up to this many dB",
+        Number(float, at_least=0, at_most=100),
+    )
+    time_mask: int = amount(0, "SpecAugment: longest time mask, in frames")
+    freq_mask: int = amount(0, "SpecAugment: widest mask, in mel bins")
+    noise: float = amount(0.0, "uniform noise on the log-mel")
+    roll_frames: int = amount(0, "random roll in time, up to this many frames")
+    crop: str = setting(
         "random",
         "where longer clips are cut in training: random, or leading, as in AST",
+        Choice(("random", "leading")),
     )
-    balanced: bool = _option(
+    balanced: bool = setting(
         False, "draw clips of rare classes more often, by AST's weights"
     )
-    precision: str = _option("float32", "float32 or mixed_bfloat16")
-    on_error: str = _option(
-        "skip", "skip broken files and list them at the end, or raise"
+    precision: str = setting(
+        "float32",
+        "float32 or mixed_bfloat16",
+        Choice(("float32", "mixed_bfloat16")),
     )
-    seed: int = _option(0, "seed of weights, order and augmentation")
+    on_error: str = setting(
+        "skip",
+        "skip broken files and list them at the end, or raise",
+        Choice(("skip", "raise")),
+    )
+    seed: int = setting(
+        0,
+        "seed of weights, order and augmentation",
+        Number(int, at_least=0, at_most=2**32 - 1),  # what NumPy takes
+    )
 
     def __post_init__(self):
+        for each in fields(self):
+            values_of(each).check(each.name, getattr(self, each.name))
         if self.budget:  # either refuses what cannot be read
             parse_shares(self.schedule)
         else:
             PhaseSchedule(self.schedule)
-        if self.batch_size < 1 or not self.clip_seconds > 0:
-            raise ValueError(
-                "`batch_size` is at least 1 and `clip_seconds` above 0. "
-                f"Received: batch_size={self.batch_size}, "
-                f"clip_seconds={self.clip_seconds}."
-            )
+        for pair in (self.patch_size, self.patch_stride):
+            parse_pair(pair)
         if self.frozen_blocks and not self.initial:
             raise ValueError(
                 "`frozen_blocks` are not trained, so without `initial` their "
                 "random weights would stay. Give a run or a checkpoint to "
                 f"start from. Received: frozen_blocks={self.frozen_blocks}."
             )
-        if self.std < 0 or (self.mean and not self.std):
+        if self.mean and not self.std:
             raise ValueError(
-                "`mean` and `std` are given together, and `std` is above 0 "
-                "(0: measured). Received: "
+                "`mean` and `std` are given together (0: both measured). "
+                "Received: "
                 f"mean={self.mean}, std={self.std}."
             )
 
@@ -173,13 +205,15 @@ class Recipe:
         Raises:
             ValueError: if the data set cannot be read; says why.
         """
-        kind = self.data.partition(":")[0]
+        from keras_c2f.data.readers import specification
+
+        kind, _ = specification.split_spec(self.data)
         options = {}
         if kind in MADE:  # arrays, which nothing resamples
             options["sample_rate"] = self.frontend.sample_rate
         if self.held_out:
-            options |= holding_out(kind, self.held_out)
-        return open_dataset(self.data, **options)
+            options |= specification.holding_out(kind, self.held_out)
+        return specification.open_dataset(self.data, **options)
 
     def check_clips(self, clips, config, instead):
         """Refuses parts of the data other than those of a training.
@@ -194,6 +228,8 @@ class Recipe:
                 or fewer clips by now: the draw may be another, and clips to
                 validate on have been trained on.
         """
+        from keras_c2f.data.readers.specification import draws_parts
+
         if self.held_out or not draws_parts(self.data):
             return
         found = tuple(map(len, clips))
@@ -217,6 +253,8 @@ class Recipe:
     @property
     def frontend(self):
         """`Frontend` of the preset, with statistics of its authors."""
+        from keras_c2f.models import preset_frontend
+
         return preset_frontend(self.model)
 
     def frames(self, frontend):
@@ -229,14 +267,28 @@ class Recipe:
             int, `num_frames` if given; else the frames of `clip_seconds`,
             rounded up to a multiple of the patch length times every phase's
             factor.
+
+        Raises:
+            ValueError: if that would be nearly all padding.
         """
+        from keras_c2f.models import preset_patch
+
         if self.num_frames:
             return self.num_frames
         samples = int(self.clip_seconds * frontend.sample_rate)
         factors = [resolution.factor for resolution in self.resolutions]
         patch = parse_pair(self.patch_size) or preset_patch(self.model)
         whole = patch[0] * math.lcm(*factors)
-        return -(-max(frontend.num_frames(samples), 1) // whole) * whole
+        frames = max(frontend.num_frames(samples), 1)
+        padded = -(-frames // whole) * whole
+        if padded > max(10 * frames, 1024):
+            raise ValueError(
+                f"A clip of {self.clip_seconds} s has {frames} frames; for "
+                f"whole patches in every phase it would take {padded:,}. Give "
+                "longer clips or smaller factors. Received: schedule="
+                f"{self.schedule!r}."
+            )
+        return padded
 
     @property
     def resolutions(self):
@@ -260,22 +312,29 @@ class Recipe:
 class PretrainRecipe(Recipe):
     """`Recipe` of pre-training on masked patches; labels are not looked at."""
 
-    model: str = _option(
-        "ast_micro", "ast_micro, ast_mini, ast_tiny, ast_small or ast_base"
+    model: str = setting(
+        "ast_micro",
+        "ast_micro, ast_mini, ast_tiny, ast_small or ast_base",
+        Choice(tuple(AST_PRESETS)),
     )
-    mask_ratio: float = _option(400 / 512, "share of the patches masked")
-    cluster: str = _option(
+    mask_ratio: float = setting(
+        400 / 512,
+        "share of the patches masked",
+        Number(float, above=0, at_most=1),
+    )
+    cluster: str = setting(
         "",
         "sides of the squares of patches that are masked, such as 3,4,5; 1 "
         "for single patches; default: 3,4,5, or 1 where patches span all "
         "mel bins",
     )
-    generative_weight: float = _option(
+    generative_weight: float = amount(
         10.0, "weight of the reconstruction in the loss"
     )
 
     def __post_init__(self):
         super().__post_init__()
+        self.cluster_sizes  # noqa: B018  refuses what cannot be read
         if self.adaptive:
             raise ValueError(
                 "Phases of pre-training cannot be adaptive: losses on patches "
@@ -288,10 +347,12 @@ class PretrainRecipe(Recipe):
         try:
             sizes = [int(size) for size in self.cluster.split(",") if size]
         except ValueError:
+            sizes = [0]
+        if min(sizes, default=1) < 1:
             raise ValueError(
                 "`cluster` is written 3,4,5. "
                 f"Received: cluster={self.cluster!r}."
-            ) from None
+            )
         return tuple(sizes) or None
 
 
@@ -311,33 +372,6 @@ def option_names(recipe_class):
     return [field.name for field in fields(recipe_class)]
 
 
-def add_options(parser, names, recipe_class=Recipe, prefix="", **defaults):
-    """Adds settings of a recipe to what a command line is asked for.
-
-    Args:
-        parser: `argparse.ArgumentParser`, or a group of one.
-        names: collection of str, the settings to add.
-        recipe_class: `Recipe` or `PretrainRecipe`.
-        prefix: str, before each name.
-        **defaults: other defaults than the recipe's.
-    """
-    for option in fields(recipe_class):
-        if option.name not in names:
-            continue
-        default = defaults.get(option.name, option.default)
-        kind = type(option.default)
-        value = {"type": kind, "metavar": kind.__name__.upper()}
-        if kind is bool:
-            value = {"action": argparse.BooleanOptionalAction}
-        text = option.metadata["help"].replace("%", "%%")
-        parser.add_argument(
-            f"--{prefix}{option.name}",
-            default=default,
-            help=f"{text} (default: {default!r})",
-            **value,
-        )
-
-
 def parse_pair(text):
     """`"16x10"` -> `(16, 10)`; `"16"` -> `(16, 16)`; `""` -> `None`.
 
@@ -350,7 +384,7 @@ def parse_pair(text):
         numbers = [int(number) for number in text.split("x")]
     except ValueError:
         numbers = []
-    if len(numbers) not in (1, 2) or min(numbers) < 1:
+    if len(numbers) not in (1, 2) or not all(1 <= n <= MOST for n in numbers):
         raise ValueError(
             "A patch is written FRAMESxBINS, such as 16x16, or one number "
             f"for both. Received: {text!r}."

@@ -18,6 +18,7 @@ import re
 from dataclasses import dataclass, fields, replace
 
 POOL_TYPES = ("mean", "max")
+LARGEST_FACTOR = 10_000
 
 
 @dataclass(frozen=True)
@@ -55,10 +56,11 @@ class Resolution:
     def __post_init__(self):
         for name in ("shift", "pool", "patch"):
             factor = getattr(self, name)
-            if not isinstance(factor, int) or factor < 1:
+            if not isinstance(factor, int) or not 1 <= factor <= LARGEST_FACTOR:
                 raise ValueError(
                     f"`{name}` is a compression factor, a whole number of at "
-                    f"least 1. Received: {name}={factor!r}."
+                    f"least 1 and at most {LARGEST_FACTOR:,}. "
+                    f"Received: {name}={factor!r}."
                 )
         if self.pool_type not in POOL_TYPES:
             raise ValueError(

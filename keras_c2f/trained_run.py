@@ -7,6 +7,7 @@ import keras
 
 from keras_c2f.classifier_info import ClassifierInfo
 from keras_c2f.frontend import Frontend
+from keras_c2f.models import AudioClassifier
 from keras_c2f.run_folder import find_run, read_json
 
 
@@ -23,7 +24,7 @@ class TrainedRun:
 
     folder: str
     config: dict
-    network: keras.Model
+    network: AudioClassifier
     frontend: Frontend
 
     @property

@@ -352,7 +352,7 @@ def test_matplotlib_settings_stay_as_they_are(experiment):
 
 def test_missing_matplotlib_says_how_to_install_it(experiment, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(ImportError, match=r"pip install keras_c2f\[report\]"):
+    with pytest.raises(ImportError, match=r'-e "\.\[report\]"'):
         write_report(experiment)
 
 

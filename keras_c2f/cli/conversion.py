@@ -1,16 +1,24 @@
 """The command that takes weights of others."""
 
+import os
+
+from keras_c2f.convert.published import PUBLISHED, published
+from keras_c2f.packages import require
+from keras_c2f.recipes import parse_pair
+from keras_c2f.values import Choice, Folder, Number, Text, add_option
+
+COUNT = Number(int, at_least=1, at_most=1_000_000)
 # What `convert` can be asked for, and told of a checkpoint's training.
 GEOMETRY = {
-    "num_frames": int,
-    "num_mel_bins": int,
-    "patch_size": str,
-    "patch_stride": str,
-    "num_heads": int,
-    "resolution": str,
-    "num_classes": int,
-    "pooling": str,
-    "input_kind": str,
+    "num_frames": COUNT,
+    "num_mel_bins": COUNT,
+    "patch_size": Text(wanted=True),
+    "patch_stride": Text(wanted=True),
+    "num_heads": COUNT,
+    "resolution": Text(wanted=True),
+    "num_classes": COUNT,
+    "pooling": Choice(("mean", "prefix", "token_semantic")),
+    "input_kind": Text(wanted=True),
 }
 TRAINED = ("num_frames", "num_mel_bins", "patch_stride", "num_heads")
 
@@ -29,19 +37,16 @@ def add_commands(add):
         "--positions", choices=("interpolate", "cut"), help="way to resize"
     )
     group = command.add_argument_group("wanted, else as it was trained")
-    for name, kind in GEOMETRY.items():
+    for name, values in GEOMETRY.items():
         if name != "num_heads":
-            group.add_argument(f"--{name}", type=kind)
+            add_option(group, name, values, "")
     group = command.add_argument_group("trained at, where the file is silent")
     for name in TRAINED:
-        group.add_argument(f"--trained_{name}", type=GEOMETRY[name])
+        add_option(group, f"trained_{name}", GEOMETRY[name], "")
 
 
 def convert(arguments):
     """Converts a checkpoint of another project into a Keras model."""
-    from keras_c2f.convert import PUBLISHED, from_preset, load_checkpoint
-    from keras_c2f.recipes import parse_pair
-
     given = {
         name: parse_pair(value) if "patch" in name else value
         for name, value in vars(arguments).items()
@@ -61,6 +66,9 @@ def convert(arguments):
         **wanted,
     }
     checkpoint, preset = arguments.checkpoint, arguments.preset
+    _check_files(arguments)
+    from keras_c2f.convert import from_preset, load_checkpoint
+
     if checkpoint in PUBLISHED:
         if preset not in (None, checkpoint):
             raise ValueError(
@@ -75,3 +83,26 @@ def convert(arguments):
     if converted.class_names is None:
         print("Its classes have no names: no list of them was found.")
     print(f"Written: {arguments.out}")
+
+
+def _check_files(arguments):
+    """Refuses what is not there or cannot be read, before Keras is there."""
+    from keras_c2f.convert.checkpoint import PICKLES, weights_file
+
+    checkpoint, needed, files = arguments.checkpoint, [], []
+    if checkpoint in PUBLISHED:
+        files = PUBLISHED[checkpoint].files
+        needed = ["tqdm"]  # shows how far a download is
+    elif not os.path.exists(checkpoint):
+        published(checkpoint)  # refuses it, with names that are near
+    else:
+        files = [str(weights_file(checkpoint))]
+    for file in files:
+        if file.endswith(".safetensors"):
+            needed.append("safetensors")
+        if os.path.splitext(file)[1] in PICKLES:
+            needed.append("torch")
+    require(*needed)
+    Folder().check("out", os.path.dirname(arguments.out) or ".")
+    if not arguments.out.endswith(".keras"):
+        Folder().check("out", arguments.out)

@@ -2,29 +2,42 @@
 
 import dataclasses
 
-from keras_c2f.cli.recipe import add_recipe, print_data, recipe_of
+from keras_c2f.cli.recipe import (
+    add_options,
+    add_recipe,
+    print_data,
+    recipe_of,
+    require_for,
+)
+from keras_c2f.recipes import parse_pair
+from keras_c2f.resolution import LARGEST_FACTOR
+from keras_c2f.values import Choice, Folder, Number, add_option
+
+METHODS = Choice(("pool", "pool:max", "shift"))
 
 
 def add_commands(add):
     """Adds the commands of this module; see `cli.parse`."""
-    from keras_c2f.recipes import add_options
-
     command = add(show_data)
-    command.add_argument("--out", required=True, help="folder to write")
+    add_option(command, "out", Folder(), "folder to write", required=True)
     add_recipe(command)
     command = add(prepare)
-    command.add_argument("--out", required=True, help="folder to write")
-    command.add_argument(
-        "--store",
-        default="waveform",
-        help="waveform, 16 bits at the model's rate, or log_mel, of the "
-        "model's front end in float16 (default: %(default)s)",
+    add_option(command, "out", Folder(), "folder to write", required=True)
+    add_option(
+        command,
+        "store",
+        Choice(("waveform", "log_mel")),
+        "waveform, 16 bits at the model's rate, or log_mel, of the model's "
+        "front end in float16",
+        "waveform",
     )
-    command.add_argument(
-        "--clips_per_shard", type=int, default=512, help="(default: 512)"
-    )
-    command.add_argument(
-        "--workers", type=int, help="threads (default: one per core)"
+    count = Number(int, at_least=1, at_most=1_000_000)
+    add_option(command, "clips_per_shard", count, "in each file", 512)
+    add_option(
+        command,
+        "workers",
+        Number(int, at_least=1, at_most=1000),
+        "threads; default: one per core",
     )
     add_options(command, ("data", "held_out", "model"))
     add_recipe(add(stats))
@@ -34,26 +47,21 @@ def add_commands(add):
         default="1,2,4,8,16",
         help="compression factors C (default: %(default)s)",
     )
-    command.add_argument(
-        "--method",
-        default="pool",
-        help="pool, pool:max or shift (default: %(default)s)",
-    )
-    command.add_argument(
-        "--max_clips", type=int, default=1000, help="(default: %(default)s)"
-    )
+    add_option(command, "method", METHODS, "pool, pool:max or shift", "pool")
+    add_option(command, "max_clips", count, "clips to look at", 1000)
     names = "data held_out clip_seconds num_frames model patch_size on_error"
     add_options(command, [*names.split(), "seed"])
 
 
 def show_data(arguments):
     """Writes a page of what the network will really be shown in training."""
-    from keras_c2f.report import write_data_page
-    from keras_c2f.report.plots import import_matplotlib
-
-    import_matplotlib()  # if it is missing, say so before reading
     recipe = recipe_of(arguments)
+    require_for(recipe.data, "matplotlib")
     clips = recipe.open_data()
+    from keras_c2f.from_recipe import spend_budget
+    from keras_c2f.report import write_data_page
+
+    recipe = spend_budget(recipe)
     print_data(clips)
     print(f"Page: {write_data_page(arguments.out, recipe, clips)}")
 
@@ -66,6 +74,7 @@ def prepare(arguments):
     from keras_c2f.data import prepare
 
     recipe = recipe_of(arguments)
+    require_for(recipe.data)
     clips = recipe.open_data()
     print_data(clips)
     bad = prepare(
@@ -86,12 +95,14 @@ def prepare(arguments):
 
 def stats(arguments):
     """Prints mean and deviation of the training part's log-mel."""
+    recipe = recipe_of(arguments)
+    require_for(recipe.data)
+    clips = recipe.open_data()
     from keras_c2f.data import feature_moments
     from keras_c2f.evaluation import no_sound
-    from keras_c2f.from_recipe import make_pipeline
+    from keras_c2f.from_recipe import make_pipeline, spend_budget
 
-    recipe = recipe_of(arguments)
-    clips = recipe.open_data()
+    recipe = spend_budget(recipe)
     print_data(clips)
     pipeline = make_pipeline(recipe, recipe.frontend)
     resolutions = ["full", *(str(p.resolution) for p in recipe.phases)]
@@ -119,25 +130,19 @@ def stats(arguments):
 
 def probe(arguments):
     """Foresees how coarse a data set can be taken, without training."""
+    factors = _factors(arguments.factors)
+    recipe = recipe_of(arguments)
+    require_for(recipe.data)
+    clips = recipe.open_data()
     from keras_c2f.from_recipe import make_pipeline
     from keras_c2f.models import preset_patch
     from keras_c2f.probe import probe
-    from keras_c2f.recipes import parse_pair
 
-    try:
-        factors = [int(factor) for factor in arguments.factors.split(",")]
-    except ValueError:
-        raise ValueError(
-            "`factors` are whole numbers, such as 1,2,4. "
-            f"Received: {arguments.factors!r}."
-        ) from None
-    recipe = recipe_of(arguments)
     frontend = recipe.frontend
     # Frames of padding, to whole patches, would say nothing.
     samples = int(recipe.clip_seconds * frontend.sample_rate)
     frames = recipe.num_frames or max(frontend.num_frames(samples), 1)
     recipe = dataclasses.replace(recipe, num_frames=frames)
-    clips = recipe.open_data()
     print_data(clips)
     pipeline = make_pipeline(recipe, frontend)
     options = (factors, arguments.method, arguments.max_clips, recipe.seed)
@@ -154,3 +159,17 @@ def probe(arguments):
         )
     for path, reason in pipeline.skipped:
         print(f"skipped {path}: {reason}")
+
+
+def _factors(text):
+    """`"1,2,4"` -> `[1, 2, 4]`."""
+    try:
+        factors = [int(factor) for factor in text.split(",")]
+    except ValueError:
+        factors = [0]
+    if not all(1 <= factor <= LARGEST_FACTOR for factor in factors):
+        raise ValueError(
+            f"`factors` are whole numbers from 1 to {LARGEST_FACTOR:,}, such "
+            f"as 1,2,4. Received: factors={text!r}."
+        )
+    return factors

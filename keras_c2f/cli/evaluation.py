@@ -4,13 +4,21 @@ import dataclasses
 import os
 import re
 
+from keras_c2f.cli.recipe import data_of_run, require_for
+from keras_c2f.recipes import Recipe
+from keras_c2f.run_folder import read_json, write_evaluation
+from keras_c2f.values import Number, Text, add_option
+
 ALL = "all"  # of the parts of a data set
 
 
 def add_commands(add):
     """Adds the command of this module; see `cli.parse`."""
     command = add(evaluate)
-    command.add_argument("--run", required=True, help="folder of a trained run")
+    add_option(
+        *(command, "run", Text(wanted=True), "folder of a trained run"),
+        required=True,
+    )
     command.add_argument(
         "--data",
         help="another data set, of which the part to validate on is scored; "
@@ -23,12 +31,13 @@ def add_commands(add):
         "--help; or all: with it those that are there to train on, to score "
         "a whole folder",
     )
-    command.add_argument(
-        "--crops",
-        type=int,
-        default=1,
-        help="windows of clip_seconds to hear of a longer clip, spread "
-        "evenly; their probabilities are averaged (default: its start alone)",
+    add_option(
+        command,
+        "crops",
+        Number(int, at_least=1, at_most=1000),
+        "windows of clip_seconds to hear of a longer clip, spread evenly; "
+        "their probabilities are averaged; 1: its start alone",
+        1,
     )
     command.add_argument(
         "--corrupt",
@@ -44,15 +53,16 @@ def add_commands(add):
 def evaluate(arguments):
     """Scores a trained run on a data set, by default its own validation."""
     from keras_c2f.data import Corruption
-    from keras_c2f.evaluation import evaluate
-    from keras_c2f.evaluation_table import evaluation_line, evaluation_table
-    from keras_c2f.from_recipe import make_pipeline
-    from keras_c2f.recipes import Recipe
-    from keras_c2f.run_folder import read_json, write_evaluation
-    from keras_c2f.trained_run import read_trained_run
 
     texts = arguments.corrupt.split(",") if arguments.corrupt else []
     corruptions = [Corruption(text.strip()) for text in texts]
+    own = data_of_run(arguments.run)
+    require_for(arguments.data or own)
+    from keras_c2f.evaluation import evaluate
+    from keras_c2f.evaluation_table import evaluation_line, evaluation_table
+    from keras_c2f.from_recipe import make_pipeline
+    from keras_c2f.trained_run import read_trained_run
+
     trained = read_trained_run(arguments.run)
     folder, config = trained.folder, trained.config
     recipe = Recipe(**{**config["recipe"], "on_error": "skip"})

@@ -1,32 +1,97 @@
 """Recipes from the command line, and what is printed of them."""
 
+import difflib
+import os
+from dataclasses import fields
 
-def add_recipe(command, recipe_class=None, without=(), **defaults):
+from keras_c2f.data.readers.kinds import MADE
+from keras_c2f.packages import require
+from keras_c2f.recipes import Recipe, option_names
+from keras_c2f.run_folder import find_run, read_json
+from keras_c2f.values import add_option, values_of
+
+
+def add_options(parser, names, recipe_class=Recipe, **defaults):
+    """Adds settings of a recipe to what a command is asked for.
+
+    Args:
+        parser: `argparse.ArgumentParser`, or a group of one.
+        names: collection of str, the settings to add.
+        recipe_class: `Recipe` or `PretrainRecipe`.
+        **defaults: other defaults than the recipe's.
+    """
+    for option in fields(recipe_class):
+        if option.name not in names:
+            continue
+        add_option(
+            parser,
+            option.name,
+            values_of(option),
+            default=defaults.get(option.name, option.default),
+            help=option.metadata["help"],
+        )
+
+
+def add_recipe(command, recipe_class=Recipe, without=(), **defaults):
     """Lets a command be given the settings of a recipe.
 
     Args:
         command: `argparse.ArgumentParser`.
-        recipe_class: `Recipe`, the default, or `PretrainRecipe`.
+        recipe_class: `Recipe` or `PretrainRecipe`.
         without: collection of str, settings not to ask for.
         **defaults: other defaults than the recipe's.
     """
-    from keras_c2f.recipes import Recipe, add_options, option_names
-
-    recipe_class = recipe_class or Recipe
     names = set(option_names(recipe_class)) - set(without)
     group = command.add_argument_group("recipe")
     add_options(group, names, recipe_class, **defaults)
 
 
-def recipe_of(arguments, recipe_class=None):
-    """The recipe that a command was given, its budget turned into epochs."""
-    from keras_c2f.from_recipe import spend_budget
-    from keras_c2f.recipes import Recipe, option_names
-
-    recipe_class = recipe_class or Recipe
+def recipe_of(arguments, recipe_class=Recipe):
+    """The recipe that a command was given."""
     given = vars(arguments)
     names = [name for name in option_names(recipe_class) if name in given]
-    return spend_budget(recipe_class(**{name: given[name] for name in names}))
+    return recipe_class(**{name: given[name] for name in names})
+
+
+def check_initial(initial):
+    """Refuses to start from what is not there, before data are read."""
+    from keras_c2f.convert.published import PUBLISHED
+
+    if initial and initial not in PUBLISHED and not os.path.exists(initial):
+        near = difflib.get_close_matches(initial, PUBLISHED, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ValueError(
+            "`initial` is the folder of a run, what convert wrote, or the "
+            f"name of a published checkpoint. There is no {initial!r}.{hint}"
+        )
+
+
+def data_of_run(run):
+    """str, the data set that a run was trained on."""
+    path = os.path.join(find_run(run), "config.json")
+    try:
+        return read_json(path)["recipe"]["data"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"'{path}' does not say what the run was trained on ({error!r}). "
+            "Bring back the file that `keras-c2f train` wrote."
+        ) from None
+
+
+def require_for(data, *packages):
+    """Refuses a command whose packages are not all there.
+
+    Args:
+        data: str, its data set, as `Recipe.data`.
+        *packages: str, those of the command, beside what feeds the data.
+    """
+    kind = data.partition(":")[0]
+    sounds = ["soundfile", "soxr"]
+    if kind in MADE:
+        sounds = ["espeakng_loader", "soxr"] if kind == "keywords" else []
+    elif kind == "prepared":
+        sounds = []
+    require("tensorflow", "tqdm", *sounds, *packages)
 
 
 def print_data(clips):

@@ -3,11 +3,14 @@
 import os
 import signal
 
+from keras_c2f.cli.recipe import require_for
+from keras_c2f.packages import require
+from keras_c2f.study.plan import plan_names, read_study, with_path
+from keras_c2f.values import Folder, Number, add_option
+
 
 def add_commands(add):
     """Adds the command of this module; see `cli.parse`."""
-    from keras_c2f.study import plan_names
-
     command = add(study)
     command.add_argument(
         "name",
@@ -23,35 +26,39 @@ def add_commands(add):
     command.add_argument(
         "--data", help="of the study's data sets only these, by commas"
     )
-    command.add_argument(
-        "--run",
-        default="runs/study",
-        help="folder for the training runs, shared by all studies "
-        "(default: %(default)s)",
+    add_option(
+        command,
+        "run",
+        Folder(),
+        "folder for the training runs, shared by all studies",
+        "runs/study",
     )
-    command.add_argument(
-        "--results",
-        help="folder of runs.csv and the pages (default: that of --run)",
+    add_option(
+        command,
+        "results",
+        Folder(),
+        "folder of runs.csv and the pages; default: that of --run",
     )
-    command.add_argument(
-        "--workers",
-        type=int,
-        default=1,
-        help="runs at a time, on Linux each on its share of the cores "
-        "(default: %(default)s)",
+    add_option(
+        command,
+        "workers",
+        Number(int, at_least=1, at_most=1000),
+        "runs at a time, on Linux each on its share of the cores",
+        1,
     )
     command.add_argument(
         "--costs",
         action="store_true",
         help="trains nothing, prints what a run of each method costs",
     )
-    command.add_argument(
-        "--tmacs_per_second",
-        type=float,
-        default=50.0,
-        help="for --costs: what the machine trains with, in 10^12 "
-        "multiply-accumulates a second (default: %(default)s; AST-base on an "
-        "H200 with JAX, 27 to 92 by resolution and batch)",
+    add_option(
+        command,
+        "tmacs_per_second",
+        Number(float, above=0, at_most=1e9),
+        "for --costs: what the machine trains with, in 10^12 "
+        "multiply-accumulates a second; AST-base on an H200 with JAX, 27 to "
+        "92 by resolution and batch",
+        50.0,
     )
     command.add_argument(
         "--page_only",
@@ -62,20 +69,21 @@ def add_commands(add):
 
 def study(arguments):
     """Runs a grid of trainings that answers a question, and writes its page."""
-    from keras_c2f.data.lazy import scipy_stats
-    from keras_c2f.report.plots import import_matplotlib
-    from keras_c2f.study import read_results, read_study, run_study
-    from keras_c2f.study.costs import costs_table
-    from keras_c2f.study.page import write_page
-
-    # if these are missing, say so before training
-    import_matplotlib()
-    scipy_stats.ttest_1samp  # noqa: B018
     plan = read_study(arguments.name)
     data = _chosen_data(plan, arguments.data)
+    paths = _paths(arguments.path)
     if arguments.costs:
+        from keras_c2f.study.costs import costs_table
+
         print(costs_table(plan, data, arguments.tmacs_per_second))
         return 0
+    require("matplotlib", "scipy")
+    if not arguments.page_only:
+        for cell in plan.cells(data):
+            require_for(with_path(cell.data, paths), "matplotlib", "scipy")
+    from keras_c2f.study import read_results, run_study
+    from keras_c2f.study.page import write_page
+
     results = read_results(arguments.results or arguments.run)
     failed = {}
     if not arguments.page_only:
@@ -86,7 +94,7 @@ def study(arguments):
             plan,
             os.path.join(arguments.run, "cells"),
             results,
-            _paths(arguments.path),
+            paths,
             data,
             arguments.workers,
         )

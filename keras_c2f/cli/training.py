@@ -4,7 +4,16 @@ import os
 import shlex
 import sys
 
-from keras_c2f.cli.recipe import add_recipe, print_costs, print_data, recipe_of
+from keras_c2f.cli.recipe import (
+    add_recipe,
+    check_initial,
+    print_costs,
+    print_data,
+    recipe_of,
+    require_for,
+)
+from keras_c2f.recipes import OF_CLASSIFIERS, PretrainRecipe, Recipe
+from keras_c2f.values import Folder, Number, add_option
 
 # Words: patches of 20 ms over all mel bins, as in the Keyword Transformer.
 DEMO = {
@@ -18,21 +27,15 @@ DEMO = {
 
 def add_commands(add):
     """Adds the commands of this module; see `cli.parse`."""
-    from keras_c2f.recipes import OF_CLASSIFIERS, PretrainRecipe, Recipe
-
     command = add(demo)
-    command.add_argument(
-        "--run",
-        default="runs/demo",
-        help="folder to write (default: %(default)s)",
-    )
+    add_option(command, "run", Folder(), "folder to write", "runs/demo")
     add_recipe(command, **DEMO)
     for function, recipe_class, without in (
         (train, Recipe, ()),
         (pretrain, PretrainRecipe, OF_CLASSIFIERS),
     ):
         command = add(function)
-        command.add_argument("--run", required=True, help="folder to write")
+        add_option(command, "run", Folder(), "folder to write", required=True)
         command.add_argument(
             "--baseline",
             action="store_true",
@@ -40,8 +43,12 @@ def add_commands(add):
         )
         add_recipe(command, recipe_class, without=without)
     command = add(describe)
-    command.add_argument(
-        "--num_classes", type=int, default=527, help="(default: AudioSet's 527)"
+    add_option(
+        command,
+        "num_classes",
+        Number(int, at_least=1, at_most=1_000_000),
+        "as many as AudioSet has, if nothing is said",
+        527,
     )
     add_recipe(command)
 
@@ -54,24 +61,32 @@ def demo(arguments):
 
 def train(arguments):
     """Trains a recipe, a baseline too if wanted, and writes a report."""
-    from keras_c2f.from_recipe import build_classifier
+    recipe, clips = _recipe_and_clips(arguments, Recipe)
+    from keras_c2f.from_recipe import build_classifier, spend_budget
     from keras_c2f.training import Run
 
-    recipe = recipe_of(arguments)
-    clips = recipe.open_data()
+    recipe = spend_budget(recipe)
     network = build_classifier(recipe, clips[0].num_classes, recipe.frontend)
     run_all(arguments, recipe, clips, network, Run)
 
 
 def pretrain(arguments):
     """Trains a backbone without labels, by masked patches, for --initial."""
+    recipe, clips = _recipe_and_clips(arguments, PretrainRecipe)
+    from keras_c2f.from_recipe import spend_budget
     from keras_c2f.pretraining import PretrainRun, build_masked_patches
-    from keras_c2f.recipes import PretrainRecipe
 
-    recipe = recipe_of(arguments, PretrainRecipe)
-    clips = recipe.open_data()
+    recipe = spend_budget(recipe)
     network = build_masked_patches(recipe, recipe.frontend)
     run_all(arguments, recipe, clips, network, PretrainRun)
+
+
+def _recipe_and_clips(arguments, recipe_class):
+    """What can be refused before a framework is imported."""
+    recipe = recipe_of(arguments, recipe_class)
+    check_initial(recipe.initial)
+    require_for(recipe.data, "matplotlib")
+    return recipe, recipe.open_data()
 
 
 def run_all(arguments, recipe, clips, network, run_class):
@@ -79,9 +94,7 @@ def run_all(arguments, recipe, clips, network, run_class):
     from keras_c2f.evaluation import headline_metric
     from keras_c2f.evaluation_table import format_metric, metric_words
     from keras_c2f.report import write_report
-    from keras_c2f.report.plots import import_matplotlib
 
-    import_matplotlib()  # if it is missing, say so before training
     print_data(clips)
     print_costs(recipe, network)
     runs = {"coarse_to_fine": recipe}
@@ -106,9 +119,10 @@ def run_all(arguments, recipe, clips, network, run_class):
 
 def describe(arguments):
     """Prints what each phase of a recipe costs, without any training."""
-    from keras_c2f.from_recipe import build_classifier
-
     recipe = recipe_of(arguments)
+    from keras_c2f.from_recipe import build_classifier, spend_budget
+
+    recipe = spend_budget(recipe)
     num_classes = arguments.num_classes
     network = build_classifier(recipe, num_classes, recipe.frontend)
     print_costs(recipe, network)

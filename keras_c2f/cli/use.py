@@ -1,10 +1,19 @@
 """Commands that put a trained run to use."""
 
 import csv
+import glob
 import os
 import re
 import sys
 from pathlib import Path
+
+from keras_c2f.cli.recipe import data_of_run, require_for
+from keras_c2f.export.formats import FORMATS as EXPORTS
+from keras_c2f.export.formats import VARIANTS, choose_format
+from keras_c2f.packages import require
+from keras_c2f.resolution import Resolution
+from keras_c2f.run_folder import find_run
+from keras_c2f.values import Choice, Folder, Number, Text, add_option
 
 FORMATS = ("text", "csv", "json")
 STANDARD_INPUT = "-"
@@ -13,35 +22,38 @@ BLOCK_SECONDS = 0.1  # read at once from a microphone
 
 def add_commands(add):
     """Adds the commands of this module; see `cli.parse`."""
-    from keras_c2f.export.formats import FORMATS as EXPORTS
-    from keras_c2f.export.formats import VARIANTS
-
     command = add(predict)
-    command.add_argument(
-        "--run",
+    count = Number(int, at_least=0, at_most=1_000_000)
+    add_option(
+        command,
+        "run",
+        Text(wanted=True),
+        "folder of a trained run, or a file that export wrote",
         required=True,
-        help="folder of a trained run, or a file that export wrote",
     )
-    command.add_argument(
-        "--top",
-        type=int,
-        default=3,
-        help="likeliest classes to print, 0 for all (default: 3)",
+    add_option(
+        command, "top", count, "likeliest classes to print, 0 for all", 3
     )
-    command.add_argument(
-        "--overlap",
-        type=float,
-        default=0.0,
-        help="share of a window that the next one hears again (default: 0)",
+    add_option(
+        command,
+        "overlap",
+        Number(float, at_least=0, below=1),
+        "share of a window that the next one hears again",
+        0.0,
     )
-    command.add_argument(
-        "--format",
-        choices=FORMATS,
-        default="text",
-        help="csv and json have each window by itself",
+    add_option(
+        command,
+        "format",
+        Choice(FORMATS),
+        "text, csv or json; the last two have each window by itself",
+        "text",
     )
-    command.add_argument(
-        "--timeline", metavar="FOLDER", help="draw which class was heard when"
+    add_option(
+        command,
+        "timeline",
+        Folder(),
+        "draw which class was heard when",
+        metavar="FOLDER",
     )
     command.add_argument(
         "sounds",
@@ -50,39 +62,47 @@ def add_commands(add):
         "at the model's rate on standard input, as a microphone's",
     )
     command = add(export)
-    command.add_argument("--run", required=True, help="folder of a trained run")
-    command.add_argument(
-        "--format", choices=EXPORTS, default="litert", help="(default: litert)"
+    add_option(
+        *(command, "run", Text(wanted=True), "folder of a trained run"),
+        required=True,
     )
+    formats = Choice(tuple(EXPORTS))
+    add_option(command, "format", formats, str(formats), "litert")
     command.add_argument(
         "--variant",
         default="all",
         help=f"{', '.join(VARIANTS)}, several of them with commas, or all "
         "that the format has (default)",
     )
-    command.add_argument(
-        "--out",
-        help="folder to write (default: export, beside the run's model.keras)",
+    add_option(
+        command,
+        "out",
+        Folder(),
+        "folder to write; default: export, beside the run's model.keras",
     )
     command.add_argument(
         "--resolution",
         help="a coarser one for a weak device, such as pool:2 (default: the "
         "one that training ended at)",
     )
-    command.add_argument(
-        "--batch_size",
-        type=int,
-        help="windows at once, 0 for any (default: 1 for litert, else any)",
+    add_option(
+        command,
+        "batch_size",
+        count,
+        "windows at once, 0 for any; default: 1 for litert, else any",
     )
-    command.add_argument(
-        "--clips",
-        type=int,
-        default=400,
-        help="clips of the validation part to measure on, 0 for none "
-        "(default: 400)",
+    add_option(
+        command,
+        "clips",
+        count,
+        "clips of the validation part to measure on, 0 for none",
+        400,
     )
-    command.add_argument(
-        "--threads", type=int, help="of the runtimes measured (default: theirs)"
+    add_option(
+        command,
+        "threads",
+        Number(int, at_least=1, at_most=1000),
+        "of the runtimes measured; default: theirs",
     )
 
 
@@ -91,20 +111,56 @@ def predict(arguments):
 
     Returns 1 if some sounds could not be read, or not to their end.
     """
-    from keras_c2f.inference import find_sounds, load_classifier
-    from keras_c2f.report.plots import import_matplotlib
+    from keras_c2f.data.readers.sound_files import find_sounds
 
     from_input = arguments.sounds == [STANDARD_INPUT]
-    if arguments.timeline:
-        if from_input:
-            raise ValueError("--timeline draws files, not standard input.")
-        import_matplotlib()  # if it is missing, say so before hearing
+    if arguments.timeline and from_input:
+        raise ValueError("--timeline draws files, not standard input.")
     paths = [] if from_input else sum(map(find_sounds, arguments.sounds), [])
+    _check_sounds(paths)
+    _check_classifier(arguments.run)
+    require(
+        *_runtime(arguments.run),
+        *([] if from_input else ["soundfile", "soxr"]),
+        *(["matplotlib"] if arguments.timeline else []),
+    )
+    from keras_c2f.inference import load_classifier
+
     classifier = load_classifier(arguments.run)
     printer = Printer(classifier.info, arguments)
     if from_input:
         return _listen_to_input(classifier, arguments.overlap, printer)
     return _listen_to_files(classifier, paths, arguments, printer)
+
+
+def _check_classifier(run):
+    """Refuses what no classifier can be opened from, before Keras is there."""
+    if os.path.isdir(run) and not _is_saved_model(run):
+        find_run(run)
+    elif not os.path.exists(run):
+        raise ValueError(
+            f"There is no file {run}. Give the folder of a run, or a file "
+            "that `keras-c2f export` wrote."
+        )
+
+
+def _is_saved_model(folder):
+    return bool(glob.glob(os.path.join(glob.escape(folder), "**/*.pb")))
+
+
+def _runtime(run):
+    """Packages that open a file which export wrote."""
+    if os.path.isdir(run):
+        return ["tensorflow"] if _is_saved_model(run) else []
+    endings = {".tflite": ["ai_edge_litert"], ".onnx": ["onnxruntime"]}
+    return endings.get(os.path.splitext(run)[1], [])
+
+
+def _check_sounds(paths):
+    """Refuses to begin where a file that was named is not there."""
+    for path in paths:
+        if not os.path.exists(path) and "://" not in path:
+            raise ValueError(f"There is no file {path!r}. Check the path.")
 
 
 class Printer:
@@ -194,12 +250,19 @@ def _listen_to_input(classifier, overlap, printer):
 
 def export(arguments):
     """Writes a run's classifier for telephone, server or browser."""
-    from keras_c2f.export import export_run, recommended
-    from keras_c2f.export.table import export_table, recommendation
-
     variants = None
     if arguments.variant != "all":
         variants = [name.strip() for name in arguments.variant.split(",")]
+    if arguments.resolution is not None:
+        Resolution.parse(arguments.resolution)  # refuses what cannot be read
+    data = data_of_run(arguments.run)
+    packages = EXPORTS[arguments.format].packages
+    if arguments.clips or variants is None or "int8" in variants:
+        require_for(data, *packages)
+    choose_format(arguments.format, variants)
+    from keras_c2f.export import export_run, recommended
+    from keras_c2f.export.table import export_table, recommendation
+
     rows = export_run(
         arguments.run,
         arguments.format,
@@ -223,7 +286,6 @@ def export(arguments):
 def _write_report(run):
     """Puts the rows into the report that the run has, if it has one."""
     from keras_c2f.report import write_report
-    from keras_c2f.run_folder import find_run
 
     folder = Path(find_run(run)).resolve().parent
     if (folder / "report.html").exists():

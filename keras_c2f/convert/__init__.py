@@ -1,17 +1,14 @@
 """Checkpoints of other projects as Keras models."""
 
-from keras_c2f.convert.conversion import load_checkpoint
-from keras_c2f.convert.preset import from_preset
-from keras_c2f.convert.pretrained import CARD, Pretrained, load_folder
-from keras_c2f.convert.published import PUBLISHED
-from keras_c2f.convert.sources import SOURCES
+from keras_c2f.lazy_names import lazy_names
 
-__all__ = [
-    "CARD",
-    "PUBLISHED",
-    "SOURCES",
-    "Pretrained",
-    "from_preset",
-    "load_checkpoint",
-    "load_folder",
-]
+__getattr__, __dir__, __all__ = lazy_names(
+    __name__,
+    {
+        ".conversion": ["load_checkpoint"],
+        ".preset": ["from_preset"],
+        ".pretrained": ["CARD", "Pretrained", "load_folder"],
+        ".published": ["PUBLISHED"],
+        ".sources": ["SOURCES"],
+    },
+)

@@ -11,9 +11,9 @@ import numpy as np
 
 from keras_c2f.data.lazy import LazyModule
 
-torch = LazyModule("torch", "torch")
-safetensors = LazyModule("safetensors", "convert")
-safetensors_numpy = LazyModule("safetensors.numpy", "convert")
+torch = LazyModule("torch")
+safetensors = LazyModule("safetensors")
+safetensors_numpy = LazyModule("safetensors.numpy")
 
 PICKLES = (".pth", ".pt", ".bin", ".ckpt")
 HUB_FILES = ("model.safetensors", "pytorch_model.bin")
@@ -54,23 +54,13 @@ def read_checkpoint(path):
         ValueError: if there is no such file, or it is of another kind, cut
             short, or holds more than tensors.
     """
-    path = Path(path)
-    if path.is_dir():
-        path = _file_in(path)
-    if not path.is_file():
-        raise ValueError(f"There is no file {path}.")
+    path = weights_file(path)
     if path.suffix == ".safetensors":
         tensors = _read_safetensors(path)
     elif path.suffix == ".npz":
         tensors = _read_npz(path)
-    elif path.suffix in PICKLES:
-        tensors = _read_pickle(path)
     else:
-        raise ValueError(
-            f"{path} ends in none of .safetensors, .npz, "
-            f"{', '.join(PICKLES)}: what wrote it? Save its state dict as one "
-            "of these."
-        )
+        tensors = _read_pickle(path)
     tensors = {key: _single(value) for key, value in tensors.items()}
     beside = path.name in HUB_FILES
     config = _json(path.with_name("config.json")) if beside else {}
@@ -78,6 +68,22 @@ def read_checkpoint(path):
         return Checkpoint(path, tensors)
     features = _json(path.with_name("preprocessor_config.json"))
     return Checkpoint(path, tensors, config, features)
+
+
+def weights_file(path):
+    """`Path` of the file that holds the weights; see `read_checkpoint`."""
+    path = Path(path)
+    if path.is_dir():
+        path = _file_in(path)
+    if not path.is_file():
+        raise ValueError(f"There is no file {path}.")
+    if path.suffix not in (".safetensors", ".npz", *PICKLES):
+        raise ValueError(
+            f"{path} ends in none of .safetensors, .npz, "
+            f"{', '.join(PICKLES)}: what wrote it? Save its state dict as one "
+            "of these."
+        )
+    return path
 
 
 def _file_in(folder):

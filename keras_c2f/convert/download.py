@@ -9,7 +9,7 @@ from pathlib import Path
 
 from keras_c2f.data.lazy import LazyModule
 
-tqdm = LazyModule("tqdm", "convert")
+tqdm = LazyModule("tqdm")
 
 CHUNK = 1 << 20  # bytes
 TIMEOUT = 60  # seconds without an answer
@@ -37,7 +37,9 @@ def download(url, path, sha256=None):
         ValueError: if it arrives cut short or is another.
     """
     path = Path(path)
-    bar = tqdm.tqdm(desc=path.name, unit="B", unit_scale=True, delay=1)
+    bar = tqdm.tqdm(
+        desc=path.name, unit="B", unit_scale=True, delay=1, disable=None
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     redirects = _Redirects()
     opener = urllib.request.build_opener(redirects)

@@ -13,9 +13,8 @@ section 2.2 (mix-up, SpecAugment), and `src/dataloader.py` of its repository
 """
 
 import dataclasses
+import sys
 from collections.abc import Callable, Sequence
-
-import keras
 
 from keras_c2f.data.lazy import tf
 
@@ -69,7 +68,8 @@ class Augment:
         object.__setattr__(self, "layers", tuple(self.layers))
         for field in dataclasses.fields(self)[:-1]:
             value = getattr(self, field.name)
-            if value < 0 or (field.name == "mixup" and value > 1):
+            most = 1 if field.name == "mixup" else sys.float_info.max
+            if not 0 <= value <= most:
                 raise ValueError(
                     f"`{field.name}` is at least 0 (0 is off), and a share "
                     f"like `mixup` at most 1. Received: {field.name}={value}."
@@ -230,6 +230,8 @@ def augment_batch(mels, targets, layers):
     Returns:
         mels, targets of the same shapes.
     """
+
+    import keras  # seconds, and only here
 
     def apply(mels, targets):
         images = mels[..., None]

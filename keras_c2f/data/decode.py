@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_c2f.data.excerpt import find_excerpt
 from keras_c2f.data.lazy import soundfile, soxr, tf, tfio
+from keras_c2f.packages import install_line
 
 UNKNOWN_LENGTH = 2**62  # frames of a stream that does not say how many
 BLOCK_VALUES = 2**20  # decoded at once, over all channels
@@ -259,9 +260,9 @@ def _read_with_tensorflow_io(path, excerpt):
     except NotImplementedError as error:
         raise ImportError(
             "tensorflow-io's native decoders do not load in TensorFlow "
-            f"{tf.version.VERSION}; they do up to 2.17: "
-            "pip install keras_c2f[tensorflow-io], or use "
-            "decoder='soundfile'."
+            f"{tf.version.VERSION}; they do up to 2.17. Use "
+            "decoder='soundfile', or install both. "
+            + install_line(["tensorflow_io"])
         ) from error
     except (tf.errors.OpError, ValueError) as error:
         raise SoundError(path, _reason(path, str(error))) from error

@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_c2f.data.lazy import LazyModule
 
-espeakng_loader = LazyModule("espeakng_loader", "demo")  # GPL: only on demand
+espeakng_loader = LazyModule("espeakng_loader")  # GPL: only on demand
 
 
 class Utterance(NamedTuple):

@@ -147,7 +147,7 @@ def _record(plan, sample_rate, clip_seconds, seed, verbose):
         unit=" clips",
         total=len(plan),
         delay=2,  # seconds
-        disable=not verbose,
+        disable=None if verbose else True,  # `None`: in a file
     )
     for index, (utterance, (speech, spoken_rate)) in enumerate(spoken):
         speech = _trim(soxr.resample(speech, spoken_rate, sample_rate))

@@ -17,6 +17,7 @@ from keras_c2f.data.loading import ClipLoader
 from keras_c2f.data.order import check_shard, clips_to_read, count_steps
 from keras_c2f.data.shards import are_log_mel
 from keras_c2f.resolution import Resolution
+from keras_c2f.values import Number
 
 OUTPUTS = ("compressed", "log_mel", "waveform")
 ON_ERROR = ("raise", "skip")
@@ -114,6 +115,11 @@ class AudioPipeline:
                 raise ValueError(
                     f"`{name}` is one of {choices}. Received: {name}={value!r}."
                 )
+        for name, value in (
+            ("num_frames", num_frames),
+            ("batch_size", batch_size),
+        ):
+            Number(int, at_least=1).check(name, value)
         self.frontend = frontend
         self.num_frames = num_frames
         self.batch_size = batch_size

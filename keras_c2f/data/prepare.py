@@ -24,7 +24,6 @@ from keras_c2f.data.shards import (
     Shards,
     read_json,
 )
-from keras_c2f.frontend import Frontend
 
 
 def prepare(
@@ -91,13 +90,17 @@ def prepare(
 
 def _write_shards(clips, folder, config, workers):
     """Writes what is missing, and `dataset.json` at last."""
+    from keras_c2f.frontend import Frontend  # imports Keras
+
     frontend = Frontend.from_config(config["frontend"])
     encode = _encoder(frontend, config["store"])
     total = sum(map(len, clips.values()))
     workers = workers or os.cpu_count()
     with (
         ThreadPoolExecutor(workers) as pool,
-        tqdm.tqdm(total=total, unit=" clips", desc="prepare") as bar,
+        tqdm.tqdm(
+            total=total, unit=" clips", desc="prepare", disable=None
+        ) as bar,
     ):
         for part in clips:
             config["bad"][part] = {}

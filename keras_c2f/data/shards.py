@@ -33,7 +33,6 @@ import numpy as np
 
 from keras_c2f.data.decode import SoundError
 from keras_c2f.data.lazy import tf
-from keras_c2f.frontend import Frontend
 
 STORES = ("waveform", "log_mel")
 HEADER = 12  # bytes before a TFRecord's data: their length and its checksum
@@ -58,6 +57,8 @@ class Shards:
     """
 
     def __init__(self, folder, part, config):
+        from keras_c2f.frontend import Frontend  # imports Keras
+
         self.folder = folder
         self.part = part
         self.store = config["store"]

@@ -1,16 +1,13 @@
 """Trained classifiers for other programs: SavedModel, LiteRT, ONNX, Keras."""
 
-from keras_c2f.export.classifier import at_resolution, export_classifier
-from keras_c2f.export.comparison import recommended
-from keras_c2f.export.formats import FORMATS, VARIANTS, Format
-from keras_c2f.export.run import export_run
+from keras_c2f.lazy_names import lazy_names
 
-__all__ = [
-    "FORMATS",
-    "VARIANTS",
-    "Format",
-    "at_resolution",
-    "export_classifier",
-    "export_run",
-    "recommended",
-]
+__getattr__, __dir__, __all__ = lazy_names(
+    __name__,
+    {
+        ".classifier": ["at_resolution", "export_classifier"],
+        ".comparison": ["recommended"],
+        ".formats": ["FORMATS", "VARIANTS", "Format"],
+        ".run": ["export_run"],
+    },
+)

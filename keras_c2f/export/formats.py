@@ -1,8 +1,9 @@
 """What a classifier can be exported as, as data."""
 
 import dataclasses
-import importlib.util
 import math
+
+from keras_c2f.packages import require
 
 VARIANTS = ("float32", "float16", "dynamic", "int8")
 
@@ -91,9 +92,5 @@ def choose_format(name, variants=None):
             f"{name} is written in {', '.join(format.variants)}. "
             f"Received: {variant=}. {hint}"
         )
-    for package in format.packages:
-        if importlib.util.find_spec(package) is None:
-            raise ImportError(
-                f"{name} needs {package}: pip install keras_c2f[export]"
-            )
+    require(*format.packages)
     return format, list(variants or format.variants)

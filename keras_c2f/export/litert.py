@@ -15,9 +15,9 @@ LABELS = "labels.txt"  # where tools of LiteRT look for class names
 FRONTEND = ".*frontend.*"  # in the names of tensors
 INTEGER_OPERATIONS = ("FULLY_CONNECTED", "CONV_2D")
 
-aeq = LazyModule("ai_edge_quantizer.quantizer", "export")
-qtyping = LazyModule("ai_edge_quantizer.qtyping", "export")
-algorithms = LazyModule("ai_edge_quantizer.algorithm_manager", "export")
+aeq = LazyModule("ai_edge_quantizer.quantizer")
+qtyping = LazyModule("ai_edge_quantizer.qtyping")
+algorithms = LazyModule("ai_edge_quantizer.algorithm_manager")
 
 
 def convert_to_litert(model, info, batch_size):

@@ -14,9 +14,9 @@ OPSET = 18
 FRONTEND = "/frontend"  # in the names of its nodes
 INTEGER_OPERATIONS = ("MatMul", "Gemm", "Conv")
 
-onnx = LazyModule("onnx", "export")
-quantization = LazyModule("onnxruntime.quantization", "export")
-tf2onnx = LazyModule("tf2onnx", "export")
+onnx = LazyModule("onnx")
+quantization = LazyModule("onnxruntime.quantization")
+tf2onnx = LazyModule("tf2onnx")
 
 
 def convert_to_onnx(model, info, batch_size):

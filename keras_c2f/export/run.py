@@ -100,13 +100,17 @@ def export_run(
     if windows is not None:
         keras = classifier_of(network, frontend, info, BATCH_SIZE)
         scores = keras.scores(*windows[:2])
-        for row in tqdm.tqdm(rows, "measuring", unit="file", leave=False):
+        for row in _bar(rows):
             row |= compare(row["file"], scores, windows, num_threads)
             row["kept"] = int(_may_stay(row))
             if not row["kept"]:
                 _remove(row["file"])
     _note(trained.folder, rows)
     return rows
+
+
+def _bar(rows):
+    return tqdm.tqdm(rows, "measuring", unit="file", leave=False, disable=None)
 
 
 def _may_stay(row):

@@ -1,7 +1,12 @@
 """Trained classifiers at work: files, folders and streams of sound."""
 
-from keras_c2f.data.readers.sound_files import find_sounds
-from keras_c2f.inference.classifier import Classifier, load_classifier
-from keras_c2f.inference.stream import Stream, Window
+from keras_c2f.lazy_names import lazy_names
 
-__all__ = ["Classifier", "Stream", "Window", "find_sounds", "load_classifier"]
+__getattr__, __dir__, __all__ = lazy_names(
+    __name__,
+    {
+        ".classifier": ["Classifier", "load_classifier"],
+        "..data.readers.sound_files": ["find_sounds"],
+        ".stream": ["Stream", "Window"],
+    },
+)

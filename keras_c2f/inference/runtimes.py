@@ -12,9 +12,10 @@ import numpy as np
 
 from keras_c2f.classifier_info import FILE_NAME, PROPERTY, ClassifierInfo
 from keras_c2f.data.lazy import LazyModule, tf
+from keras_c2f.models import AudioClassifier  # noqa: F401  archives hold one
 
-litert = LazyModule("ai_edge_litert.interpreter", "export")
-onnxruntime = LazyModule("onnxruntime", "export")
+litert = LazyModule("ai_edge_litert.interpreter")
+onnxruntime = LazyModule("onnxruntime")
 
 
 def open_keras(path, num_threads=None):

@@ -1,13 +1,13 @@
 """What is trained when: phases in order, coarse to fine."""
 
+import math
 import numbers
 from dataclasses import dataclass
-
-from keras.optimizers.schedules import LearningRateSchedule
 
 from keras_c2f.resolution import Resolution
 
 OPTIMIZER_STATES = ("carry", "reset")
+MOST_EPOCHS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -39,18 +39,21 @@ class Phase:
     def __post_init__(self):
         resolution = Resolution.parse(self.resolution)
         object.__setattr__(self, "resolution", resolution)
-        if not isinstance(self.epochs, int) or self.epochs < 1:
+        if (
+            not isinstance(self.epochs, int)
+            or not 1 <= self.epochs <= MOST_EPOCHS
+        ):
             raise ValueError(
-                "`epochs` of a phase is a whole number of at least 1. "
+                "`epochs` of a phase is a whole number of at least 1 and at "
+                f"most {MOST_EPOCHS:,}. "
                 f"Received: epochs={self.epochs!r} for phase {resolution}."
             )
         for name in ("learning_rate", "weight_decay"):
             value = getattr(self, name)
-            if isinstance(value, numbers.Real) and value >= 0:
+            if isinstance(value, numbers.Real) and 0 <= value < math.inf:
                 object.__setattr__(self, name, float(value))
             elif value is not None and not (
-                name == "learning_rate"
-                and isinstance(value, LearningRateSchedule)
+                name == "learning_rate" and _is_schedule(value)
             ):
                 raise ValueError(
                     f"`{name}` of a phase is a number of at least 0"
@@ -91,9 +94,12 @@ class Phase:
         except (KeyError, ValueError):
             at = ""
         if not at:
+            hint = ""
+            if words and words[0].endswith("%"):
+                hint = "Shares of compute need a budget (--budget). "
             raise ValueError(
                 "A phase reads `pool:4@8` (resolution @ epochs), optionally "
-                "followed by `lr=1e-3`, `wd=0.05` or `reset`. "
+                f"followed by `lr=1e-3`, `wd=0.05` or `reset`. {hint}"
                 f"Received: {str(text)!r}."
             )
         return cls(Resolution.parse(resolution), epochs, **options)
@@ -107,6 +113,14 @@ class Phase:
         if self.optimizer != "carry":
             words.append(self.optimizer)
         return " ".join(words)
+
+
+def _is_schedule(value):
+    if isinstance(value, numbers.Real):
+        return False
+    from keras.optimizers.schedules import LearningRateSchedule  # takes seconds
+
+    return isinstance(value, LearningRateSchedule)
 
 
 class PhaseSchedule:

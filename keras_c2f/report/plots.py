@@ -12,6 +12,7 @@ import zlib
 
 import numpy as np
 
+from keras_c2f import packages
 from keras_c2f.report.labels import Mark, place_labels
 from keras_c2f.resolution import Resolution
 
@@ -53,15 +54,9 @@ STYLE = {
 
 
 def import_matplotlib():
-    try:
-        import matplotlib.figure
-        import matplotlib.ticker
-    except ImportError as error:
-        raise ImportError(
-            "The report's figures need matplotlib: "
-            "pip install keras_c2f[report]"
-        ) from error
-    return matplotlib
+    for name in ("figure", "ticker"):
+        packages.load(f"matplotlib.{name}")
+    return packages.load("matplotlib")
 
 
 def as_svg(draw):

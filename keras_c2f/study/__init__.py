@@ -1,15 +1,12 @@
 """Studies: grids of training runs that answer one question each."""
 
-from keras_c2f.study.plan import Cell, Study, plan_names, read_study
-from keras_c2f.study.results import Results, read_results
-from keras_c2f.study.runner import run_study
+from keras_c2f.lazy_names import lazy_names
 
-__all__ = [
-    "Cell",
-    "Results",
-    "Study",
-    "plan_names",
-    "read_results",
-    "read_study",
-    "run_study",
-]
+__getattr__, __dir__, __all__ = lazy_names(
+    __name__,
+    {
+        ".plan": ["Cell", "Study", "plan_names", "read_study"],
+        ".results": ["Results", "read_results"],
+        ".runner": ["run_study"],
+    },
+)

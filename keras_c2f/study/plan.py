@@ -31,8 +31,7 @@ import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from keras_c2f.data import Corruption
-from keras_c2f.data.readers.specification import READERS, form
+from keras_c2f.data.readers.kinds import KINDS, form
 from keras_c2f.recipes import (
     OF_CLASSIFIERS,
     PretrainRecipe,
@@ -270,10 +269,10 @@ def _check(plan, path):
         raise ValueError(f"{path.name} lacks {', '.join(sorted(missing))}.")
     tables = [(path.name, plan, KEYS)]
     for name, table in plan["data"].items():
-        if name not in READERS:
+        if name not in KINDS:
             raise ValueError(
                 f"{path.name} has a data set {name!r}. Known: "
-                f"{', '.join(READERS)}."
+                f"{', '.join(KINDS)}."
             )
         tables.append((f"[data.{name}] of {path.name}", table, OF_DATA))
     names = [method.get("name") for method in plan["method"]]
@@ -297,6 +296,8 @@ def _check(plan, path):
             f"`baseline` of {path.name} is one of its methods, {names}. "
             f"Received: {plan['baseline']!r}."
         )
+    from keras_c2f.data import Corruption  # NumPy and more
+
     for text in plan.get("corruptions", []):
         Corruption(text)  # refuses what cannot be read
 

@@ -47,7 +47,9 @@ def run_study(study, folder, results, paths, data=None, num_workers=1):
         with_path(cell.data, paths)  # before hours of training
     todo = _unfinished(cells, study, results, folder)
     failed, alone = {}, num_workers == 1
-    bar = tqdm.tqdm(total=len(cells), initial=len(cells) - len(todo))
+    bar = tqdm.tqdm(
+        total=len(cells), initial=len(cells) - len(todo), disable=None
+    )
     with contextlib.ExitStack() as stack:
         locks = [
             stack.enter_context(_alone_in(path))
@@ -69,6 +71,9 @@ def run_study(study, folder, results, paths, data=None, num_workers=1):
                     else:
                         _keep(cell, study, results, workers.path(cell), alone)
                     bar.set_description(f"{cell.data} {cell.method}")
+                    if bar.disable:  # standard error is a file
+                        done = f"{cell.id}: {cell.data}, {cell.method}"
+                        print(f"Done: {done}", file=sys.stderr)
                     bar.update()
             except BaseException:  # or the pool would train all that waits
                 workers.stop()

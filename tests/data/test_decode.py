@@ -123,8 +123,8 @@ def test_unknown_decoder_is_refused():
 
 
 def test_missing_package_names_its_extra():
-    with pytest.raises(ImportError, match=r"pip install keras_c2f\[sound\]"):
-        _ = LazyModule("no_such_module", "sound").read
+    with pytest.raises(ImportError, match=r'-e "\.\[sound\]"'):
+        _ = LazyModule("soundfile.no_such_module").read
 
 
 def test_tensorflow_io_reads_the_same(tmp_path):

@@ -213,7 +213,7 @@ def test_bad_words(words, message):
 
 def test_missing_synthesiser_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "espeakng_loader", None)
-    with pytest.raises(ImportError, match=r"pip install keras_c2f\[demo\]"):
+    with pytest.raises(ImportError, match=r'-e "\.\[demo\]"'):
         make()
 
 

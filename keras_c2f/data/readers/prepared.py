@@ -28,7 +28,9 @@ def read_prepared(root):
     """
     root = os.path.expanduser(root)
     path = os.path.join(root, "dataset.json")
-    if not tf.io.gfile.exists(path):
+    # TensorFlow takes seconds, and only it knows remote paths
+    exists = tf.io.gfile.exists if "://" in path else os.path.exists
+    if not exists(path):
         raise ValueError(
             f"There is no '{path}', so '{root}' is no prepared data set, or "
             "an unfinished one. Run `keras-c2f prepare` with "

@@ -13,6 +13,7 @@ from keras_c2f.data.readers.esc50 import read_esc50
 from keras_c2f.data.readers.folder import read_folder
 from keras_c2f.data.readers.fsd50k import read_fsd50k
 from keras_c2f.data.readers.json_lines import read_jsonl
+from keras_c2f.data.readers.kinds import MADE, form
 from keras_c2f.data.readers.kinetics_sounds import read_kinetics_sounds
 from keras_c2f.data.readers.prepared import read_prepared
 from keras_c2f.data.readers.sounds import read_sounds
@@ -43,7 +44,6 @@ READERS = {
     "timing": synthesize_timing,
     "timbre": synthesize_timbre,
 }
-MADE = ("keywords", "timing", "timbre")  # synthesised: they have no path
 
 
 def open_dataset(spec, **options):
@@ -93,14 +93,7 @@ def open_dataset(spec, **options):
         speech_commands:PATH, fsd50k:PATH, esc50:PATH, esc10:PATH,
         digits:PATH, sounds:PATH, prepared:PATH, keywords, timing, timbre.
     """
-    kind, _, path = spec.partition(":")
-    if kind not in READERS:
-        raise ValueError(
-            f"There is no kind of data set {kind!r}.{_hint(kind, spec)} Known: "
-            f"{', '.join(map(form, READERS))}."
-        )
-    if bool(path) == (kind in MADE):
-        raise ValueError(f"Write `{form(kind)}`. Received: {spec!r}.")
+    kind, path = split_spec(spec)
     reader, known = READERS[kind], _options(kind)
     for name in options:
         if name not in known:
@@ -111,9 +104,21 @@ def open_dataset(spec, **options):
     return reader(path, **options) if path else reader(**options)
 
 
-def form(kind):
-    """The text that names a kind of data set, with `PATH` where one belongs."""
-    return kind if kind in MADE else f"{kind}:PATH"
+def split_spec(spec):
+    """Kind and path of a data set, given as for `open_dataset`.
+
+    Raises:
+        ValueError: if the kind is unknown, or its path is missing.
+    """
+    kind, _, path = spec.partition(":")
+    if kind not in READERS:
+        raise ValueError(
+            f"There is no kind of data set {kind!r}.{_hint(kind, spec)} Known: "
+            f"{', '.join(map(form, READERS))}."
+        )
+    if bool(path) == (kind in MADE):
+        raise ValueError(f"Write `{form(kind)}`. Received: {spec!r}.")
+    return kind, path
 
 
 def holding_out(kind, part):
