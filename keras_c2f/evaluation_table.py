@@ -1,5 +1,7 @@
 """What `evaluate` found, as text for a terminal."""
 
+from keras_c2f.data.clips import some_of
+
 NUM_WORST = 10
 WORDS = {"auc": "AUC", "d_prime": "d'", "top_5_accuracy": "top-5 accuracy"}
 HEADLINES = (
@@ -35,7 +37,7 @@ def evaluation_table(summary, classes):
         lines.append(
             f"{unranked} of {len(classes)} classes have no clip, or no clip "
             "of another class beside them: they cannot be ranked, and are not "
-            "in mean average precision, AUC and d'."
+            f"in mean average precision, AUC and d'.{_absent(classes)}"
         )
     return "\n".join([*lines, "", *_worst(classes)])
 
@@ -56,6 +58,11 @@ def evaluation_line(summary):
     )
 
 
+def absent_classes(classes):
+    """list of str, names of the classes that no clip is of."""
+    return [row["name"] for row in classes if not row["num_clips"]]
+
+
 def ranked_classes(classes):
     """Rows of classes that could be ranked, the lowest precision first."""
     ranked = [r for r in classes if r["average_precision"] >= 0]  # not NaN
@@ -72,6 +79,11 @@ def format_metric(name, value):
     if value is None:
         return "not measured"
     return f"{value:.1%}" if "accuracy" in name else f"{value:.3f}"
+
+
+def _absent(classes):
+    names = absent_classes(classes)
+    return f" Absent: {some_of(names, NUM_WORST)}." if names else ""
 
 
 def _worst(classes):

@@ -199,8 +199,12 @@ class Recipe:
                 f"mean={self.mean}, std={self.std}."
             )
 
-    def open_data(self):
+    def open_data(self, more_classes=()):
         """`(train, validation)`, two `Clips`.
+
+        Args:
+            more_classes: sequence of str, classes that there may be beside
+                those of the clips, so that a single one may have clips.
 
         Raises:
             ValueError: if the data set cannot be read; says why.
@@ -209,38 +213,13 @@ class Recipe:
 
         kind, _ = specification.split_spec(self.data)
         options = {}
+        if more_classes and specification.finds_classes(self.data):
+            options["more_classes"] = more_classes
         if kind in MADE:  # arrays, which nothing resamples
             options["sample_rate"] = self.frontend.sample_rate
         if self.held_out:
             options |= specification.holding_out(kind, self.held_out)
         return specification.open_dataset(self.data, **options)
-
-    def check_clips(self, clips, config, instead):
-        """Refuses parts of the data other than those of a training.
-
-        Args:
-            clips: pair `(train, validation)` of `Clips`, opened anew.
-            config: dict, `config.json` of the run.
-            instead: str, what else can be done, to end the error with.
-
-        Raises:
-            ValueError: if the parts were drawn at random, and there are more
-                or fewer clips by now: the draw may be another, and clips to
-                validate on have been trained on.
-        """
-        from keras_c2f.data.readers.specification import draws_parts
-
-        if self.held_out or not draws_parts(self.data):
-            return
-        found = tuple(map(len, clips))
-        known = config["num_train_clips"], config["num_validation_clips"]
-        if found != known:
-            raise ValueError(
-                f"{self.data} has {found[0]} clips to train and {found[1]} to "
-                f"validate on, and had {known[0]} and {known[1]} when the run "
-                "was trained: some may have changed sides. Bring back what "
-                f"was there, or {instead}."
-            )
 
     def baseline(self):
         """The same recipe, at full resolution for all epochs."""

@@ -1,10 +1,11 @@
 """One run from a recipe: data, model, `fit`, and a folder that survives.
 
 A run folder holds `config.json` (the resolved recipe), `history.csv` (a row
-per epoch), `checkpoint-EPOCHS.keras` (while training), `model.keras` (the
-trained network), `evaluation.json` and `evaluation.csv` (a row per class),
-`example.npz` (one clip at each resolution) and, where TensorBoard is installed,
-`tensorboard/`. A run killed at any moment goes on from its last complete epoch.
+per epoch), `clips.npz` (which clips it is of: see `run_clips`),
+`checkpoint-EPOCHS.keras` (while training), `model.keras` (the trained network),
+`evaluation.json` and `evaluation.csv` (a row per class), `example.npz` (one
+clip at each resolution) and, where TensorBoard is installed, `tensorboard/`. A
+run killed at any moment goes on from its last complete epoch.
 """
 
 import dataclasses
@@ -35,6 +36,7 @@ from keras_c2f.phases import (
     with_cosine,
 )
 from keras_c2f.progress import Progress
+from keras_c2f.run_clips import check_sides, keep_clips, refuse_changed_clips
 from keras_c2f.run_folder import (
     read_json,
     read_rows,
@@ -149,7 +151,10 @@ class Run:
         started = ""
         if self.recipe.initial:
             started = str(start_from(network, self.recipe.initial))
-        self._write_config(network, started)
+        clips = self.train_clips, self.validation_clips
+        check_sides(clips)
+        digests = keep_clips(self.folder, clips, self.recipe.initial)
+        self._write_config(network, started, digests)
         with pipeline.naming_bad_sound():
             self._write_example(pipeline)
         return self._compile(PhasedModel(network))
@@ -200,6 +205,9 @@ class Run:
                     f"{kept.get(name)!r}; this one has {name}={wanted!r}. "
                     "Choose another run folder, or delete that one."
                 )
+        clips = {"train": self.train_clips, "validation": self.validation_clips}
+        instead = "choose another run folder"
+        refuse_changed_clips(self.folder, config, self.recipe, clips, instead)
 
     def _frontend(self):
         """Front end with the training set's mean and standard deviation."""
@@ -280,7 +288,7 @@ class Run:
             self._validation_set = pipeline.dataset(clips)
         return evaluate(network, pipeline, clips, dataset=self._validation_set)
 
-    def _write_config(self, network, started):
+    def _write_config(self, network, started, digests):
         phases = []
         for phase in self.recipe.phases:
             cost = network_cost(network.at_resolution(phase.resolution))
@@ -307,6 +315,7 @@ class Run:
             "multi_label": self.train_clips.multi_label,
             "num_train_clips": len(self.train_clips),
             "num_validation_clips": len(self.validation_clips),
+            "digests": digests,
             "frontend": network.frontend.get_config(),
             "model": {
                 "preset": self.recipe.model,

@@ -119,7 +119,7 @@ def test_train_evaluate_predict(trained, capsys):
     more = sounds / "low" / "more.wav"
     shutil.copy(sounds / "low" / "0.wav", more)
     code, _, err = run(capsys, "evaluate", "--run", folder)
-    assert code == 2 and "some may have changed sides" in err
+    assert code == 2 and "of those to validate on 1 new" in err
     more.unlink()
 
     code, _, err = run(capsys, "evaluate", "--run", folder, "--crops", 0)

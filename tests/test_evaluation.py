@@ -265,6 +265,7 @@ def test_table_for_a_terminal():
         "on 40 clips",
     ]
     assert lines[5].startswith("1 of 13 classes have no clip")
+    assert lines[5].endswith(" Absent: class 4.")
     assert lines[7:9] == [
         "worst classes     clips      AP     AUC      d'",
         "class 12              3   0.400   0.500   0.000",

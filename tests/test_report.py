@@ -324,6 +324,7 @@ def test_classes_are_listed_the_worst_first(experiment):
         "all classes 1000 0.625 0.750 – 90 %" in text
     )
     assert "The worst class first. Average precision" in text
+    assert "best guess it is. Absent, of no clip: 7." in text
 
 
 def test_of_many_classes_the_worst_and_the_best_are_listed(tmp_path):
@@ -333,7 +334,9 @@ def test_of_many_classes_the_worst_and_the_best_are_listed(tmp_path):
     evaluation = {"mean_average_precision": 0.5, "num_clips": 9}
     (folder / "evaluation.json").write_text(json.dumps(evaluation))
     text = read_text(tmp_path)
-    shown = [int(number) for number in re.findall(r"sound (\d+)", text)]
+    assert "Absent, of no clip: sound 0." in text
+    table = text.split("Absent")[0]
+    shown = [int(number) for number in re.findall(r"sound (\d+)", table)]
     assert shown == [*range(526, 516, -1), *range(9, -1, -1)]
     assert "worst and the 10 best of 527 classes" in text
     assert "sound 517 517 0.138 0.500 0.000 – … sound 9 9" in text

@@ -59,20 +59,24 @@ def evaluate(arguments):
     own = data_of_run(arguments.run)
     require_for(arguments.data or own)
     from keras_c2f.evaluation import evaluate
-    from keras_c2f.evaluation_table import evaluation_line, evaluation_table
+    from keras_c2f.evaluation_table import (
+        absent_classes,
+        evaluation_line,
+        evaluation_table,
+    )
     from keras_c2f.from_recipe import make_pipeline
+    from keras_c2f.run_clips import trained_on
     from keras_c2f.trained_run import read_trained_run
 
     trained = read_trained_run(arguments.run)
     folder, config = trained.folder, trained.config
     recipe = Recipe(**{**config["recipe"], "on_error": "skip"})
     pipeline = make_pipeline(recipe, trained.frontend)
-    if arguments.data or arguments.held_out:
-        data = arguments.data or recipe.data
-        recipe = dataclasses.replace(
-            recipe, data=data, held_out=arguments.held_out
-        )
-    clips = _clips_to_score(recipe, config)
+    recipe, clips = _clips_to_score(arguments, recipe, trained)
+    known = trained_on(folder, clips)
+    for line in known[1]:
+        print(line)
+    clips = _with_classes_of(config, clips, recipe.data)
     written, width = [], max(map(len, texts), default=0)
     for corruption in corruptions or [None]:
         summary, classes = evaluate(
@@ -81,6 +85,13 @@ def evaluate(arguments):
         name = _evaluation_name(arguments, corruption)
         path = os.path.join(folder, f"{name}.json")
         kept = {"data": recipe.data, "skipped": pipeline.skipped}
+        if known[0]:
+            kept["num_trained_on"] = len(known[0])
+            if arguments.held_out != ALL:
+                kept["trained_on"] = known[0]
+        absent = absent_classes(classes)
+        if absent:
+            kept["absent_classes"] = absent
         if corruption:
             kept["corruption"] = str(corruption)
             print(f"{corruption.text:<{width}}  {evaluation_line(summary)}")
@@ -95,32 +106,51 @@ def evaluate(arguments):
     print("\n".join(written))
 
 
-def _clips_to_score(recipe, config):
-    """The clips held out, or all, if they have the classes of the run."""
-    own = config["recipe"]
-    if recipe.held_out == ALL:
-        part = own["held_out"] if recipe.data == own["data"] else ""
-        train, clips = dataclasses.replace(recipe, held_out=part).open_data()
+def _clips_to_score(arguments, recipe, trained):
+    """The recipe of what is scored, and the clips held out, or all of them.
+
+    The part of the run's own data that is scored by itself has to be that of
+    the training: its score takes the place of the training's.
+    """
+    from keras_c2f.data.readers.specification import same_data
+    from keras_c2f.run_clips import refuse_changed_clips
+
+    more = trained.config["class_names"]
+    if not arguments.data and not arguments.held_out:
+        clips = recipe.open_data(more)[1]
+        refuse_changed_clips(
+            trained.folder,
+            trained.config,
+            recipe,
+            {"validation": clips},
+            f"score them as they are: --data={recipe.data}",
+        )
+        return recipe, clips
+    data = arguments.data or recipe.data
+    own = recipe.held_out if same_data(data, recipe.data) else ""
+    part = arguments.held_out or own
+    opened = own if part == ALL else part
+    recipe = dataclasses.replace(recipe, data=data, held_out=opened)
+    train, clips = recipe.open_data(more)
+    if part == ALL:
         clips = train.joined(clips)
-    else:
-        parts = recipe.open_data()
-        if (recipe.data, recipe.held_out) == (own["data"], own["held_out"]):
-            recipe.check_clips(parts, config, "score other data (--data)")
-        clips = parts[1]
+    return recipe, clips
+
+
+def _with_classes_of(config, clips, data):
+    """The clips with the classes of a run, if their labels are among them."""
     if clips.note:
         print(clips.note)
-    if list(clips.class_names) != config["class_names"]:
-        raise ValueError(
-            f"{recipe.data} has classes {', '.join(clips.class_names)}; the "
-            f"run was trained on {', '.join(config['class_names'])}."
-        )
     if clips.multi_label != config["multi_label"]:
         kinds = {True: "any number of labels", False: "one label"}
         raise ValueError(
-            f"A clip of {recipe.data} has {kinds[clips.multi_label]}; the run "
+            f"A clip of {data} has {kinds[clips.multi_label]}; the run "
             f"was trained on clips with {kinds[config['multi_label']]}."
         )
-    return clips
+    try:
+        return clips.with_classes(config["class_names"])
+    except ValueError as error:
+        raise ValueError(f"{data}: {error}") from None
 
 
 def _evaluation_name(arguments, corruption):

@@ -94,8 +94,11 @@ def run_all(arguments, recipe, clips, network, run_class):
     from keras_c2f.evaluation import headline_metric
     from keras_c2f.evaluation_table import format_metric, metric_words
     from keras_c2f.report import write_report
+    from keras_c2f.run_clips import check_sides
 
     print_data(clips)
+    for line in check_sides(clips, recipe.initial):
+        print(line)
     print_costs(recipe, network)
     runs = {"coarse_to_fine": recipe}
     if arguments.baseline:

@@ -8,6 +8,7 @@ import numpy as np
 from keras_c2f.data import features
 from keras_c2f.data.decode import SoundError, load_crop
 from keras_c2f.data.excerpt import crop_start
+from keras_c2f.data.fingerprint import file_version
 from keras_c2f.data.lazy import tf
 from keras_c2f.data.shards import Record
 
@@ -15,8 +16,9 @@ from keras_c2f.data.shards import Record
 class ArrayCache:
     """Arrays by key, up to a size in all.
 
-    Nothing is dropped from it: an epoch visits all files once, so what was
-    used longest ago is needed as soon as any other.
+    Nothing is dropped to make room: an epoch visits all files once, so what
+    was used longest ago is needed as soon as any other. What was kept of a
+    file is dropped when the file changes; one that is gone is still served.
 
     Args:
         megabytes: float.
@@ -26,20 +28,36 @@ class ArrayCache:
         self._free = megabytes * 2**20
         self._lock = threading.Lock()  # called from tf.data's threads
         self._arrays = {}
+        self._versions = {}
 
     def fits(self, num_bytes):
         """bool, whether there is room for as much."""
         return num_bytes <= self._free
 
     def __contains__(self, key):
-        return key in self._arrays
+        return self.get(key) is not None
 
     def get(self, key):
         """The array of that key, or `None`."""
-        return self._arrays.get(key)
+        array, kept = self._arrays.get(key), self._versions.get(key)
+        if array is None or kept is None:
+            return array
+        now = file_version(kept[0])
+        if len(now) == 1 or now == kept:
+            return array
+        with self._lock:
+            if self._arrays.get(key) is array:
+                del self._arrays[key], self._versions[key]
+                self._free += array.nbytes
+        return None
 
-    def keep(self, key, array):
+    def keep(self, key, array, path=None):
         """Keeps an array, if there is room and none of that key.
+
+        Args:
+            key: hashable.
+            array: array.
+            path: str, the file that it was made of, or `None`.
 
         Returns:
             bool, whether it did.
@@ -47,6 +65,8 @@ class ArrayCache:
         with self._lock:
             if key in self._arrays or not self.fits(array.nbytes):
                 return False
+            if path is not None:
+                self._versions[key] = file_version(path)
             self._arrays[key] = array
             self._free -= array.nbytes
             return True
@@ -105,7 +125,7 @@ class SoundCache:
             return samples, False
         is_whole = size is None or len(samples) <= size
         if is_path and (keep_whole or not is_whole):
-            self._cache.keep(name, samples)
+            self._cache.keep(name, samples, name)
         if is_whole:
             return samples, True
         start = crop_start(len(samples), size, place)
@@ -208,7 +228,9 @@ class LogMelCache:
             # a clip shorter than a window is a frame of padding
             frames = max(self._frontend.num_frames(int(num_samples)), 1)
             mels, sound = mels[:frames].copy(), sounds[index]
-            if self._cache.keep(_key(sound), mels):
+            is_path = isinstance(sound, (str, os.PathLike))
+            path = os.fspath(sound) if is_path else None
+            if self._cache.keep(_key(sound), mels, path):
                 self._owners.append(sound)  # or another might have its id
             return mels.copy()
 

@@ -1,10 +1,13 @@
 """The list of labelled sounds that every data-set reader returns."""
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
+from keras_c2f.data.fingerprint import fingerprints
 from keras_c2f.data.labels import LabelSets
 
 
@@ -121,6 +124,14 @@ class Clips:
         """bool, whether a clip may have several labels."""
         return isinstance(self.labels, LabelSets) or self.labels.ndim == 2
 
+    @cached_property
+    def fingerprints(self):
+        """uint64 `(n,)`, equal where sounds have the same content.
+
+        Files are looked at once: see `keras_c2f.data.fingerprint`.
+        """
+        return fingerprints(self.sounds)
+
     def subset(self, indices):
         """`Clips` at `indices` (a sequence of int), with all class names."""
         indices = np.asarray(indices, dtype="int64")
@@ -147,6 +158,63 @@ class Clips:
             note="; ".join(filter(None, [self.note, other.note])),
         )
 
+    def with_classes(self, class_names):
+        """The same `Clips` with another class list, matched by name.
+
+        Names that differ in Unicode normalisation alone are the same.
+
+        Args:
+            class_names: sequence of str; may have classes without a clip.
+
+        Raises:
+            ValueError: if clips have a label that is not in the list.
+        """
+        class_names = tuple(class_names)
+        if class_names == self.class_names:
+            return self
+        plain = {_plain(name): i for i, name in enumerate(class_names)}
+        exact = {name: i for i, name in enumerate(class_names)}
+        places = np.array(
+            [
+                exact.get(name, plain.get(_plain(name), -1))
+                for name in self.class_names
+            ],
+            int,
+        )
+        self._refuse_strangers(places, class_names)
+        labels = self.labels
+        if isinstance(labels, LabelSets):
+            labels = labels.renumbered(places)
+        elif labels.ndim == 2:
+            kept = np.flatnonzero(places >= 0)
+            labels = np.zeros((len(self), len(class_names)), "float32")
+            np.add.at(labels.T, places[kept], self.labels.T[kept])
+        else:
+            labels = places[labels]
+        return replace(self, labels=labels, class_names=class_names)
+
+    def _refuse_strangers(self, places, class_names):
+        """Refuses labels whose class has no place in another list."""
+        labels = self.labels
+        if isinstance(labels, LabelSets):
+            used = np.bincount(labels.classes, minlength=len(places))
+        elif labels.ndim == 2:
+            used = np.count_nonzero(labels, axis=0)
+        else:
+            used = np.bincount(labels, minlength=len(places))
+        strangers = np.flatnonzero((places < 0) & (used > 0)).tolist()
+        if strangers:
+            counts = [
+                f"{self.class_names[i]!r} ({used[i]:,} clips)"
+                for i in strangers
+            ]
+            raise ValueError(
+                f"Labels of clips are not among the {len(class_names)} "
+                f"classes: {some_of(counts)}. The classes are "
+                f"{some_of(class_names, 20)}. Rename the labels, or leave "
+                "these clips out."
+            )
+
     def target(self, index):
         """float32 `(num_classes,)`: one-hot or multi-hot labels of a clip."""
         if isinstance(self.labels, LabelSets):
@@ -163,3 +231,20 @@ class Clips:
         For a set that fits in memory so; a pipeline makes one at a time.
         """
         return np.stack([self.target(index) for index in range(len(self))])
+
+
+def _plain(name):
+    """A class name as it is compared: in one Unicode normalisation."""
+    return unicodedata.normalize("NFC", name)
+
+
+def some_of(texts, limit=3):
+    """str, the first texts, and how many more there are.
+
+    Example:
+        >>> some_of("abcde")
+        'a, b, c and 2 more'
+    """
+    more = len(texts) - limit
+    shown = ", ".join(texts[:limit])
+    return f"{shown} and {more:,} more" if more > 0 else shown

@@ -80,6 +80,13 @@ class LabelSets:
             np.concatenate([self.offsets, ends]),
         )
 
+    def renumbered(self, places):
+        """`LabelSets` in which class `i` is called `places[i]`."""
+        order = np.lexsort((places[self.classes], self.rows()))
+        return LabelSets(
+            places[self.classes][order].astype(self.classes.dtype), self.offsets
+        )
+
     def rows(self):
         """int64 `(total,)`, the clip that each of `classes` is of."""
         return np.repeat(np.arange(len(self)), np.diff(self.offsets))

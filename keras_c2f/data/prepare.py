@@ -13,6 +13,13 @@ import numpy as np
 from keras_c2f.data import features
 from keras_c2f.data.cache import SoundCache
 from keras_c2f.data.decode import SoundError, printable
+from keras_c2f.data.fingerprint import (
+    file_state,
+    file_version,
+    fingerprints,
+    over_chunks,
+    sound_name,
+)
 from keras_c2f.data.lazy import tf, tqdm
 from keras_c2f.data.readers.prepared import label_kind, labels_to_json
 from keras_c2f.data.shards import (
@@ -117,7 +124,7 @@ def _config(clips, frontend, store, clips_per_shard):
     """What `dataset.json` holds, as long as no clip is known to be bad."""
     train = clips["train"]
     return {
-        "version": 1,
+        "version": 2,
         "store": store,
         "sample_rate": frontend.sample_rate,
         "frontend": frontend.get_config(),
@@ -133,14 +140,21 @@ def _config(clips, frontend, store, clips_per_shard):
 
 
 def _digest(clips):
-    """SHA-256 of what identifies the sounds: paths, or samples of arrays."""
+    """SHA-256 of what identifies the sounds: files, or samples of arrays.
+
+    Of a file its path, size and time of change.
+    """
     digest = hashlib.sha256()
-    for sound in clips.sounds:
-        if isinstance(sound, (str, os.PathLike)):
-            digest.update(os.fsencode(sound) + b"\n")
-        else:
-            digest.update(np.asarray(sound).tobytes())
+    for source in over_chunks(clips.sounds, lambda part: map(_source, part)):
+        digest.update(source)
     return digest.hexdigest()
+
+
+def _source(sound):
+    if isinstance(sound, (str, os.PathLike)):
+        path, *state = file_version(os.fspath(sound))
+        return os.fsencode(path) + f"\n{state}\n".encode()
+    return np.asarray(sound).tobytes()
 
 
 def _holds(path, config):
@@ -199,7 +213,10 @@ def _shard(shards, shard, clips, encode, pool, bar):
         except SoundError as error:
             return error
 
+    sounds = clips.sounds[numbers.start : numbers.stop]
     columns = {n: [] for n in ("path", "offset", "size", "crc32")}
+    columns["fingerprint"] = [f"{n:016x}" for n in fingerprints(sounds)]
+    columns["source"] = list(pool.map(_state, sounds))
     bad = {}
 
     def write(temporary):
@@ -208,7 +225,7 @@ def _shard(shards, shard, clips, encode, pool, bar):
             for number, data in zip(
                 numbers, pool.map(encoded, numbers), strict=True
             ):
-                path = _name(clips.sounds[number], number)
+                path = printable(sound_name(clips.sounds[number], number))
                 size = checksum = MISSING
                 if isinstance(data, SoundError):
                     bad[str(number)] = (path, data.reason)
@@ -216,8 +233,8 @@ def _shard(shards, shard, clips, encode, pool, bar):
                     writer.write(data)
                     size, checksum = len(data), zlib.crc32(data)
                 row = (path, end + HEADER, size, checksum)
-                for column, value in zip(columns.values(), row, strict=True):
-                    column.append(value)
+                for name, value in zip(columns, row, strict=False):
+                    columns[name].append(value)
                 if size != MISSING:
                     end += HEADER + size + FOOTER
                 bar.update()
@@ -227,10 +244,11 @@ def _shard(shards, shard, clips, encode, pool, bar):
     return bad
 
 
-def _name(sound, number):
+def _state(sound):
+    """`file_state` of the file that a sound is read from, if it is one."""
     if isinstance(sound, (str, os.PathLike)):
-        return printable(os.fspath(sound))
-    return f"array number {number}"
+        return file_state(os.fspath(sound))
+    return None
 
 
 def _bad_rows(bad):

@@ -10,7 +10,8 @@
 A record is a plain little-endian array: int16 `(samples,)` at the model's
 rate, or float16 `(frames, mel_bins)`, not normalised. The index has, for each
 clip of the shard, path, offset and size of the array in bytes, and its CRC-32,
-which is checked at every reading; size -1 is a clip without a record.
+which is checked at every reading; size -1 is a clip without a record. Besides,
+`fingerprint` and `source` of the file it was made of: `data.fingerprint`.
 
 Why TFRecord: any TensorFlow program reads it, each record carries a CRC-32C,
 and with offsets known it is read in any order from any path that
@@ -23,6 +24,7 @@ on noise, took 50 times as long to decode from memory in two threads, which
 wait for each other in its callbacks.
 """
 
+import hashlib
 import json
 import os
 import threading
@@ -32,6 +34,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras_c2f.data.decode import SoundError
+from keras_c2f.data.fingerprint import differs
 from keras_c2f.data.lazy import tf
 
 STORES = ("waveform", "log_mel")
@@ -68,6 +71,7 @@ class Shards:
         self.clips_per_shard = config["clips_per_shard"]
         self.num_shards = -(-self.num_clips // self.clips_per_shard)
         self._indices = {}
+        self._last_sources = None, {}
         self._lock = threading.Lock()  # called from tf.data's threads
 
     def load(self, number):
@@ -143,9 +147,47 @@ class Shards:
                 self._indices[shard] = index
         return self._indices[shard]
 
+    def fingerprint(self, number):
+        """int, of the sound that a clip was made of: see `data.fingerprint`."""
+        shard, row = divmod(number, self.clips_per_shard)
+        columns = self._sources(shard)
+        if "fingerprint" in columns:
+            return int(columns["fingerprint"][row], 16)
+        # of an earlier version, or damaged: at least no other clip's
+        text = f"{self.path(shard)} {row}".encode()
+        digest = hashlib.blake2b(text, digest_size=8).digest()
+        return int.from_bytes(digest, "little")
+
+    def source(self, number):
+        """str, path of the file that a clip was made of, or array number."""
+        shard, row = divmod(number, self.clips_per_shard)
+        paths = self._sources(shard).get("path")
+        return paths[row] if paths else f"clip {row} of {self.path(shard)}"
+
+    def changed_sources(self):
+        """list of str, files that are still there with another content."""
+        found = []
+        for shard in range(self.num_shards):
+            columns = self._sources(shard)
+            rows = zip(
+                columns.get("path", ()), columns.get("source", ()), strict=False
+            )
+            found += [path for path, state in rows if differs(path, state)]
+        return found
+
+    def _sources(self, shard):
+        """The index of a shard as it is, empty if damaged; the last is kept."""
+        if self._last_sources[0] != shard:
+            try:
+                columns = read_json(self.path(shard, ".json"))
+            except (ValueError, tf.errors.OpError):
+                columns = {}
+            self._last_sources = shard, columns
+        return self._last_sources[1]
+
     def _name(self, number):
         shard, row = divmod(number, self.clips_per_shard)
-        source = read_json(self.path(shard, ".json"))["path"][row]
+        source = self.source(number)
         return f"{self.path(shard)}, record of clip {row}, {source}"
 
 
@@ -164,6 +206,16 @@ class Record:
     def load(self):
         """See `Shards.load`."""
         return self.shards.load(self.number)
+
+    @property
+    def fingerprint(self):
+        """See `Shards.fingerprint`."""
+        return self.shards.fingerprint(self.number)
+
+    @property
+    def name(self):
+        """See `Shards.source`."""
+        return self.shards.source(self.number)
 
     def seconds(self):
         """See `Shards.seconds`."""

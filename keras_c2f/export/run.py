@@ -10,6 +10,7 @@ from keras_c2f.export.formats import choose_format
 from keras_c2f.inference.classifier import classifier_of
 from keras_c2f.recipes import Recipe
 from keras_c2f.resolution import Resolution
+from keras_c2f.run_clips import refuse_changed_clips
 from keras_c2f.run_folder import read_rows, write_rows
 from keras_c2f.trained_run import read_trained_run
 
@@ -51,7 +52,7 @@ def export_run(
     Raises:
         ImportError, ValueError, RuntimeError: as `export_classifier`; also if
             the run's data are needed and cannot be read, or are to be
-            measured on and have changed: see `Recipe.check_clips`.
+            measured on and have changed: see `refuse_changed_clips`.
     """
     _, variants = choose_format(format, variants)
     trained = read_trained_run(folder)
@@ -62,7 +63,13 @@ def export_run(
         clips = recipe.open_data()
     if num_clips:
         instead = "measure nothing: `num_clips` (--clips) of 0"
-        recipe.check_clips(clips, trained.config, instead)
+        refuse_changed_clips(
+            trained.folder,
+            trained.config,
+            recipe,
+            {"validation": clips[1]},
+            instead,
+        )
         windows = leading_windows(
             clips[1], frontend, info.num_samples, num_clips
         )

@@ -4,7 +4,8 @@ from html import escape
 
 import numpy as np
 
-from keras_c2f.evaluation_table import ranked_classes
+from keras_c2f.data.clips import some_of
+from keras_c2f.evaluation_table import absent_classes, ranked_classes
 from keras_c2f.report.words import DASH, format_count, format_percent
 
 SHOWN = 10  # worst classes, and as many of the best
@@ -55,7 +56,14 @@ def class_table(runs):
         f"{which} Average precision and AUC rank all clips by their score "
         "for the class; d′ is √2 times the normal quantile of AUC. Recognised "
         "is the share of a class’s clips whose best guess it is."
+        f"{_absent(runs)}"
     )
+
+
+def _absent(runs):
+    names = [name for run in runs for name in absent_classes(run.classes)]
+    names = list(dict.fromkeys(names))
+    return f" Absent, of no clip: {some_of(names, SHOWN)}." if names else ""
 
 
 def _body(run, ranked):

@@ -5,6 +5,7 @@ what the model is worth on changed sound. A run is named by its `Cell.id`.
 """
 
 import os
+import shlex
 from dataclasses import dataclass
 
 from keras_c2f.evaluation import headline_metric
@@ -31,7 +32,13 @@ class Results:
     corrupted: dict
 
     def add(self, row, epochs):
-        """Keeps a finished run; replaces what was known of it."""
+        """Keeps a finished run; replaces what was known of it.
+
+        Raises:
+            ValueError: if another run of the same data had other clips.
+        """
+        for other in self.runs.values():
+            _refuse_other_clips(row, other)
         self.runs[row["id"]] = row
         self.epochs[row["id"]] = epochs
         self._write("epochs", sum(self.epochs.values(), []))
@@ -106,6 +113,7 @@ def summarise(cell, folder):
         "score": evaluation[metric],
         "metric": metric,
         "clips": evaluation["num_clips"],
+        "digests": " ".join(config.get("digests", {}).values()),
         "macs": f"{total('macs'):.4g}",
         "seconds": round(total("seconds"), 1),
         "cpu_seconds": round(total("cpu_seconds"), 1),
@@ -121,6 +129,26 @@ def summarise(cell, folder):
         "command": cell.line,
     }
     return row, epochs
+
+
+def _refuse_other_clips(row, other):
+    """Refuses a run whose data have changed since another one."""
+    one, two = row.get("digests"), other.get("digests")
+    if not one or not two or one == two or row["id"] == other["id"]:
+        return  # "" of runs by an earlier version
+    if _data(row["command"]) == _data(other["command"]):
+        raise ValueError(
+            f"The clips of {shlex.join(sorted(_data(row['command'])))} were "
+            f"others in run {other['id']} than in run {row['id']}, so the two "
+            "do not compare. Bring back what was there, or keep the rows of "
+            "the new data in another folder."
+        )
+
+
+def _data(command):
+    """set of the words of a command that say which clips it is of."""
+    names = ("--data=", "--held_out=", "--model=")  # a model has its own rate
+    return {word for word in shlex.split(command) if word.startswith(names)}
 
 
 def _short(text):

@@ -264,6 +264,18 @@ def test_cache_spares_decoding_up_to_its_size(tmp_path, outputs):
     assert len(collect(small.dataset(clips))[0]) == 2
 
 
+@pytest.mark.parametrize("outputs", KEPT)
+def test_cache_notices_a_file_that_changed(tmp_path, outputs):
+    clips = write_sounds(tmp_path, bad=())
+    kept = make_pipeline(cache_mb=1, outputs=outputs)
+    before, _ = collect(kept.dataset(clips))
+    shutil.copy(clips.sounds[1], clips.sounds[0])  # as long, other samples
+    after, _ = collect(kept.dataset(clips))
+    expected, _ = collect(make_pipeline(outputs=outputs).dataset(clips))
+    np.testing.assert_array_equal(after, expected)
+    assert not np.array_equal(after, before)
+
+
 @pytest.fixture
 def forbid_single_clips(monkeypatch):
     """Function that makes it an error to load clips one by one."""

@@ -425,3 +425,48 @@ def test_known_bad_sounds_count_for_no_worker(tmp_path):
     for index, part in enumerate(workers):
         mine = np.concatenate([x for x, _ in part])
         np.testing.assert_array_equal(mine, alone[:16][index::2])
+
+
+def test_changed_sources_are_noticed(tmp_path):
+    """By `prepare` again, and when what was prepared is read."""
+    raw = write_clips(tmp_path / "raw")
+    out = str(tmp_path / "out")
+    prepare_and_read(raw, out)
+    path = Path(raw.sounds[3])
+    samples, rate = soundfile.read(path)
+    for content in (-samples, samples[:-1]):  # of the same size, and of another
+        soundfile.write(path, content, rate)
+        with pytest.raises(ValueError, match="another preparation: its source"):
+            prepare_and_read(raw, out)
+        with pytest.raises(ValueError, match="2 files have .*3.wav.*again"):
+            read_prepared(out)
+    soundfile.write(path, samples, rate)  # copied back: the time differs
+    read_prepared(out)
+    path.rename(tmp_path / "raw" / "elsewhere.wav")
+    read_prepared(out)
+
+
+def test_prepared_sounds_have_the_fingerprints_of_their_files(tmp_path):
+    raw = write_clips(tmp_path / "raw")
+    train, validation = prepare_and_read(raw, tmp_path / "out")
+    expected = raw.fingerprints
+    np.testing.assert_array_equal(train.fingerprints, expected)
+    np.testing.assert_array_equal(validation.fingerprints, expected[1:4])
+    assert [sound.name for sound in train.sounds] == list(raw.sounds)
+
+
+def test_data_prepared_by_the_version_before(tmp_path):
+    """Without fingerprints: read, with a word about it."""
+    raw = write_clips(tmp_path / "raw", n=5)
+    expected = batches(prepare_and_read(raw, tmp_path / "out")[0])
+    for path in (tmp_path / "out").glob("*-of-*.json"):
+        columns = json.loads(path.read_text())
+        del columns["fingerprint"], columns["source"]
+        path.write_text(json.dumps(columns))
+    path = tmp_path / "out" / "dataset.json"
+    path.write_text(path.read_text().replace('"version": 2', '"version": 1'))
+    train, validation = read_prepared(str(tmp_path / "out"))
+    assert_same(batches(train), expected, rtol=0, atol=0)
+    assert "by an earlier version" in train.note
+    both = [*train.fingerprints, *validation.fingerprints]
+    assert len(set(both)) == len(both)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sound_trees import make_csv, make_tree, named, write_wav
+from sound_trees import make_csv, make_tree, named
 
 from keras_c2f import recipes
 from keras_c2f.data.readers import (
@@ -235,9 +235,11 @@ def test_list_of_vggsound(shared_data, tmp_path):
         label = label.strip('"')
         lines.append(f'{clip[:11]},{int(clip[12:])},"{label}",test')
     clip = lines[0].split(",")[0]
-    train = lines[-1].replace(",test", ",train")
+    label = lines[-1].split(",", 2)[2].removesuffix(",test")
+    train = f"{'x' * 11},30,{label},train"  # a video of its own
     write(tmp_path, "vggsound.csv", *lines, train)
-    make_tree(tmp_path, [f"{clip}.wav", f"{train[:11]}.wav"])
+    found = (clip, lines[-1][:11], train[:11])
+    make_tree(tmp_path, [f"{name}.wav" for name in found])
     _, test = read_vggsound(tmp_path)
     _, names = read_classes(
         shared_data / "vggsound" / "class_labels_indices.csv", "mid"
@@ -495,10 +497,10 @@ def test_ast_json_of_single_labels(tmp_path, monkeypatch):
     assert named(train) == {"a.wav": "rain"}
     assert named(validation) == {"b.wav": "dog"}
     assert "1 of 2 clips" in train.note and "x.wav" in train.note
-    write_wav(path.parent / "d.wav")  # bare names lie beside the file
+    make_tree(path.parent, ["d.wav", "e.wav"])  # bare names lie beside the file
     path.write_text('{"data": [{"wav": "d.wav", "labels": "/m/07rwj01"}]}')
     valid = str(path).replace("train", "eval")
-    Path(valid).write_text(path.read_text().replace("01", "00"))
+    Path(valid).write_text(path.read_text().replace("d.wav", "e.wav"))
     assert named(read_ast_json(path)[0]) == {"d.wav": "rain"}
 
 
@@ -601,9 +603,9 @@ def test_broken_line_of_jsonl(tmp_path, line, message):
 
 
 def test_order_of_clips_is_that_of_the_list(tmp_path):
-    make_tree(tmp_path, ["c.wav", "a.wav", "b.wav"])
+    make_tree(tmp_path, ["c.wav", "a.wav", "b.wav", "d.wav"])
     rows = [{"path": f"{n}.wav", "label": n, "fold": 1} for n in "cab"]
-    rows.append({"path": "c.wav", "label": "c", "fold": 2})
+    rows.append({"path": "d.wav", "label": "c", "fold": 2})
     path = write(tmp_path, "list.jsonl", *map(json.dumps, rows))
     train, _ = read_jsonl(path, fold=2)
     np.testing.assert_array_equal(train.labels, [2, 0, 1])

@@ -207,3 +207,23 @@ def test_a_real_run(tmp_path):
         (row,) = [r for r in row if r["id"] == cell.id]
         assert float(row["score"]) == evaluation["accuracy"]
         assert results.corrupted[cell.id].keys() == {"gain:-6"}
+
+
+@pytest.mark.once
+def test_rows_of_changed_data_are_refused(tmp_path):
+    """Runs of one data set compare only if their clips are the same."""
+    results = read_results(str(tmp_path))
+    command = "train --data={} --held_out=1 --learning_rate={}"
+
+    def row(name, digests, data="esc10", rate=0.1):
+        text = command.format(data, rate)
+        return {"id": name, "digests": digests, "command": text}
+
+    results.add(row("a", "x y"), [])
+    results.add(row("b", "x y", rate=0.2), [])
+    results.add(row("c", "other", data="esc50"), [])
+    results.add(row("d", "", rate=0.3), [])  # of an earlier version
+    results.add(row("a", "x y"), [])
+    with pytest.raises(ValueError, match="--data=esc10 .* in run a than in "):
+        results.add(row("e", "x z", rate=0.2), [])
+    assert list(read_results(str(tmp_path)).runs) == ["a", "b", "c", "d"]

@@ -5,11 +5,11 @@ import os
 import numpy as np
 
 from keras_c2f.data.readers.lines import existing_folder
-from keras_c2f.data.readers.listing import Listing, random_mask
+from keras_c2f.data.readers.listing import Listing
 from keras_c2f.data.readers.sound_files import SUFFIXES, sounds_in
 
 
-def read_folder(root, validation_share=0.2, seed=0):
+def read_folder(root, validation_share=0.2, seed=0, more_classes=()):
     """Your own recordings: one sub-folder per class.
 
         root/
@@ -25,8 +25,10 @@ def read_folder(root, validation_share=0.2, seed=0):
         root: path.
         validation_share: float between 0 and 1, the part of each class to
             validate on; a class with two or more clips is on both sides.
-        seed: int, of the random choice of those clips. The same files give
-            the same choice.
+        seed: int, of the random choice of those clips, which is made by
+            their names: see `random_mask`.
+        more_classes: sequence of str, classes beside those that have a
+            folder; such as those of a network that is to be scored.
 
     Returns:
         `(train, validation)`, two `Clips` of paths.
@@ -37,7 +39,9 @@ def read_folder(root, validation_share=0.2, seed=0):
     """
     root = existing_folder(root)
     folders = class_folders(root)
-    if len(folders) < 2:
+    class_names = [folder.name for folder in folders]
+    class_names += [name for name in more_classes if name not in class_names]
+    if not folders or len(class_names) < 2:
         found = f"only '{folders[0].name}'" if folders else "none"
         raise ValueError(
             f"'{root}' needs a sub-folder of sounds for each of at least two "
@@ -55,10 +59,8 @@ def read_folder(root, validation_share=0.2, seed=0):
         # a `Path` per clip would take four times as long
         sounds += [os.path.join(folder, name) for name in names]
         labels += [label] * len(names)
-    class_names = [folder.name for folder in folders]
     listing = Listing(sounds, sounds, np.array(labels), class_names, root)
-    validation = random_mask(labels, validation_share, seed)
-    return listing.parts(~validation, validation)
+    return listing.drawn(validation_share, seed)
 
 
 def class_folders(root):

@@ -13,6 +13,7 @@ def read_jsonl(
     class_list=None,
     validation_share=0.2,
     seed=0,
+    more_classes=(),
 ):
     """Recordings listed in a JSON Lines file, one object a line.
 
@@ -39,7 +40,14 @@ def read_jsonl(
     if not rows:
         raise ValueError(f"'{path}' lists no clip: it is empty.")
     return choose_parts(
-        path, rows, fold, validate_on, class_list, validation_share, seed
+        path,
+        rows,
+        fold,
+        validate_on,
+        class_list,
+        validation_share,
+        seed,
+        more_classes,
     )
 
 

@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 
-from keras_c2f.data.clips import Clips
+from keras_c2f.data.clips import Clips, some_of
 from keras_c2f.data.labels import LabelSets
 from keras_c2f.data.lazy import tf
 from keras_c2f.data.shards import Record, Shards, read_json
@@ -24,7 +24,9 @@ def read_prepared(root):
         `(train, validation)`, two `Clips`.
 
     Raises:
-        ValueError: if there is no prepared data set, or an unfinished one.
+        ValueError: if there is no prepared data set, or an unfinished one; or
+            files that it was made of have changed since. Those that are no
+            longer where they were are not looked for.
     """
     root = os.path.expanduser(root)
     path = os.path.join(root, "dataset.json")
@@ -37,12 +39,25 @@ def read_prepared(root):
             f"`--out={root}`; it goes on where it stopped."
         )
     config = read_json(path)
-    parts = []
+    note = ""
+    if config["version"] < 2:
+        note = (
+            f"'{root}' was prepared by an earlier version: whether its files "
+            "have changed since is not known"
+        )
+    parts, changed = [], []
     for part in ("train", "validation"):
         shards = Shards(root, part, config)
+        changed += shards.changed_sources()
         sounds = [Record(shards, number) for number in range(shards.num_clips)]
         labels = labels_from_json(config["labels"][part], config["label_kind"])
-        parts.append(Clips(sounds, labels, config["class_names"]))
+        parts.append(Clips(sounds, labels, config["class_names"], note))
+    if changed:
+        raise ValueError(
+            f"{len(changed):,} files have changed since '{root}' was prepared "
+            f"of them: {some_of(changed)}. Prepare them again, into another "
+            "folder."
+        )
     return tuple(parts)
 
 

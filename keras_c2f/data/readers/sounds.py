@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_c2f.data.readers.lines import existing_folder
-from keras_c2f.data.readers.listing import Listing, random_mask
+from keras_c2f.data.readers.listing import Listing
 from keras_c2f.data.readers.sound_files import SUFFIXES, sounds_below
 
 
@@ -17,7 +17,7 @@ def read_sounds(root, validation_share=0.1, seed=0):
     Args:
         root: path.
         validation_share: float between 0 and 1, the part to validate on.
-        seed: int, of the random choice of those clips.
+        seed: int, of the random choice of those clips, by their names.
 
     Returns:
         `(train, validation)`, two `Clips` of paths, without classes.
@@ -39,5 +39,4 @@ def read_sounds(root, validation_share=0.1, seed=0):
             f"of them to validate on, and has {len(paths)}."
         )
     listing = Listing(paths, paths, np.zeros((len(paths), 0)), [], root)
-    mask = random_mask(np.zeros(len(paths), int), validation_share, seed)
-    return listing.parts(~mask, mask)
+    return listing.drawn(validation_share, seed, np.zeros(len(paths), int))

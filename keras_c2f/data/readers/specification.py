@@ -2,6 +2,7 @@
 
 import difflib
 import inspect
+import os
 from functools import partial
 from pathlib import Path
 
@@ -163,8 +164,34 @@ def draws_parts(spec):
     return "validation_share" in _options(spec.partition(":")[0])
 
 
+def finds_classes(spec):
+    """bool, whether the classes of a data set are those that its clips have."""
+    return "more_classes" in _options(spec.partition(":")[0])
+
+
+def same_data(spec, other):
+    """bool, whether two texts name one data set, however the path is written.
+
+    Example:
+        >>> same_data("folder:sounds/", "folder:./sounds")
+        True
+    """
+    (kind, _, path), (other_kind, _, other_path) = (
+        text.partition(":") for text in (spec, other)
+    )
+    if kind != other_kind or "://" in path + other_path:
+        return spec == other
+    path, other_path = (
+        os.path.realpath(os.path.expanduser(text))
+        for text in (path, other_path)
+    )
+    return path == other_path
+
+
 def _options(kind):
     """list of the names of what a reader can be told beside the path."""
+    if kind not in READERS:  # refused later, with what there is
+        return []
     reader = READERS[kind]
     fixed = {"root", "path", *getattr(reader, "keywords", ())}
     return [n for n in inspect.signature(reader).parameters if n not in fixed]

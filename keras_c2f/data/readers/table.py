@@ -15,12 +15,7 @@ from keras_c2f.data.readers.lines import (
     read_rows,
     utf8_text,
 )
-from keras_c2f.data.readers.listing import (
-    Listing,
-    check_choice,
-    held_out,
-    random_mask,
-)
+from keras_c2f.data.readers.listing import Listing, check_choice, held_out
 from keras_c2f.data.readers.sound_files import locate
 
 SPLITS = ("train", "validation", "test")
@@ -33,6 +28,7 @@ def read_csv(
     class_list=None,
     validation_share=0.2,
     seed=0,
+    more_classes=(),
 ):
     """Recordings listed in a CSV file, with one or several labels each.
 
@@ -62,7 +58,9 @@ def read_csv(
         validation_share: float between 0 and 1, part of each class to
             validate on, where neither `fold` nor `split` says. A clip with
             several labels counts for the first.
-        seed: int, of that choice.
+        seed: int, of that choice, which is made by the paths.
+        more_classes: sequence of str, classes beside the names that occur;
+            such as those of a network that is to be scored.
 
     Returns:
         `(train, validation)`, two `Clips` of paths; int labels from `label`,
@@ -76,12 +74,26 @@ def read_csv(
     """
     rows = read_rows(path, ["path"], ("label", "labels", "fold", "split"))
     return choose_parts(
-        path, rows, fold, validate_on, class_list, validation_share, seed
+        path,
+        rows,
+        fold,
+        validate_on,
+        class_list,
+        validation_share,
+        seed,
+        more_classes,
     )
 
 
 def choose_parts(
-    path, rows, fold, validate_on, class_list, validation_share, seed
+    path,
+    rows,
+    fold,
+    validate_on,
+    class_list,
+    validation_share,
+    seed,
+    more_classes,
 ):
     """`(train, validation)` from `(where, row)` pairs; else as `read_csv`."""
     path = Path(path).expanduser()
@@ -92,7 +104,8 @@ def choose_parts(
     class_names = None if class_list is None else _class_names(class_list)
     names, several, remark = read_labels(rows, path, class_names)
     if class_names is None:
-        class_names = sorted({name for row in names for name in row})
+        found = {name for row in names for name in row}
+        class_names = sorted(found.union(more_classes))
     index = class_index(class_names, class_list)
     indices = [
         tuple(class_indices(row, index, where))
@@ -100,16 +113,6 @@ def choose_parts(
     ]
     # The label of each clip; of several the first, and -1 if there is none.
     labels = np.array([row[0] if row else -1 for row in indices])
-    if fold is not None or "split" in rows[0][1]:
-        used, validation = _choose(rows, path, fold, validate_on)
-    elif "fold" in rows[0][1]:
-        raise ValueError(
-            f"'{path}' has a column 'fold': give the `fold` to validate on "
-            "(--held_out)."
-        )
-    else:
-        used = np.ones(len(rows), bool)
-        validation = random_mask(labels, validation_share, seed)
     listing = Listing(
         sounds,
         locate(sounds),
@@ -118,7 +121,15 @@ def choose_parts(
         path,
         remark,
     )
-    return listing.parts(used & ~validation, validation)
+    if fold is not None or "split" in rows[0][1]:
+        used, validation = _choose(rows, path, fold, validate_on)
+        return listing.parts(used & ~validation, validation)
+    if "fold" in rows[0][1]:
+        raise ValueError(
+            f"'{path}' has a column 'fold': give the `fold` to validate on "
+            "(--held_out)."
+        )
+    return listing.drawn(validation_share, seed, labels)
 
 
 def _sound(name, where):
