@@ -1,7 +1,5 @@
 """What a trained network is worth on labelled clips."""
 
-import contextlib
-
 import keras
 import numpy as np
 
@@ -37,19 +35,16 @@ def evaluate(network, pipeline, clips, crops=1, corruption=None, dataset=None):
     pipeline.set_phase(network.resolution, epoch=0)
     loss, multi_label = 0.0, clips.multi_label
     metrics = ExactMetrics(clips.class_names, multi_label)
-    with contextlib.closing(metrics):
-        if dataset is None:
-            dataset = pipeline.dataset(
-                clips, crops=crops, corruption=corruption
-            )
-        for features, targets in dataset:
-            targets = targets.numpy()
-            scores = _scores(network, features, crops, multi_label)
-            loss += _cross_entropy(targets, scores, multi_label).sum()
-            metrics.update(targets, scores)
-        if not len(metrics):
-            raise ValueError(no_sound(pipeline))
-        summary, classes = metrics.result()
+    if dataset is None:
+        dataset = pipeline.dataset(clips, crops=crops, corruption=corruption)
+    for features, targets in dataset:
+        targets = targets.numpy()
+        scores = _scores(network, features, crops, multi_label)
+        loss += _cross_entropy(targets, scores, multi_label).sum()
+        metrics.update(targets, scores)
+    if not len(metrics):
+        raise ValueError(no_sound(pipeline))
+    summary, classes = metrics.result()
     loss = float(loss / summary["num_clips"])
     return {**summary, "loss": loss, "crops": crops}, classes
 

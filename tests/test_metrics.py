@@ -1,15 +1,12 @@
 """Metrics against scikit-learn, SciPy and counting by hand."""
 
-import contextlib
 import math
-import os
 
 import numpy as np
 import pytest
 from scipy import stats
 from sklearn import metrics as oracle
 
-from keras_c2f.column_file import ColumnFile
 from keras_c2f.metrics import ExactMetrics, d_prime, ranking_scores
 
 pytestmark = pytest.mark.once
@@ -34,11 +31,11 @@ def draw(levels, seed=0):
 
 def measure(targets, scores, multi_label, batch=7):
     names = [f"class {k}" for k in range(scores.shape[1])]
-    with contextlib.closing(ExactMetrics(names, multi_label)) as metrics:
-        for start in range(0, len(scores), batch):
-            part = slice(start, start + batch)
-            metrics.update(targets[part], scores[part])
-        return metrics.result()
+    metrics = ExactMetrics(names, multi_label)
+    for start in range(0, len(scores), batch):
+        part = slice(start, start + batch)
+        metrics.update(targets[part], scores[part])
+    return metrics.result()
 
 
 @pytest.mark.parametrize("levels", [None, 100, 4, 2, 1])
@@ -162,34 +159,3 @@ def test_d_prime(auc):
 
 def test_d_prime_is_infinite_for_a_perfect_ranking():
     assert d_prime(1.0) == math.inf and d_prime(0.0) == -math.inf
-
-
-@pytest.mark.parametrize("rows", [0, 1, 4, 5, 23])
-@pytest.mark.parametrize("batch", [1, 3, 11])
-def test_columns_of_a_table_on_disk(rows, batch):
-    values = np.random.default_rng(rows).normal(size=(rows, 3))
-    values = values.astype("float32")
-    with contextlib.closing(ColumnFile(3, "float32", block_rows=4)) as table:
-        for start in range(0, rows, batch):
-            table.append(values[start : start + batch])
-            table.column(0)  # reading moves the place to write at
-        assert len(table) == rows
-        for index in range(3):
-            np.testing.assert_array_equal(table.column(index), values[:, index])
-
-
-@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="Linux")
-def test_memory_does_not_grow_with_the_clips():
-    """100 MB of scores go through a table that holds 6 MB of them."""
-
-    def resident():
-        with open("/proc/self/statm") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-    rows = np.ones((1000, 200), "float32")
-    with contextlib.closing(ColumnFile(200, "float32")) as table:
-        before = resident()
-        for _ in range(125):
-            table.append(rows)
-        assert np.count_nonzero(table.column(7)) == 125_000
-        assert resident() - before < 20e6

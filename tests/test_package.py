@@ -24,8 +24,7 @@ ROOMS = {
     "resolution": set(),  # the arithmetic is done without numpy
     "resample": {"numpy"},
     "mel_bank": {"numpy"},
-    "column_file": {"numpy"},
-    "metrics": {"numpy", "keras_c2f.column_file"},
+    "metrics": {"numpy"},
     "evaluation_table": set(),
     "probe": {"numpy", "keras_c2f.resolution"},
     "frontend": {

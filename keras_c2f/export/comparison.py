@@ -108,7 +108,6 @@ def headline_score(targets, scores, multi_label):
     metrics = ExactMetrics(names, multi_label)
     metrics.update(targets, scores)
     summary, _ = metrics.result()
-    metrics.close()
     name = "mean_average_precision" if multi_label else "accuracy"
     return name, summary[name]
 

@@ -16,7 +16,6 @@ UNITS = {  # of what runs cost, and what to call shares of the baseline's
     "macs": "of baseline",
     "seconds": "time",
     "cpu_seconds": "processor time",
-    "joules": "energy of the machine",
 }
 
 
@@ -33,9 +32,8 @@ class Comparison:
         by_seed: dict from seeds to `SeedDifference`, empty where `difference`
             is `None`.
         macs: float, mean of a run's training, pre-training included.
-        shares: dict from `"macs"`, `"seconds"`, `"cpu_seconds"` and, where
-            the machine tells, `"joules"` to shares of the baseline's, over
-            pairs in which both runs tell.
+        shares: dict from `"macs"`, `"seconds"` and `"cpu_seconds"` to shares
+            of the baseline's, over pairs in which both runs have them.
         reached: float, share of the baseline's MACs that were spent when the
             mean learning curve, at each phase's own resolution, first came to
             the baseline's final score; infinite where it never does, and
@@ -125,7 +123,7 @@ def compare(study, results, data):
                 for key in pairs
                 if of_method[key][unit] and baseline[key][unit]
             ]
-            if told:  # time and energy may be ""
+            if told:  # times may be ""
                 ours, theirs = map(sum, zip(*told, strict=True))
                 shares[unit] = ours / theirs
         if pairs and set(pairs) == set(of_method):

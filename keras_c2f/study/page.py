@@ -26,10 +26,8 @@ are averaged; it then knows nothing of other seeds, whose first weights all
 parts share. Folds share clips to train on, so it is narrower than it should
 be. Compute is counted (three forward passes over all clips an epoch; through
 frozen layers one, or two behind what is trained), time is that of the epochs
-on the cores a run had, without validation, processor time that of its process;
-energy, of runs one at a time, is that of the machine's processors and NVIDIA
-cards as far as they tell. Shares of these three are over the pairs of which
-both rows have them.
+on the cores a run had, without validation, processor time that of its process.
+Shares of these two are over the pairs of which both rows have them.
 The last column is the share of the baseline's compute after which the mean
 learning curve first came to the baseline's final score, wherever it ended."""
 

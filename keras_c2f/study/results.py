@@ -82,8 +82,8 @@ def summarise(cell, folder):
 
     Returns:
         Pair of a dict and a list of dicts. `macs` are multiply-accumulates of
-        the whole training, `seconds`, `cpu_seconds` and `joules` those of its
-        epochs, with compilation and without validation.
+        the whole training, `seconds` and `cpu_seconds` those of its epochs,
+        with compilation and without validation.
     """
     config = read_json(os.path.join(folder, "config.json"))
     evaluation = read_json(os.path.join(folder, "evaluation.json"))
@@ -117,7 +117,6 @@ def summarise(cell, folder):
         "macs": f"{total('macs'):.4g}",
         "seconds": round(total("seconds"), 1),
         "cpu_seconds": round(total("cpu_seconds"), 1),
-        "joules": _joules(history),
         "schedule": config["schedule"],
         "backend": versions["backend"],
         "versions": " ".join(
@@ -153,9 +152,3 @@ def _data(command):
 
 def _short(text):
     return f"{float(text):.4f}" if text else ""
-
-
-def _joules(history):
-    """Energy of all epochs, or `""` where the machine does not tell."""
-    values = [row.get("joules", "") for row in history]
-    return round(sum(map(float, values)), 1) if all(values) else ""

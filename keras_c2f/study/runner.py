@@ -46,7 +46,7 @@ def run_study(study, folder, results, paths, data=None, num_workers=1):
     for cell in cells:
         with_path(cell.data, paths)  # before hours of training
     todo = _unfinished(cells, study, results, folder)
-    failed, alone = {}, num_workers == 1
+    failed = {}
     bar = tqdm.tqdm(
         total=len(cells), initial=len(cells) - len(todo), disable=None
     )
@@ -69,7 +69,7 @@ def run_study(study, folder, results, paths, data=None, num_workers=1):
                     if problem:
                         failed[cell.id] = problem
                     else:
-                        _keep(cell, study, results, workers.path(cell), alone)
+                        _keep(cell, study, results, workers.path(cell))
                     bar.set_description(f"{cell.data} {cell.method}")
                     if bar.disable:  # standard error is a file
                         done = f"{cell.id}: {cell.data}, {cell.method}"
@@ -165,15 +165,10 @@ class _Workers:
         return f"{_last_line(log)} (see {log})" if status else ""
 
 
-def _keep(cell, study, results, folder, alone):
-    """Adds the row of a finished cell, and its scores on changed sound.
-
-    Without energy unless it ran alone: the counters are the whole machine's.
-    """
+def _keep(cell, study, results, folder):
+    """Adds the row of a finished cell, and its scores on corrupted audio."""
     run = os.path.join(folder, "coarse_to_fine")
     row, epochs = summarise(cell, run)
-    if not alone:
-        row["joules"] = ""
     results.add(row, epochs)
     if cell.command == "train" and study.corruptions:
         scores = {}

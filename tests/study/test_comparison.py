@@ -63,7 +63,6 @@ def rows(cell, score, is_whole):
         "macs": 4 * macs,
         "seconds": 8 if is_whole else 6,
         "cpu_seconds": 16 if is_whole else 8,
-        "joules": "",
         "backend": "torch",
         "hardware": "one core",
         "command": cell.line,
@@ -172,12 +171,11 @@ def test_pretraining_counts(tmp_path):
     coarse = study.cell("coarse first", "esc10", "1", 1)
     for cell in (whole, coarse.initial, coarse):
         row, epochs = rows(cell, 0.5, cell is whole)
-        results.add({**row, "joules": 3 if cell is whole else 1}, epochs)
+        results.add(row, epochs)
     _, found = compare(study, results, "esc10")
     assert found.macs == 8e12  # 4 before, 4 after
     assert found.shares["macs"] == 1
     assert found.shares["cpu_seconds"] == 1
-    assert found.shares["joules"] == pytest.approx(2 / 3)
     assert found.reached == 1
 
 
@@ -212,21 +210,6 @@ def test_page_tells_seeds_apart(study, results):
     assert table in (text := Path(write_page(study, results)).read_text())
     of_seeds = "+5.0 (2 of 3), torch | -10.0 (0 of 1), torch against jax"
     assert f"| coarse first | {of_seeds} |" in text
-
-
-def test_energy_is_shared_over_the_pairs_that_tell(study, results):
-    def page():
-        return Path(write_page(study, results)).read_text()
-
-    assert "energy" not in page().split("How to read it")[0]
-    for method in ("whole", "coarse first"):
-        row = results.runs[study.cell(method, "esc10", "1", 1).id]
-        row["joules"] = 3 if method == "whole" else 2
-    # its partner does not tell
-    results.runs[study.cell("whole", "esc10", "2", 1).id]["joules"] = 100
-    _, coarse = compare(study, results, "esc10")
-    assert coarse.shares["joules"] == pytest.approx(2 / 3)
-    assert " energy of the machine |" in page()
 
 
 def test_page_names_a_machine_once(study, results):
