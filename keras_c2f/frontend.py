@@ -2,17 +2,20 @@
 
 `Frontend` is the one description of the maths: sizes, window, mel matrix,
 floor, statistics. `LogMel` runs it inside a model with `keras.ops`;
-`keras_c2f.data.features` runs it inside `tf.data`. There are two styles:
+`keras_c2f.data.features` runs it inside `tf.data`. The styles are data too, in
+`frontend_styles.py`:
 
-| style                  | `"kaldi"`: AST, SSAST     | `"librosa"`: HTS-AT    |
-|------------------------|---------------------------|------------------------|
-| frames                 | within the clip           | centred on every hop,  |
-|                        |                           | ends of clip reflected |
-| mean of clip and frame | removed                   | stays                  |
-| Hann window            | symmetric                 | periodic               |
-| mel bank               | Kaldi's (HTK scale)       | Slaney's, equal areas  |
-| logarithm              | natural, floor 1.19e-7    | 10 log10, floor 1e-10  |
-| padded frame           | 0                         | the floor, silence     |
+| style        | `"kaldi"`   | `"librosa"`     | `"torchaudio"` | `"passt"`   |
+|--------------|-------------|-----------------|----------------|-------------|
+| used by      | AST, SSAST  | HTS-AT, CLAP    | CLAP, fused    | PaSST       |
+| frames       | within clip | centred on hops, ends of the clip reflected  |||
+| frame's mean | removed     | stays           | stays          | stays       |
+| pre-emphasis | per frame   | per frame       | per frame      | over clip   |
+| Hann window  | symmetric   | periodic        | periodic       | symmetric   |
+| mel bank     | Kaldi's     | Slaney's, areas | HTK's          | Kaldi's     |
+| logarithm    | ln, floor   | 10 log10, floor | 10 log10, floor| ln(x + 1e-5)|
+|              | 1.19e-7     | 1e-10           | 1e-10          |             |
+| padded frame | 0           | silence         | silence        | silence     |
 
 Removing each frame's mean removes the clip's with it, so that is one step.
 
@@ -24,7 +27,8 @@ Reference: Gong, Chung, Glass, "AST: Audio Spectrogram Transformer", 2021, and
 its repository YuanGongND/ast, `src/dataloader.py`, which calls
 `torchaudio.compliance.kaldi.fbank` (htk_compat, no energy, Hann, no dither).
 Chen et al., "HTS-AT", 2022, section 3.1, and its repository
-RetroCirce/HTS-Audio-Transformer, which calls torchlibrosa.
+RetroCirce/HTS-Audio-Transformer, which calls torchlibrosa. Koutini et al.,
+"PaSST", 2022, and its repository kkoutini/PaSST, `models/preprocess.py`.
 """
 
 import dataclasses
@@ -33,10 +37,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_c2f.mel_bank import kaldi_mel_bank, slaney_mel_bank
+from keras_c2f.frontend_styles import STYLES
 from keras_c2f.resolution import Resolution
-
-STYLES = ("kaldi", "librosa")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,12 +51,14 @@ class Frontend:
         frame_length_ms, frame_shift_ms: float, window and hop; whole samples,
             rounded down.
         low_hz, high_hz: float, edges of the mel bank; `high_hz=None` is half
-            the sample rate.
+            the sample rate. A librosa bank may reach beyond it, as HTS-AT's
+            for Speech Commands does: what lies there is silence.
         preemphasis: float, 0 switches it off.
         mean, std: float, statistics of the data set; the output is
             `(x - mean) / (2 std)`. Defaults: AudioSet's, from AST; 0 and 0.5
             change nothing.
-        style: `"kaldi"` or `"librosa"`: see the table of this module.
+        style: `"kaldi"`, `"librosa"`, `"torchaudio"` or `"passt"`: see the
+            table of this module.
 
     Raises:
         ValueError: if no spectrogram could come of the settings.
@@ -84,10 +88,13 @@ class Frontend:
     def __post_init__(self):
         if self.style not in STYLES:
             raise ValueError(
-                f"`style` is one of {STYLES}. Received: style={self.style!r}."
+                f"`style` is one of {', '.join(STYLES)}. "
+                f"Received: style={self.style!r}."
             )
         nyquist = self.sample_rate / 2
-        if not 0 <= self.low_hz < (self.high_hz or nyquist) <= nyquist:
+        most = np.inf if self.style == "librosa" else nyquist
+        high_hz = self.high_hz or nyquist
+        if not 0 <= self.low_hz < min(high_hz, nyquist) or high_hz > most:
             raise ValueError(
                 f"The mel bank runs from low_hz={self.low_hz} to "
                 f"high_hz={self.high_hz} and has to stay between 0 and "
@@ -128,25 +135,14 @@ class Frontend:
         return 1 << (self.frame_length - 1).bit_length()
 
     @property
-    def is_kaldi(self):
-        """bool, whether `style` is `"kaldi"`."""
-        return self.style == "kaldi"
-
-    @property
-    def log_floor(self):
-        """float, smallest mel power that a logarithm is taken of."""
-        return 1.1920929e-07 if self.is_kaldi else 1e-10  # Kaldi: float32's
-
-    @property
-    def log_scale(self):
-        """float, what the natural logarithm is multiplied by."""
-        return 1.0 if self.is_kaldi else 10 / np.log(10)
+    def steps(self):
+        """`Style` of this front end."""
+        return STYLES[self.style]
 
     @property
     def padding(self):
         """float, log-mel of a padded frame before normalisation."""
-        silence = float(self.log_scale * np.log(self.log_floor))
-        return 0.0 if self.is_kaldi else silence
+        return self.steps.padding
 
     @property
     def pad_value(self):
@@ -156,21 +152,27 @@ class Frontend:
     @property
     def edge(self):
         """int, samples that the first frame begins before the clip."""
-        return 0 if self.is_kaldi else self.frame_length // 2
+        return self.frame_length // 2 if self.steps.centred else 0
+
+    @property
+    def lead(self):
+        """int, samples of a clip that its pre-emphasis takes away."""
+        return int(self.steps.emphasises_clip)
 
     def num_frames(self, num_samples):
         """Full-resolution frames of `num_samples`; may be 0."""
-        if not self.is_kaldi:
-            return 1 + num_samples // self.frame_shift if num_samples else 0
-        if num_samples < self.frame_length:
+        num_samples = num_samples - self.lead
+        least = 1 if self.steps.centred else self.frame_length
+        if num_samples < least:
             return 0
-        return 1 + (num_samples - self.frame_length) // self.frame_shift
+        inside = num_samples - (0 if self.steps.centred else least)
+        return 1 + inside // self.frame_shift
 
     def num_samples(self, num_frames):
         """Fewest samples that have `num_frames` full-resolution frames."""
-        if not self.is_kaldi:
-            return max((num_frames - 1) * self.frame_shift, 1)
-        return self.reach(num_frames)
+        if not self.steps.centred:
+            return self.reach(num_frames)
+        return max((num_frames - 1) * self.frame_shift, 1) + self.lead
 
     def reach(self, num_frames):
         """Samples that `num_frames` full-resolution frames look at.
@@ -178,7 +180,7 @@ class Frontend:
         Cutting off later ones changes none of these frames.
         """
         last = (num_frames - 1) * self.frame_shift
-        return last + self.frame_length - self.edge
+        return last + self.frame_length - self.edge + self.lead
 
     def reflect(self, places, num_samples, ops):
         """Where in a clip to look for samples beyond its ends.
@@ -203,7 +205,7 @@ class Frontend:
 
     def window(self):
         """float64 `(frame_length,)`: Hann, symmetric or periodic."""
-        if self.is_kaldi:
+        if self.steps.symmetric:
             return np.hanning(self.frame_length)
         return np.hanning(self.frame_length + 1)[:-1]
 
@@ -211,28 +213,26 @@ class Frontend:
         """float64 `(fft_length // 2 + 1, num_mel_bins)`."""
         hz = np.arange(self.fft_length // 2 + 1)
         hz = hz * self.sample_rate / self.fft_length
-        bank = kaldi_mel_bank if self.is_kaldi else slaney_mel_bank
         high_hz = self.high_hz or self.sample_rate / 2
-        return bank(hz, self.num_mel_bins, self.low_hz, high_hz)
+        return self.steps.bank(hz, self.num_mel_bins, self.low_hz, high_hz)
 
     def folded_matrix(self):
-        """All linear steps from frame to spectrum as one matrix.
+        """Pre-emphasis of frames, window and DFT as one matrix.
 
-        Mean removal (Kaldi's style), pre-emphasis, window and DFT.
+        The mean of a frame is removed before: as part of the product it
+        would leave the rounding errors of an offset in every bin.
 
         Returns:
             float64 `(frame_length, fft_length + 2)`: real part, then
             imaginary part.
         """
         length = self.frame_length
-        centre = np.eye(length)
-        if self.is_kaldi:
-            centre -= 1 / length
-        emphasise = np.eye(length) - self.preemphasis * np.eye(length, k=1)
-        emphasise[0, 0] -= self.preemphasis  # formal: the window is 0 there
+        strength = 0.0 if self.steps.emphasises_clip else self.preemphasis
+        emphasise = np.eye(length) - strength * np.eye(length, k=1)
+        emphasise[0, 0] -= strength  # formal: the window is 0 there
         dft = np.fft.rfft(np.eye(length), self.fft_length)
         dft = np.concatenate([dft.real, dft.imag], axis=1)
-        return centre @ emphasise @ (self.window()[:, None] * dft)
+        return emphasise @ (self.window()[:, None] * dft)
 
     def get_config(self):
         """dict of the constructor's arguments."""
@@ -311,14 +311,20 @@ class LogMel(keras.layers.Layer):
         if num_samples is not None:
             num_samples = ops.cast(num_samples, "int32")[:, None]
         waveform = waveform[:, : frontend.reach(self.num_frames)]
+        if frontend.steps.emphasises_clip:
+            before = frontend.preemphasis * waveform[:, :-1]
+            waveform = waveform[:, 1:] - before
         frames = self._frames(waveform, num_samples)
+        if frontend.steps.removes_mean:
+            frames = frames - ops.mean(frames, axis=-1, keepdims=True)
         if self._rather_fft():
             real, imag = self._rfft(frames)
         else:
             real, imag = ops.split(ops.matmul(frames, self._folded), 2, axis=-1)
         mel = ops.matmul(ops.square(real) + ops.square(imag), self._mel)
-        log_mel = ops.log(ops.maximum(mel, frontend.log_floor))
-        log_mel = frontend.log_scale * log_mel
+        steps = frontend.steps
+        log_mel = ops.log(ops.maximum(mel, steps.floor) + steps.offset)
+        log_mel = steps.log_scale * log_mel
         log_mel = ops.pad(
             log_mel,
             [[0, 0], [0, kept], [0, 0]],
@@ -343,14 +349,15 @@ class LogMel(keras.layers.Layer):
     def _frames(self, waveform, num_samples):
         """`(batch, samples)` -> `(batch, frames, frame_length)`."""
         length, edge = self.frontend.frame_length, self.frontend.edge
-        if edge:
+        if edge and waveform.shape[1] != 0:  # else pre-emphasis took it all
             samples = ops.shape(waveform)[1]
             places = ops.arange(-edge, samples + length - edge)
             if num_samples is None:
                 places = self.frontend.reflect(places, samples, ops)
                 waveform = ops.take(waveform, places, axis=1)
             else:
-                places = self.frontend.reflect(places, num_samples, ops)
+                clip = num_samples - self.frontend.lead
+                places = self.frontend.reflect(places, clip, ops)
                 places = ops.minimum(places, samples - 1)
                 waveform = ops.take_along_axis(waveform, places, axis=1)
         if waveform.shape[1] is not None and waveform.shape[1] < length:
@@ -360,10 +367,10 @@ class LogMel(keras.layers.Layer):
         return ops.extract_sequences(waveform, length, stride)
 
     def _rfft(self, frames):
-        if self.frontend.is_kaldi:
-            frames = frames - ops.mean(frames, axis=-1, keepdims=True)
-        before = ops.concatenate([frames[..., :1], frames[..., :-1]], axis=-1)
-        frames = frames - self.frontend.preemphasis * before
+        if not self.frontend.steps.emphasises_clip:
+            before = [frames[..., :1], frames[..., :-1]]
+            before = ops.concatenate(before, axis=-1)
+            frames = frames - self.frontend.preemphasis * before
         frames = ops.multiply(frames, self._window)
         missing = self.frontend.fft_length - self.frontend.frame_length
         # Padded here: TensorFlow's rfft does not pad a clip without frames.

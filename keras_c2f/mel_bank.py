@@ -1,4 +1,4 @@
-"""Mel filter banks of Kaldi and of librosa, as NumPy matrices.
+"""Mel filter banks of Kaldi, librosa and torchaudio, as NumPy matrices.
 
 They differ in the mel scale, in what is a triangle on which axis, and in how
 high it is. Both read off triangles at the frequencies of the bins, so that
@@ -20,14 +20,23 @@ def kaldi_mel_bank(hz, num_mel_bins, low_hz, high_hz):
         float64 `(bins, num_mel_bins)`. The Nyquist row is zero, as Kaldi
         leaves that bin out.
     """
-
-    def hz_to_mel(hz):  # HTK's, natural logarithm
-        return 1127.0 * np.log1p(np.asarray(hz) / 700.0)
-
-    edges = np.linspace(hz_to_mel(low_hz), hz_to_mel(high_hz), num_mel_bins + 2)
-    matrix = _triangles(hz_to_mel(hz), edges)
+    edges = _htk_edges(num_mel_bins, low_hz, high_hz)
+    matrix = _triangles(_hz_to_htk(hz), edges)
     matrix[-1] = 0.0
     return matrix
+
+
+def htk_mel_bank(hz, num_mel_bins, low_hz, high_hz):
+    """Triangles on the frequency axis, 1 high: torchaudio's default.
+
+    Args:
+        hz, num_mel_bins, low_hz, high_hz: as for `kaldi_mel_bank`.
+
+    Returns:
+        float64 `(bins, num_mel_bins)`.
+    """
+    edges = _htk_edges(num_mel_bins, low_hz, high_hz)
+    return _triangles(hz, 700.0 * np.expm1(edges / 1127.0))
 
 
 def slaney_mel_bank(hz, num_mel_bins, low_hz, high_hz):
@@ -56,6 +65,18 @@ def slaney_mel_bank(hz, num_mel_bins, low_hz, high_hz):
     linear, logarithmic = mel * 200 / 3, 1000 * np.exp((mel - 15) * per_mel)
     edges = np.where(mel < 15, linear, logarithmic)
     return _triangles(hz, edges) * 2 / (edges[2:] - edges[:-2])
+
+
+def _hz_to_htk(hz):
+    """HTK's mel scale, by the natural logarithm."""
+    return 1127.0 * np.log1p(np.asarray(hz) / 700.0)
+
+
+def _htk_edges(num_mel_bins, low_hz, high_hz):
+    """Edges of `num_mel_bins` triangles, equally far apart in mel."""
+    return np.linspace(
+        _hz_to_htk(low_hz), _hz_to_htk(high_hz), num_mel_bins + 2
+    )
 
 
 def _triangles(places, edges):

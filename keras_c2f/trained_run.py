@@ -6,8 +6,9 @@ import os
 import keras
 
 from keras_c2f.classifier_info import ClassifierInfo
+from keras_c2f.convert import CARD, load_folder
 from keras_c2f.frontend import Frontend
-from keras_c2f.models import AudioClassifier
+from keras_c2f.models import AudioClassifier, of_compressed
 from keras_c2f.run_folder import find_run, read_json
 
 
@@ -31,21 +32,25 @@ class TrainedRun:
     def info(self):
         """`ClassifierInfo`; a window is a clip as long as in training."""
         rate = self.frontend.sample_rate
+        seconds = self.config["clip_seconds"]
         return ClassifierInfo(
             self.config["class_names"],
             rate,
-            int(self.config["clip_seconds"] * rate),
+            self.config.get("num_samples") or int(seconds * rate),
             self.config["multi_label"],
             str(self.network.resolution),
         )
 
 
 def read_trained_run(folder):
-    """`TrainedRun` of a folder that `keras-c2f train` wrote.
+    """`TrainedRun` of a folder that `keras-c2f train` or `convert` wrote.
 
     Raises:
-        ValueError: if there is no trained network, or one without classes.
+        ValueError: if there is no trained network, one without classes, or
+            one that was converted without its front end or class names.
     """
+    if os.path.isfile(os.path.join(folder, CARD)):
+        return _converted(folder)
     found = find_run(folder)
     config = read_json(os.path.join(found, "config.json"))
     if config.get("task", "classification") != "classification":
@@ -60,3 +65,40 @@ def read_trained_run(folder):
         keras.models.load_model(os.path.join(found, "model.keras")),
         Frontend.from_config(config["frontend"]),
     )
+
+
+def _converted(folder):
+    """`TrainedRun` of a folder that `convert` wrote; it has no data set."""
+    found = load_folder(folder)
+    if not isinstance(found.model, AudioClassifier):
+        raise ValueError(
+            f"{folder} holds a converted backbone, which knows no classes "
+            f"yet. Train it: `keras-c2f train --initial {folder}`."
+        )
+    for missing, flag in (
+        (not isinstance(found.frontend, Frontend), "frontend"),
+        (not found.class_names, "class_names"),
+    ):
+        if missing:
+            raise ValueError(
+                f"{folder} was converted without a `{flag}` that can be used "
+                f"here. Convert it again with --{flag}."
+            )
+    network, frontend = of_compressed(found.model), found.frontend
+    # the longest clip whose frames are all looked at
+    num_samples = frontend.num_samples(network.backbone.num_frames + 1) - 1
+    seconds = num_samples / frontend.sample_rate
+    config = {
+        "class_names": found.class_names,
+        "clip_seconds": seconds,
+        "num_samples": num_samples,
+        "multi_label": found.multi_label,
+        "frontend": frontend.get_config(),
+        "recipe": {
+            "data": "",
+            "clip_seconds": seconds,
+            "num_frames": network.backbone.num_frames,
+            "schedule": f"{network.resolution}@1",
+        },
+    }
+    return TrainedRun(str(folder), config, network, frontend)

@@ -1,5 +1,7 @@
 """Test sounds, and the front end once more: float64 NumPy, Kaldi, librosa."""
 
+import warnings
+
 import kaldi_native_fbank
 import numpy as np
 from transformers.audio_utils import (
@@ -101,23 +103,48 @@ def kaldi_log_mel(waveform, frontend):
     return np.stack([fbank.get_frame(i) for i in range(fbank.num_frames_ready)])
 
 
-def librosa_log_mel(waveform, frontend):
+def passt_log_mel(waveform, frontend):
+    """PaSST's front end in evaluation, in torch: `(frames, mel)`."""
+    import torch
+
+    wave = torch.tensor(waveform, dtype=torch.float64)
+    wave = wave[1:] - frontend.preemphasis * wave[:-1]
+    length = int(frontend.sample_rate * frontend.frame_length_ms / 1000)
+    size = 1024
+    spectrum = torch.stft(
+        wave,
+        size,
+        int(frontend.sample_rate * frontend.frame_shift_ms / 1000),
+        length,
+        torch.hann_window(length, periodic=False, dtype=torch.float64),
+        center=True,
+        return_complex=True,
+    )
+    power = spectrum.abs().numpy()[: size // 2] ** 2
+    log_mel = np.log(mel_bank(frontend, size) @ power + 1e-5).T
+    return (log_mel + 4.5) / 5.0
+
+
+def librosa_log_mel(waveform, frontend, scale="slaney"):
     """librosa's log-mel spectrogram: `(frames, mel)`, no padding.
 
     By Hugging Face's copy of its maths, which is 1e-6 dB off librosa 0.11.
+    With `scale="htk"` torchaudio's, whose triangles are not normalised.
     """
     rate = frontend.sample_rate
     length = int(rate * frontend.frame_length_ms / 1000)
     size = 2 ** int(np.ceil(np.log2(length)))
-    bank = mel_filter_bank(
-        size // 2 + 1,
-        frontend.num_mel_bins,
-        frontend.low_hz,
-        frontend.high_hz,
-        rate,
-        norm="slaney",
-        mel_scale="slaney",
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of bins beyond half the rate
+        bank = mel_filter_bank(
+            size // 2 + 1,
+            frontend.num_mel_bins,
+            frontend.low_hz,
+            frontend.high_hz,
+            rate,
+            norm="slaney" if scale == "slaney" else None,
+            mel_scale=scale,
+        )
     return spectrogram(
         waveform.astype("float64"),
         window_function(length, "hann"),

@@ -371,6 +371,7 @@ def test_convert(tmp_path, capsys, monkeypatch):
     assert code == 0, err
     assert "resized positions/grid (3, 2, 24) -> (6, 2, 24)" in out
     assert "dropped module.v.head.weight" in out and "no names" in out
+    assert "Give --frontend" in out
     model_of_preset = from_preset(str(tmp_path / "preset"))
     model = model_of_preset.model
     assert model.pooling == "mean" and model.backbone.patch_stride == (16, 16)
@@ -389,7 +390,7 @@ def test_convert(tmp_path, capsys, monkeypatch):
         "class_names": "c.txt",
         "trained": {"num_heads": 2},
         "num_frames": 9,
-        "positions": None,
+        **dict.fromkeys(("positions", "part", "frontend", "multi_label")),
     }
     for wrong, sentence in (
         ("--preset=kwt2", "Did you mean kwt1"),

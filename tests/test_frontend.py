@@ -8,10 +8,16 @@ from frontend_oracles import (
     kaldi_log_mel,
     librosa_log_mel,
     numpy_log_mel,
+    passt_log_mel,
     sounds,
 )
 
 from keras_c2f.frontend import Frontend, LogMel
+from keras_c2f.models.presets import (
+    CLAP_FRONTEND,
+    HTS_AT_SPEECH_COMMANDS_FRONTEND,
+    PASST_FRONTEND,
+)
 
 AST = Frontend()
 OTHER = Frontend(  # no argument at its default
@@ -48,8 +54,12 @@ OTHER_LIBROSA = Frontend(  # a frame is shorter than its spectrum
     std=0.5,
     style="librosa",
 )
+SPEECH_COMMANDS = Frontend(**HTS_AT_SPEECH_COMMANDS_FRONTEND)
+PASST = Frontend(**PASST_FRONTEND)
 LIBROSA = pytest.mark.parametrize(
-    "frontend", [HTS_AT, OTHER_LIBROSA], ids=["HTS-AT", "other"]
+    "frontend",
+    [HTS_AT, OTHER_LIBROSA, SPEECH_COMMANDS],
+    ids=["HTS-AT", "other", "beyond Nyquist"],
 )
 SOUNDS = sounds()
 ESC50 = Path(__file__).parents[2] / "shared/data/esc50/audio"
@@ -96,6 +106,63 @@ def test_equals_librosa(name, frontend):
         assert difference.mean() < average
 
 
+@pytest.mark.parametrize("use_fft", [True, False])
+@pytest.mark.parametrize("shift_ms", [10.0, 5.0, 3.125])
+@pytest.mark.parametrize("name", SOUNDS)
+def test_equals_passt(name, shift_ms, use_fft):
+    pytest.importorskip("torch")
+    frontend = dataclasses.replace(PASST, frame_shift_ms=shift_ms)
+    waveform = SOUNDS[name]
+    reference = passt_log_mel(waveform, frontend)
+    num_frames = frontend.num_frames(len(waveform))
+    assert len(reference) == num_frames
+    options = {"use_fft": use_fft}
+    mine = log_mel(waveform, frontend, num_frames, **options)[0]
+    cut = log_mel(waveform, frontend, num_frames // 2, **options)[0]
+    for each in mine, cut:
+        assert_close(each, reference[: len(each)])
+
+
+def test_frames_of_passt():
+    """10 s have 1000 frames, and no more samples are looked at than needed."""
+    assert PASST.num_frames(320000) == 1000
+    for num_samples in (1, 2, 320, 321, 322, 641, 642):
+        frames = PASST.num_frames(num_samples)
+        assert frames == (
+            1 + (num_samples - 2) // 320 if num_samples > 1 else 0
+        )
+        if frames:
+            assert PASST.num_samples(frames) <= num_samples
+            assert PASST.num_samples(frames + 1) > num_samples
+    assert PASST.pad_value == pytest.approx((np.log(1e-5) + 4.5) / 5)
+
+
+@pytest.mark.parametrize("name", ["noise", "chirp", "bursts", "silence"])
+def test_equals_torchaudio(name):
+    frontend = Frontend(**{**CLAP_FRONTEND, "style": "torchaudio"})
+    reference = librosa_log_mel(SOUNDS[name], frontend, "htk")
+    mine = log_mel(SOUNDS[name], frontend, len(reference))[0]
+    np.testing.assert_allclose(mine, reference, atol=5e-3)  # decibels
+
+
+@pytest.mark.parametrize("use_fft", [True, False])
+@pytest.mark.parametrize("frontend", [AST, OTHER], ids=["AST", "other"])
+def test_an_offset_changes_nothing(frontend, use_fft):
+    """Of Kaldi's spectrogram, however large beside the sound it is."""
+    sound = SOUNDS["noise"] / 10
+    for offset in (0.1, 0.5, 0.9):
+        reference = kaldi_log_mel(sound, frontend)
+        mine = log_mel(
+            sound + np.float32(offset),
+            frontend,
+            len(reference),
+            normalize=False,
+            use_fft=use_fft,
+        )[0]
+        # 1e-7 of rounding in each sample
+        np.testing.assert_allclose(mine, reference, atol=2e-3)
+
+
 def test_equals_kaldi_on_a_recording():
     soundfile = pytest.importorskip("soundfile")
     soxr = pytest.importorskip("soxr")
@@ -133,7 +200,7 @@ def test_longer_shift_is_every_nth_frame(shift, frontend):
 @pytest.mark.parametrize("frontend", [AST, HTS_AT], ids=["AST", "HTS-AT"])
 def test_clip_alone_equals_clip_in_a_batch(frontend):
     # HTS-AT keeps the mean: beside it "offset" holds rounding errors alone
-    names = [n for n in SOUNDS if frontend.is_kaldi or n != "offset"]
+    names = [n for n in SOUNDS if frontend.steps.removes_mean or n != "offset"]
     batch = np.stack([SOUNDS[name][:16000] for name in names])
     together = log_mel(batch, frontend, 100)
     alone = [log_mel(clip, frontend, 100)[0] for clip in batch]

@@ -63,6 +63,25 @@ def ours(tower, head, num_frames=NUM_FRAMES, **options):
         return load_checkpoint(path, trained=trained, **options).model
 
 
+def laion_state(tower, head):
+    """As LAION's CLAP has it: text, projections, a head that is not trained."""
+    state = {
+        key.replace("sed_model.", "module.audio_branch."): value
+        for key, value in official_state(tower, head).items()
+    }
+    others = """
+    logit_scale_a logit_scale_t text_branch.embeddings.position_ids
+    text_branch.encoder.layer.0.attention.self.query.weight
+    text_branch.pooler.dense.bias text_projection.0.weight
+    text_transform.sequential.0.weight audio_projection.2.bias
+    audio_transform.sequential.3.bias
+    """.split()
+    # an image of 64 in patches of 4 and windows of 4: 16 windows of 16
+    mask = "module.audio_branch.layers.0.blocks.1.attn_mask"
+    state |= {f"module.{key}": torch.ones(3) for key in others}
+    return {**state, mask: torch.zeros(16, 16, 16)}
+
+
 def official_state(tower, head):
     """State dict as the original's Lightning module has it, buffers too."""
     state = {}

@@ -104,10 +104,14 @@ class Vit(nn.Module):
 
 
 class Ast(nn.Module):
-    """AST: `v` and `mlp_head`; clips are `(batch, time, freq)`."""
+    """AST: `v` and `mlp_head`; clips are `(batch, time, freq)`.
 
-    def __init__(self, num_classes=5, **sizes):
+    With `average_patches` it is what SSAST's authors fine-tune as `ft_avgtok`.
+    """
+
+    def __init__(self, num_classes=5, average_patches=False, **sizes):
         super().__init__()
+        self.average_patches = average_patches
         self.v = Vit(**sizes)
         width = self.v.norm.weight.shape[0]
         self.mlp_head = nn.Sequential(
@@ -117,7 +121,9 @@ class Ast(nn.Module):
     def forward(self, clips):
         """States at every depth, and logits."""
         states = self.v.depths(self.v.embed(clips.mT[:, None]))
-        pooled = states[-1][:, : self.v.prefix().shape[1]].mean(1)
+        count = self.v.prefix().shape[1]
+        prefix, patches = states[-1][:, :count], states[-1][:, count:]
+        pooled = (patches if self.average_patches else prefix).mean(1)
         return states, self.mlp_head(pooled)
 
 
@@ -179,12 +185,19 @@ class Ssast(nn.Module):
 class Passt(Vit):
     """PaSST: positions are a table of frequency plus one of time."""
 
-    def __init__(self, grid=(2, 3), width=WIDTH, num_classes=5, **sizes):
+    def __init__(
+        self,
+        grid=(2, 3),
+        width=WIDTH,
+        num_classes=5,
+        entries=None,
+        **sizes,
+    ):
         super().__init__(
             grid=grid, width=width, num_classes=num_classes, **sizes
         )
         del self.pos_embed
-        freq, time = grid
+        freq, time = grid[0], entries or grid[1]
         count = self.prefix().shape[1]
         for name, shape in (
             ("new_pos_embed", (1, count, width)),

@@ -1,5 +1,6 @@
 """The command that takes weights of others."""
 
+import argparse
 import os
 
 from keras_c2f.convert.published import PUBLISHED, published
@@ -8,62 +9,129 @@ from keras_c2f.recipes import parse_pair
 from keras_c2f.values import Choice, Folder, Number, Text, add_option
 
 COUNT = Number(int, at_least=1, at_most=1_000_000)
-# What `convert` can be asked for, and told of a checkpoint's training.
-GEOMETRY = {
-    "num_frames": COUNT,
-    "num_mel_bins": COUNT,
-    "patch_size": Text(wanted=True),
-    "patch_stride": Text(wanted=True),
-    "num_heads": COUNT,
-    "resolution": Text(wanted=True),
-    "num_classes": COUNT,
-    "pooling": Choice(("mean", "prefix", "token_semantic")),
-    "input_kind": Text(wanted=True),
+TEXT = Text(wanted=True)
+# What can be had otherwise than a checkpoint was trained: values, help.
+WANTED = {
+    "num_frames": (
+        COUNT,
+        "frames of 10 ms in a clip, fewer or more: --num_frames=512",
+    ),
+    "num_mel_bins": (COUNT, "bins of the mel bank: --num_mel_bins=64"),
+    "patch_size": (TEXT, "time x frequency: --patch_size=32x16"),
+    "patch_stride": (
+        TEXT,
+        "time x frequency, larger is cheaper: --patch_stride=16x16",
+    ),
+    "resolution": (TEXT, "a coarser network: --resolution=pool:2"),
+    "num_classes": (
+        COUNT,
+        "outputs of a new, untrained head: --num_classes=10",
+    ),
+    "pooling": (
+        Choice(("mean", "prefix", "token_semantic")),
+        "what the head sees, prefix, mean or token_semantic: --pooling=mean",
+    ),
+    "input_kind": (
+        TEXT,
+        "compressed, log_mel or waveform: --input_kind=waveform puts the "
+        "front end into the model",
+    ),
 }
-TRAINED = ("num_frames", "num_mel_bins", "patch_stride", "num_heads")
+# What it was trained at, where neither file nor preset tells.
+TRAINED = {
+    "num_frames": (COUNT, "--trained_num_frames=1024"),
+    "num_mel_bins": (COUNT, "--trained_num_mel_bins=128"),
+    "patch_stride": (TEXT, "time x frequency: --trained_patch_stride=10x10"),
+    "num_heads": (
+        COUNT,
+        "if a head is not 64 wide: --trained_num_heads=3",
+    ),
+    "num_folds": (
+        COUNT,
+        "HTS-AT's image: spec_size / mel bins: --trained_num_folds=4",
+    ),
+}
 
 
 def add_commands(add):
     """Adds the command of this module; see `cli.parse`."""
     command = add(convert)
     command.add_argument(
-        "checkpoint", help="file, Hugging Face folder, or published name"
+        "checkpoint",
+        help="file (.pth .pt .bin .ckpt .safetensors .npz), Hugging Face "
+        "folder, or published name: MIT/ast-finetuned-audioset-10-10-0.4593",
     )
-    command.add_argument("out", help="folder, or a name that ends in .keras")
-    command.add_argument("--preset", help="the published name of a file")
-    command.add_argument("--source", help="kind of file; found by its keys")
-    command.add_argument("--class_names", help="CSV or text file")
     command.add_argument(
-        "--positions", choices=("interpolate", "cut"), help="way to resize"
+        "out",
+        help="folder to write, for predict, evaluate, export and train "
+        "--initial; or a name that ends in .keras, the model alone",
+    )
+    command.add_argument(
+        "--preset",
+        help="the published name of a file, which tells geometry, front end "
+        "and licence: --preset=ast_audioset_10_10_0.4593",
+    )
+    command.add_argument(
+        "--source",
+        help="kind of file, where its keys do not tell: --source=ssast for "
+        "one fine-tuned by SSAST's authors' code",
+    )
+    command.add_argument(
+        "--part",
+        help="which of several networks in the file, such as a running "
+        "average: --part=state_dict_ema",
+    )
+    command.add_argument(
+        "--frontend",
+        help="that it was trained with, where it does not tell: "
+        "--frontend=passt, or a JSON file of the arguments of Frontend",
+    )
+    command.add_argument(
+        "--class_names",
+        help="in the order of the outputs, a CSV as AST's or a name per "
+        "line: --class_names=labels.txt",
+    )
+    command.add_argument(
+        "--multi_label",
+        action=argparse.BooleanOptionalAction,
+        help="a clip may have several of its classes, as in AudioSet; told by "
+        "a preset or config, else --no-multi_label",
+    )
+    command.add_argument(
+        "--positions",
+        choices=("interpolate", "cut", "lead"),
+        help="how the grid follows another geometry: interpolate for further "
+        "training (default); for shorter clips without, cut gives AST's and "
+        "SSAST's own numbers, lead PaSST's: --positions=cut",
     )
     group = command.add_argument_group("wanted, else as it was trained")
-    for name, values in GEOMETRY.items():
-        if name != "num_heads":
-            add_option(group, name, values, "")
+    for name, (values, text) in WANTED.items():
+        add_option(group, name, values, text)
     group = command.add_argument_group("trained at, where the file is silent")
-    for name in TRAINED:
-        add_option(group, f"trained_{name}", GEOMETRY[name], "")
+    for name, (values, text) in TRAINED.items():
+        add_option(group, f"trained_{name}", values, text)
 
 
 def convert(arguments):
     """Converts a checkpoint of another project into a Keras model."""
-    given = {
-        name: parse_pair(value) if "patch" in name else value
-        for name, value in vars(arguments).items()
-        if value is not None and name.removeprefix("trained_") in GEOMETRY
-    }
-    trained = {
-        name.removeprefix("trained_"): value
-        for name, value in given.items()
-        if name.startswith("trained_")
-    }
-    wanted = {n: v for n, v in given.items() if not n.startswith("trained_")}
+
+    def given(names, prefix=""):
+        values = {name: getattr(arguments, prefix + name) for name in names}
+        return {
+            name: parse_pair(value) if name.startswith("patch") else value
+            for name, value in values.items()
+            if value is not None
+        }
+
     options = {
         "source": arguments.source,
-        "trained": trained,
+        "part": arguments.part,
+        "frontend": arguments.frontend,
+        "multi_label": arguments.multi_label,
+        "trained": given(TRAINED, "trained_"),
         "class_names": arguments.class_names,
         "positions": arguments.positions,
-        **wanted,
+        **given(WANTED),
     }
     checkpoint, preset = arguments.checkpoint, arguments.preset
     _check_files(arguments)
@@ -80,8 +148,19 @@ def convert(arguments):
         converted = load_checkpoint(checkpoint, preset=preset, **options)
     converted.save(arguments.out)
     print(converted.report)
-    if converted.class_names is None:
-        print("Its classes have no names: no list of them was found.")
+    for note in converted.notes:
+        print(note)
+    if hasattr(converted.model, "num_classes"):
+        if converted.class_names is None:
+            print(
+                "Its classes have no names: no list of them was found. Give "
+                "--class_names to predict with it."
+            )
+        if converted.frontend is None:
+            print(
+                "Its front end is not known. Give --frontend to predict with "
+                "it, or to have --input_kind=waveform."
+            )
     print(f"Written: {arguments.out}")
 
 

@@ -4,7 +4,6 @@ import numpy as np
 
 from keras_c2f.convert.rules import Plan, Rule
 from keras_c2f.convert.vit import (
-    HUGGING_FACE,
     dense_rules,
     norm_rules,
     table_rules,
@@ -15,10 +14,11 @@ from keras_c2f.models import AST, AudioClassifier, MaskedPatchModel
 from keras_c2f.resolution import patch_grid
 
 GEOMETRY = ("num_frames", "num_mel_bins", "patch_stride", "num_heads")
+HUB_EPSILON = 1e-12  # of every norm, where no config tells
 IMAGENET_HEADS = r"head(_dist)?\.(weight|bias)"  # in AST and SSAST: unused
 
 
-def ast_plan(checkpoint, trained):
+def ast_plan(checkpoint, trained, pooling="prefix"):
     """`Plan` of an AST: backbone, and its head where the file has one.
 
     Args:
@@ -26,6 +26,7 @@ def ast_plan(checkpoint, trained):
         trained: dict, the geometry it was trained at: `num_frames`,
             `num_mel_bins`, `patch_stride`, and `num_heads` if a head is not
             64 wide. A Hugging Face config tells all of them.
+        pooling: str, of the head: see `AudioClassifier`.
 
     Raises:
         ValueError: if the geometry does not fit the table of positions.
@@ -33,15 +34,18 @@ def ast_plan(checkpoint, trained):
     vit = vit_of(checkpoint)
     config = checkpoint.config
     norms = {"epsilon": 1e-6, "head_epsilon": 1e-5}
+    if vit.is_hugging_face:
+        epsilon = config.get("layer_norm_eps", HUB_EPSILON)
+        norms = dict.fromkeys(norms, epsilon)
     if config:
-        norms = dict.fromkeys(norms, config["layer_norm_eps"])
         trained = {**_hub_geometry(config), **trained}
     backbone = audio_backbone(checkpoint, vit, trained, norms["epsilon"])
     rules = vit_rules(vit) + table_rules(vit, backbone.grid_size)
     root = vit.prefix.removesuffix("v.")
     norm, head = f"{root}mlp_head.0", f"{root}mlp_head.1"
-    if vit.names is HUGGING_FACE:
-        norm, head = "classifier.layernorm", "classifier.dense"
+    if vit.is_hugging_face:
+        root = vit.prefix.removesuffix("audio_spectrogram_transformer.")
+        norm, head = f"{root}classifier.layernorm", f"{root}classifier.dense"
     dropped = (vit.prefix.replace(".", r"\.") + IMAGENET_HEADS,)
     network = backbone
     if f"{head}.weight" in vit.tensors:
@@ -49,17 +53,23 @@ def ast_plan(checkpoint, trained):
         network = AudioClassifier(
             backbone,
             vit.tensors[f"{head}.weight"].shape[0],
+            pooling=pooling,
             head_epsilon=norms["head_epsilon"],
         )
-    return Plan(network, rules, dropped)
+    return Plan(network, rules, dropped, facts=vit.facts(backbone))
 
 
 def ssast_plan(checkpoint, trained):
-    """`Plan` of a self-supervised AST: its backbone.
+    """`Plan` of a self-supervised AST: its backbone, or as fine-tuned.
 
-    The file tells frames and mel bins; patches do not overlap in
-    pre-training. Heads of pre-training are dropped.
+    After pre-training the file tells frames and mel bins, patches do not
+    overlap, and heads are dropped. After fine-tuning it is an AST whose head
+    takes the mean of the patches, as `ft_avgtok` of its authors; give
+    `pooling="prefix"` for their `ft_cls`.
     """
+    vit = vit_of(checkpoint)
+    if f"{vit.prefix.removesuffix('v.')}mlp_head.1.weight" in vit.tensors:
+        return ast_plan(checkpoint, trained, pooling="mean")
     whole = ssast_pretraining_plan(checkpoint, trained)
     heads = ("mask_embedding/", "discriminative_head/", "generative_head/")
     rules = [rule for rule in whole.rules if not rule.path.startswith(heads)]
@@ -124,7 +134,8 @@ def audio_backbone(checkpoint, vit, trained, epsilon, num_positions=None):
         ValueError: if the geometry is not given, or gives another number of
             patches than the file has positions.
     """
-    missing = [name for name in GEOMETRY[:3] if name not in trained]
+    config = {**vit.sizes, "epsilon": epsilon, **trained}
+    missing = [name for name in GEOMETRY if name not in config]
     positions = vit.key("positions")
     if num_positions is None:
         if positions not in vit.tensors:
@@ -135,9 +146,8 @@ def audio_backbone(checkpoint, vit, trained, epsilon, num_positions=None):
             f"{checkpoint.path} does not tell {', '.join(missing)} of the "
             f"spectrograms it was trained on, only that they gave "
             f"{num_positions} patches. Name the published `preset` it is, or "
-            "give `trained={...}` with these."
+            "give `trained={...}` with these (--trained_num_frames and so on)."
         )
-    config = {**vit.sizes, "epsilon": epsilon, **trained}
     size = (config["num_frames"], config["num_mel_bins"])
     stride = tuple(config["patch_stride"])
     time, freq = patch_grid(*size, config["patch_size"], stride)

@@ -16,6 +16,10 @@ safetensors = LazyModule("safetensors")
 safetensors_numpy = LazyModule("safetensors.numpy")
 
 PICKLES = (".pth", ".pt", ".bin", ".ckpt")
+PATCH_KERNELS = (
+    "patch_embed.proj.weight",
+    "embeddings.patch_embeddings.projection.weight",
+)
 HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 
 
@@ -36,7 +40,7 @@ class Checkpoint:
     features: dict = field(default_factory=dict)
 
 
-def read_checkpoint(path):
+def read_checkpoint(path, part=None):
     """Reads a file of weights, or the one in a Hugging Face folder.
 
     Safetensors and NumPy files are read without PyTorch; pickles with it, and
@@ -45,6 +49,8 @@ def read_checkpoint(path):
     Args:
         path: file (`.safetensors`, `.npz`, `.pth`, `.pt`, `.bin`, `.ckpt`),
             or a folder with `model.safetensors` or `pytorch_model.bin`.
+        part: str, which of several networks in the file, such as a running
+            average: its name in the pickle, or what its keys begin with.
 
     Returns:
         `Checkpoint`.
@@ -52,7 +58,7 @@ def read_checkpoint(path):
     Raises:
         ImportError: if the package that reads this kind is not installed.
         ValueError: if there is no such file, or it is of another kind, cut
-            short, or holds more than tensors.
+            short, holds more than tensors, or several networks.
     """
     path = weights_file(path)
     if path.suffix == ".safetensors":
@@ -60,11 +66,11 @@ def read_checkpoint(path):
     elif path.suffix == ".npz":
         tensors = _read_npz(path)
     else:
-        tensors = _read_pickle(path)
+        tensors, part = _read_pickle(path, part)
+    tensors = one_network(path, tensors, part)
     tensors = {key: _single(value) for key, value in tensors.items()}
-    beside = path.name in HUB_FILES
-    config = _json(path.with_name("config.json")) if beside else {}
-    if "model_type" not in config:  # timm's, of another form
+    config = _json(path.with_name("config.json"))
+    if not {"model_type", "architecture"} & set(config):  # of something else
         return Checkpoint(path, tensors)
     features = _json(path.with_name("preprocessor_config.json"))
     return Checkpoint(path, tensors, config, features)
@@ -112,11 +118,15 @@ def _read_npz(path):
         raise _damaged(path, error) from error
 
 
-def _read_pickle(path):
-    """Tensors of a pickle, also where they lie one level down."""
+def _read_pickle(path, part):
+    """`(tensors, part)` of a pickle, also where they lie further down.
+
+    `part` comes back as `None` where it named a dict of the pickle.
+    """
     load = torch.load  # says so if PyTorch is missing
     try:
-        content = load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(_plain_globals()):
+            content = load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         refused = re.search(r"GLOBAL (\S+)", str(error))
         if not refused:
@@ -129,25 +139,97 @@ def _read_pickle(path):
         ) from error
     except (RuntimeError, EOFError, OSError) as error:
         raise _damaged(path, error) from error
-    for name in ("state_dict", "model"):
-        if isinstance(content, dict) and isinstance(content.get(name), dict):
-            content = content[name]
-    if isinstance(content, dict):
-        tensors = {
-            key: value
-            for key, value in content.items()
-            if isinstance(value, torch.Tensor)
-        }
-        if tensors:
-            return {
-                key: (value.float() if value.is_floating_point() else value)
-                .detach()
-                .numpy()
-                for key, value in tensors.items()
-            }
-    raise ValueError(
-        f"{path} holds no dict of tensors but {type(content).__name__}. Save "
-        "the model's `state_dict()`."
+    found = dict(_dicts_of_tensors(content, ""))
+    if not found:
+        raise ValueError(
+            f"{path} holds no dict of tensors but {type(content).__name__}. "
+            "Save the model's `state_dict()`."
+        )
+    if part in found:
+        return _arrays(found[part]), None
+    most = max(map(len, found.values()))
+    # A criterion or a scheduler has a few; a copy of the network as many.
+    large = [name for name, tensors in found.items() if 2 * len(tensors) > most]
+    if len(large) > 1:
+        raise several(path, large)
+    return _arrays(found[large[0]]), part
+
+
+def _plain_globals():
+    """What numbers of NumPy are pickled as: they run no code."""
+    number = np.float32(0).__reduce__()[0]
+    kinds = [type(np.dtype(name)) for name in ("float32", "float64", "int64")]
+    return [
+        number,
+        (number, "numpy.core.multiarray.scalar"),  # before NumPy 2
+        np.dtype,
+        *kinds,
+    ]
+
+
+def _dicts_of_tensors(content, name):
+    """`(name, dict)` of every dict that holds tensors itself."""
+    if not isinstance(content, dict):
+        return
+    tensors = {
+        key: value
+        for key, value in content.items()
+        if isinstance(key, str) and isinstance(value, torch.Tensor)
+    }
+    if tensors:
+        yield name, tensors
+    for key, value in content.items():
+        if isinstance(key, str):
+            yield from _dicts_of_tensors(value, f"{name}.{key}".lstrip("."))
+
+
+def _arrays(tensors):
+    return {
+        key: (value.float() if value.is_floating_point() else value)
+        .detach()
+        .numpy()
+        for key, value in tensors.items()
+    }
+
+
+def one_network(path, tensors, part):
+    """The arrays of one network of a file.
+
+    Args:
+        path: `Path`, for the sentence of an error.
+        tensors: dict of key -> array.
+        part: str, what its keys begin with, or `None`.
+
+    Raises:
+        ValueError: if none begins so, or several kernels of patches say that
+            there are several networks.
+    """
+    if part:
+        chosen = {k: v for k, v in tensors.items() if k.startswith(part)}
+        if not chosen:
+            raise ValueError(
+                f"No key in {path} begins with {part!r}, and no dict in it "
+                "has that name. The first key is "
+                f"{next(iter(tensors), None)!r}."
+            )
+        tensors = chosen
+    prefixes = {
+        key[: -len(ending)]
+        for key, value in tensors.items()
+        for ending in PATCH_KERNELS
+        if key.endswith(ending) and value.ndim == 4
+    }
+    if len(prefixes) > 1:
+        raise several(path, sorted(prefixes))
+    return tensors
+
+
+def several(path, names):
+    """The error of a file with several networks."""
+    return ValueError(
+        f"{path} holds {len(names)} networks: {', '.join(map(repr, names))}. "
+        f"Say which: part={names[-1]!r} (--part). A running average "
+        "('ema', 'swa') is what its authors evaluate as a rule."
     )
 
 

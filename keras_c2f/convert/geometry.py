@@ -18,7 +18,7 @@ def at_geometry(network, filled, wanted, positions, frontend):
             from a file.
         filled: `TransplantReport` of that.
         wanted: dict, arguments of backbone and classifier to have otherwise.
-        positions: `"interpolate"` or `"cut"`: see `load_checkpoint`.
+        positions: `"interpolate"`, `"cut"` or `"lead"`: see `load_checkpoint`.
         frontend: `Frontend`, or another or `None` if it is not known.
 
     Returns:
@@ -39,12 +39,13 @@ def at_geometry(network, filled, wanted, positions, frontend):
     other = type(backbone).from_config({**config, **wanted})
     if other.get_config() == config and not head:
         return network, filled
+    _refuse_squeezed(other)
     if head.get("input_kind") == "waveform":
         if not isinstance(frontend, Frontend):
             raise ValueError(
                 "The front end of this checkpoint is not known here, so "
-                "`input_kind='waveform'` cannot be had. Name its `preset`, or "
-                "feed log-mel."
+                "`input_kind='waveform'` cannot be had. Name its `preset`, "
+                "give its `frontend` (--frontend), or feed log-mel."
             )
         head["frontend"] = with_mel_bins(frontend, other)
     if isinstance(network, AudioClassifier):
@@ -62,14 +63,27 @@ def at_geometry(network, filled, wanted, positions, frontend):
     else:
         target = other
     moved = transplant(network, target)
-    if positions == "cut":
-        cut_positions(network, target)
+    if positions != "interpolate":
+        cut_positions(network, target, positions)
     return target, TransplantReport(
         moved.copied,
         moved.resized,
         moved.fresh,
         filled.dropped + moved.dropped,
     )
+
+
+def _refuse_squeezed(backbone):
+    """HTS-AT squeezes no clip: see the error."""
+    most = getattr(backbone, "stretch_to", None)
+    if most is not None and backbone.num_frames > most:
+        raise ValueError(
+            f"num_frames={backbone.num_frames} is above the {most} that a clip "
+            "of this checkpoint is stretched to. Its authors cut longer clips "
+            "into parts and average their scores, as `predict` does with "
+            f"windows: convert it for {most} frames or fewer, or give "
+            "`stretch_to=None` in Python, which folds longer clips as they are."
+        )
 
 
 def with_mel_bins(frontend, model):

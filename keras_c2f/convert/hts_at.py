@@ -10,6 +10,7 @@ from keras_c2f.convert.vit import (
     dense_rules,
     norm_rules,
     patch_kernel,
+    ratio,
     unchanged,
 )
 from keras_c2f.models import HTSAT, AudioClassifier
@@ -56,11 +57,24 @@ COMPUTED = (
     r"layers\.\d+\.blocks\.\d+\.(attn_mask|attn\.relative_position_index)",
     r"layers\.\d+\.blocks\.\d+\.attention\.self\.relative_position_index",
     r"(bn0|batch_norm)\.num_batches_tracked",
-    r"head\.(weight|bias)",
+    r"head\.(weight|bias)",  # beside a token-semantic one
 )
+# Beside the audio tower: text, projections, LAION's transforms of embeddings.
 CLAP_OTHERS = (
-    r"(text_model|text_projection|audio_projection)\..*",
-    r"logit_scale_[at]",
+    r"(.*\.)?(text_model|text_branch)\..*",
+    r"(.*\.)?(text|audio)_(projection|transform)\..*",
+    r"(.*\.)?logit_scale_[at]",
+)
+# In LAION's files no loss reaches the head; fusion is of clips above 10 s.
+CLAP_UNUSED = (r"tscam_conv\.(weight|bias)",)
+FUSION = r"(patch_embed\.)?(mel_conv[12]d|fusion_model)\..*"
+REPEAT_NOTE = (
+    "Its authors repeat a short clip until it fills the time that they trained "
+    "at; here silence follows it. For their numbers repeat it yourself."
+)
+FUSION_NOTE = (
+    "Its fusion of several views of a clip above 10 s is left out: give clips "
+    "of 10 s at most, for which its authors do not use it."
 )
 
 
@@ -102,13 +116,14 @@ def hts_at_plan(checkpoint, trained):
     window = (math.isqrt(shape(put_numbers(names.bias, i=0, j=0))[0]) + 1) // 2
     mel_bins = shape(f"{names.mel_norm}.weight")[0]
     hidden = shape(put_numbers(names.mlp_in, i=0, j=0) + ".weight")[0]
+    biased = put_numbers(names.qkv[0], i=0, j=0)
     folds = trained.get("num_folds") or _folds(
         checkpoint, prefix, window * freq, mel_bins
     )
     stretch_to = folds * mel_bins // freq * time * folds
     backbone = HTSAT(
         **{
-            "num_frames": stretch_to,
+            "num_frames": _clip_frames(checkpoint.features) or stretch_to,
             "num_mel_bins": mel_bins,
             "num_folds": folds,
             "stretch_to": stretch_to,
@@ -117,22 +132,56 @@ def hts_at_plan(checkpoint, trained):
             "width": width,
             "depths": depths,
             "num_heads": heads,
-            "mlp_ratio": hidden / width,
+            "mlp_ratio": ratio(hidden, width),
             **trained,
         }
     )
-    rules = _rules(prefix, names, len(depths))
-    network = backbone
+    unused = (*COMPUTED, FUSION)
+    rules, network, notes = _rules(prefix, names, len(depths)), backbone, ()
+    if names is CLAP or prefix.endswith("audio_branch."):
+        unused += CLAP_UNUSED
+        notes = _clap_notes(checkpoint, prefix)
+    else:
+        network, head_rules = _with_head(backbone, tensors, prefix)
+        rules += head_rules
+    dropped = tuple(re.escape(prefix) + pattern for pattern in unused)
+    facts = {
+        **backbone.get_config(),
+        "qkv_bias": f"{prefix}{biased}.bias" in tensors,
+    }
+    return Plan(
+        network,
+        rules,
+        dropped + CLAP_OTHERS,
+        facts=facts,
+        notes=notes,
+    )
+
+
+def _clap_notes(checkpoint, prefix):
+    """Sentences on what CLAP does with long and with short clips."""
+    pattern = re.escape(prefix) + FUSION
+    fused = any(re.fullmatch(pattern, key) for key in checkpoint.tensors)
+    repeats = checkpoint.features.get("padding", "repeatpad") != "pad"
+    return fused * (FUSION_NOTE,) + repeats * (REPEAT_NOTE,)
+
+
+def _with_head(backbone, tensors, prefix):
+    """`(network, rules of its head)`: token-semantic, or of the mean token."""
     if f"{prefix}tscam_conv.weight" in tensors:
-        rules += [
-            Rule("head/kernel", (f"{prefix}tscam_conv.weight",), _head),
-            Rule("head/bias", (f"{prefix}tscam_conv.bias",), unchanged),
-        ]
-        network = AudioClassifier(
-            backbone, shape("tscam_conv.weight")[0], pooling="token_semantic"
-        )
-    dropped = tuple(re.escape(prefix) + pattern for pattern in COMPUTED)
-    return Plan(network, rules, dropped + CLAP_OTHERS)
+        key, transform = "tscam_conv", _head
+        options = {"pooling": "token_semantic"}
+    elif f"{prefix}head.weight" in tensors:  # `enable_tscam=False`
+        key, transform = "head", dense
+        options = {"pooling": "mean", "head_epsilon": None}
+    else:
+        return backbone, []
+    rules = [
+        Rule("head/kernel", (f"{prefix}{key}.weight",), transform),
+        Rule("head/bias", (f"{prefix}{key}.bias",), unchanged),
+    ]
+    num_classes = len(tensors[f"{prefix}{key}.weight"])
+    return AudioClassifier(backbone, num_classes, **options), rules
 
 
 def _rules(prefix, names, num_stages):
@@ -186,7 +235,7 @@ def _depths(tensors, prefix, names):
 
 def _folds(checkpoint, prefix, window_bins, mel_bins):
     """int: the side of the image over the mel bins."""
-    config = checkpoint.config.get("audio_config", checkpoint.config)
+    config = checkpoint.config
     mask = checkpoint.tensors.get(f"{prefix}layers.0.blocks.1.attn_mask")
     if "spec_size" in config:
         side = config["spec_size"]
@@ -195,9 +244,18 @@ def _folds(checkpoint, prefix, window_bins, mel_bins):
     else:
         raise ValueError(
             f"{checkpoint.path} does not tell how often its spectrograms are "
-            "folded. Give trained={'num_folds': 4}, or what it is."
+            "folded. Give trained={'num_folds': 4} (--trained_num_folds=4), "
+            "or what it is."
         )
     return side // mel_bins
+
+
+def _clip_frames(features):
+    """int, frames of the clips that CLAP's extractor makes, or `None`."""
+    if not features:
+        return None
+    samples = features["max_length_s"] * features["sampling_rate"]
+    return 1 + samples // features["hop_length"]
 
 
 def _bias(table):

@@ -2,6 +2,7 @@
 
 import math
 
+from keras_c2f.convert.audio import HUB_EPSILON
 from keras_c2f.convert.rules import Plan
 from keras_c2f.convert.vit import table_rules, vit_of, vit_rules
 from keras_c2f.models import AST
@@ -9,7 +10,7 @@ from keras_c2f.models import AST
 # timm's, then Hugging Face's
 HEADS = (
     r"(.*\.)?(head|head_dist|pre_logits\.fc)\.(weight|bias)",
-    r"(cls_|distillation_)?classifier\.(weight|bias)",
+    r"(.*\.)?(cls_|distillation_)?classifier\.(weight|bias)",
     r"(.*\.)?pooler\.dense\.(weight|bias)",
 )
 
@@ -47,9 +48,16 @@ def imagenet_plan(checkpoint, trained):
         "epsilon": 1e-6,
     }
     hub = checkpoint.config
-    if hub:
-        config["epsilon"] = hub["layer_norm_eps"]
+    if vit.is_hugging_face:
+        config["epsilon"] = hub.get("layer_norm_eps", HUB_EPSILON)
+    if "num_attention_heads" in hub:
         config["num_heads"] = hub["num_attention_heads"]
-    backbone = AST(**{**config, **trained})
+    config |= trained
+    if "num_heads" not in config:
+        raise ValueError(
+            f"{checkpoint.path} does not tell its `num_heads`. Give "
+            "`trained={'num_heads': ...}` (--trained_num_heads)."
+        )
+    backbone = AST(**config)
     rules = vit_rules(vit) + table_rules(vit, backbone.grid_size)
-    return Plan(backbone, rules, HEADS)
+    return Plan(backbone, rules, HEADS, facts=vit.facts(backbone))

@@ -18,9 +18,11 @@ def passt_plan(checkpoint, trained):
 
     The grid is the sum of the two tables, which is exact, and stays so when
     it is resized: interpolation is linear and its rows sum to 1. What is lost
-    is a tie: in training the grid is free, where the two tables are not. For
-    shorter clips PaSST takes the leading part of its table of time, and we
-    resize the grid: give `positions="cut"` for something nearer.
+    is a tie: in training the grid is free, where the two tables are not.
+
+    The table of time has `num_frames // stride` entries, at times one more
+    than there are patches. As in PaSST's own evaluation the leading ones are
+    those of the clip, and `positions="lead"` keeps to that for shorter clips.
 
     Args:
         checkpoint: `Checkpoint`.
@@ -33,9 +35,15 @@ def passt_plan(checkpoint, trained):
     for key in tables.values():
         if key not in vit.tensors:
             raise ValueError(f"{checkpoint.path} lacks the key {key!r}.")
-    freq, time = (vit.tensors[tables[n]].size for n in ("freq", "time"))
-    num_positions = freq * time // vit.kernel.shape[0] ** 2
-    backbone = audio_backbone(checkpoint, vit, trained, 1e-6, num_positions)
+    freq = vit.tensors[tables["freq"]].shape[2]
+    entries = vit.tensors[tables["time"]].shape[3]
+    time = entries
+    if "num_frames" in trained and "patch_stride" in trained:
+        stride = trained["patch_stride"][0]
+        patches = 1 + (trained["num_frames"] - vit.kernel.shape[3]) // stride
+        if entries == trained["num_frames"] // stride:
+            time = min(patches, entries)
+    backbone = audio_backbone(checkpoint, vit, trained, 1e-6, freq * time)
     count = vit.num_prefix_tokens
     tokens = [vit.key("class_token"), vit.key("distillation_token")][:count]
 
@@ -44,7 +52,8 @@ def passt_plan(checkpoint, trained):
 
     def grid(freq, time):
         # (1, d, f, 1) + (1, d, 1, t) -> (t, f, d)
-        return (freq + time)[0].transpose(2, 1, 0)
+        leading = time[..., : backbone.grid_size[0]]
+        return (freq + leading)[0].transpose(2, 1, 0)
 
     rules = [
         *vit_rules(vit),

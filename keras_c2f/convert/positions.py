@@ -1,4 +1,4 @@
-"""AST's way with a position grid that must shrink: its centre is kept."""
+"""The originals' ways with a position grid that must shrink: they cut it."""
 
 from keras import ops
 
@@ -8,11 +8,13 @@ from keras_c2f.resample import resize_axes
 GRID = "positions/grid"
 
 
-def cut_positions(source, target):
+def cut_positions(source, target, way):
     """Fills the grid of `target` from that of `source`, cut where it shrinks.
 
     Args:
         source, target: networks with a `PositionGrid` named `positions`.
+        way: `"cut"`, AST's: the centre of both axes stays; `"lead"`, PaSST's:
+            the first steps in time stay.
 
     Raises:
         ValueError: if they have none.
@@ -20,13 +22,14 @@ def cut_positions(source, target):
     weights = weights_by_path(source)
     if GRID not in weights:
         raise ValueError(
-            "`positions='cut'` is for models with a table of positions, and "
+            f"`positions={way!r}` is for models with a table of positions, and "
             f"this {type(source).__name__} has none. Leave it out."
         )
     old = ops.convert_to_numpy(weights[GRID][0])
     variable, _ = weights_by_path(target)[GRID]
     size = variable.shape[:2]
-    variable.assign(resize_axes(centre_cut(old, size), size))
+    kept = centre_cut(old, size) if way == "cut" else old[: size[0]]
+    variable.assign(resize_axes(kept, size))
 
 
 def centre_cut(grid, size):

@@ -42,12 +42,13 @@ def from_preset(name, folder=None, **options):
         if not (folder / file).is_file():
             _fetch(entry, file, folder)
     names = CLASS_LISTS.get(entry.class_names)
-    if names and names.url and not (folder / names.file).is_file():
+    weights = folder / entry.files[0]
+    if names and names.url and not names.beside(weights):
         try:
-            download(names.url, folder / names.file)
+            download(names.url, folder / names.files[0])
         except (OSError, ValueError, ImportError):
             pass  # the model works without; `class_names` is then `None`
-    return load_checkpoint(folder / entry.files[0], preset=name, **options)
+    return load_checkpoint(weights, preset=name, **options)
 
 
 def cache_folder():

@@ -26,6 +26,10 @@ class Pretrained:
         class_names: list of str, or `None`.
         about: dict of str: source, licence, citation, where it is published.
         report: `TransplantReport` of the conversion; `None` from a folder.
+        notes: tuple of str, where it is not, or may not be, what its authors
+            have.
+        multi_label: bool, whether its scores are independent, so sigmoids of
+            the logits, rather than a softmax of all.
     """
 
     model: Any
@@ -33,6 +37,8 @@ class Pretrained:
     class_names: list | None = None
     about: dict = field(default_factory=dict)
     report: Any = None
+    notes: tuple = ()
+    multi_label: bool = False
 
     def save(self, path):
         """Writes a `.keras` file, or a folder with all that belongs to it.
@@ -67,6 +73,8 @@ class Pretrained:
             "class_names": self.class_names,
             "about": self.about,
             "report": str(self.report) if self.report else None,
+            "notes": self.notes,
+            "multi_label": self.multi_label,
             "frontend": None,
         }
         if isinstance(self.frontend, Frontend):
@@ -97,7 +105,14 @@ def load_folder(folder):
     if (folder / MATRICES).is_file():
         with np.load(folder / MATRICES) as file:
             frontend = Mfcc(**file)
-    return Pretrained(model, frontend, card["class_names"], card["about"])
+    return Pretrained(
+        model,
+        frontend,
+        card["class_names"],
+        card["about"],
+        notes=tuple(card.get("notes", ())),
+        multi_label=card.get("multi_label", False),
+    )
 
 
 def _write_json(path, value):

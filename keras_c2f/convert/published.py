@@ -5,68 +5,32 @@ its own with each file. The others' authors publish none, so none is given.
 """
 
 import difflib
-from dataclasses import dataclass, field
 
-from keras_c2f.convert.citations import CITATIONS
-from keras_c2f.models.presets import HTS_AT_FRONTEND
+from keras_c2f.convert.frontends import FRONTENDS
+from keras_c2f.convert.published_file import (
+    HUB,
+    HUB_FILES,
+    OLD_HUB_FILES,
+    Published,
+)
+from keras_c2f.models.presets import (
+    CLAP_FRONTEND,
+    HTS_AT_FRONTEND,
+    PASST_FRONTEND,
+)
 
 DROPBOX = "https://www.dropbox.com/s"
-HUB = "https://huggingface.co"
-HUB_FILES = ("model.safetensors", "config.json", "preprocessor_config.json")
-OLD_HUB_FILES = ("pytorch_model.bin", *HUB_FILES[1:])
 STRIDES = {10: (10, 10), 12: (12, 12), 14: (14, 14), 16: (16, 16)}
 AUDIOSET = {"mean": -4.2677393, "std": 4.5689974}
-SPEECH_COMMANDS = {"mean": -6.845978, "std": 5.5654526}
+SPEECH_COMMANDS = FRONTENDS["ast_speech_commands"]
 
-
-@dataclass(frozen=True)
-class Published:
-    """One checkpoint as its authors publish it.
-
-    Attributes:
-        source: str, a key of `SOURCES`.
-        files: tuple of str, the first holds the weights.
-        url: str, where the file is (a Hugging Face repository: where its
-            files are); empty if it cannot be downloaded without a person.
-        page: str, where its authors describe it.
-        licence: str, SPDX.
-        citation: str, a key of `CITATIONS`.
-        trained: dict, geometry it was trained at.
-        frontend: dict, arguments of `Frontend`; `None` if ours is another.
-        class_names: str, a key of `CLASS_LISTS`, or `None`.
-        score: str, by its authors' account.
-        sha256: str, first digits, or `None` where its authors give none.
-    """
-
-    source: str
-    files: tuple
-    url: str
-    page: str
-    licence: str
-    citation: str
-    trained: dict = field(default_factory=dict)
-    frontend: dict | None = None
-    class_names: str | None = None
-    score: str = ""
-    sha256: str | None = None
-
-    @property
-    def is_hub(self):
-        """bool, whether the files lie in a Hugging Face repository."""
-        return self.url.startswith(HUB)
-
-    def about(self):
-        """dict of str: what to keep beside a converted model."""
-        return {
-            "published": self.page,
-            "licence": self.licence,
-            "citation": CITATIONS[self.citation],
-            "score": self.score,
-        }
+# Its authors do not say which hop these were trained with.
+OPENMIC = {"class_names": "openmic", "frontend": None}
 
 
 def _clip(num_frames, stride):
     return {
+        "depth": 12,
         "num_frames": num_frames,
         "num_mel_bins": 128,
         "patch_stride": stride,
@@ -85,6 +49,7 @@ def _ast(file, link, stride, score, **options):
             "trained": _clip(1024, STRIDES[stride]),
             "frontend": AUDIOSET,
             "class_names": "audioset",
+            "multi_label": True,
             **options,
         },
         score=score,
@@ -112,12 +77,16 @@ def _ssast(file, link, score):
         "https://github.com/YuanGongND/ssast",
         "BSD-3-Clause",
         "ssast",
+        trained={"depth": 12},
         frontend=AUDIOSET,
         score=score,
     )
 
 
-def _passt(file, release, stride=10, num_frames=998, **options):
+def _passt(
+    file, release, stride=10, num_frames=1000, hop=320, depth=12, **options
+):
+    # 10 s are 1000 frames: `input_tdim=998` has the same patches at stride 10
     page = "https://github.com/kkoutini/PaSST"
     return Published(
         "passt",
@@ -127,8 +96,10 @@ def _passt(file, release, stride=10, num_frames=998, **options):
         "Apache-2.0",
         "passt",
         **{
-            "trained": _clip(num_frames, STRIDES[stride]),
+            "trained": {**_clip(num_frames, STRIDES[stride]), "depth": depth},
+            "frontend": {**PASST_FRONTEND, "frame_shift_ms": hop / 32},
             "class_names": "audioset",
+            "multi_label": True,
             **options,
         },
     )
@@ -142,6 +113,7 @@ def _deit(file):
         "https://github.com/facebookresearch/deit",
         "Apache-2.0",
         "deit",
+        trained={"depth": 12},
         sha256=file.removesuffix(".pth").rsplit("-", 1)[1],
     )
 
@@ -165,6 +137,7 @@ PUBLISHED = {
                 "trained": _clip(128, (10, 10)),
                 "frontend": SPEECH_COMMANDS,
                 "class_names": "speech_commands",
+                "multi_label": False,
             },
         ),
     )
@@ -177,8 +150,10 @@ PUBLISHED |= {
         "ast",
         files,
         score=score,
+        multi_label="audioset" in name,
         # a config may tell 1024
-        trained={"num_frames": 128} if "speech" in name else {},
+        trained={"depth": 12}
+        | ({"num_frames": 128} if "speech" in name else {}),
     )
     for name, score, files in (
         ("audioset-10-10-0.4593", "0.459 mAP", HUB_FILES),
@@ -228,6 +203,7 @@ PUBLISHED |= {
         "ast",
         "BSD-3-Clause",
         "ssast",
+        trained={"depth": 12},
         score="a port of the backbone; its head is untrained",
     )
     for size in ("tiny", "small", "base")
@@ -239,7 +215,7 @@ PUBLISHED |= {
         ("passt-s-f128-p16-s10-ap.4761-swa.pt", "v0.0.2-audioset", {}),
         ("passt-s-f128-p16-s10-ap.472.pt", "v0.0.2-audioset", {}),
         ("passt-s-kd-ap.486.pt", "v.0.0.9", {}),
-        ("passt-l-kd-ap.47.pt", "v.0.0.10", {}),
+        ("passt-l-kd-ap.47.pt", "v.0.0.10", {"depth": 7}),
         (
             "passt-s-f128-p16-s12-ap.473-swa.pt",
             "v0.0.2-audioset",
@@ -261,12 +237,12 @@ PUBLISHED |= {
         (
             "passt-s-f128-stfthop100-p16-s10-ap.473-swa.pt",
             "v0.0.3-audioset",
-            {"num_frames": 3200},
+            {"num_frames": 3200, "hop": 100},
         ),
         (
             "passt-s-f128-stfthop160-p16-s10-ap.473-swa.pt",
             "v0.0.3-audioset",
-            {"num_frames": 2000},
+            {"num_frames": 2000, "hop": 160},
         ),
         (
             "passt-s-f128-20sec-p16-s10-ap.474-swa.pt",
@@ -281,12 +257,12 @@ PUBLISHED |= {
         (
             "openmic2008.passt-u-f128-p16-s10-ap.85-swa.pt",
             "v0.0.4-openmic",
-            {"num_frames": 3200, "class_names": None},
+            {"num_frames": 3200, **OPENMIC},
         ),
         (
             "openmic2008.passt-u-f128-p16-s10-ap.85.pt",
             "v0.0.4-openmic",
-            {"num_frames": 2000, "class_names": None},
+            {"num_frames": 2000, **OPENMIC},
         ),
     )
 }
@@ -304,7 +280,14 @@ PUBLISHED |= {
     )
 }
 PUBLISHED |= {
-    name: _hub(name, "imagenet", "Apache-2.0", citation, HUB_FILES[:2])
+    name: _hub(
+        name,
+        "imagenet",
+        "Apache-2.0",
+        citation,
+        HUB_FILES[:2],
+        trained={"depth": 12},
+    )
     for name, citation in (
         ("timm/vit_tiny_patch16_224.augreg_in21k_ft_in1k", "vit"),
         ("timm/vit_small_patch16_224.augreg_in21k_ft_in1k", "vit"),
@@ -321,22 +304,51 @@ PUBLISHED |= {
         "https://github.com/RetroCirce/HTS-Audio-Transformer",
         "MIT",
         "hts_at",
-        trained={"num_frames": 1001},
+        trained={"num_frames": 1001, "depths": (2, 2, 6, 2)},
         frontend=HTS_AT_FRONTEND,
         class_names="audioset",
+        multi_label=True,
         score="one of six whose ensemble has 0.487 mAP",
     )
     for number in range(1, 7)
 }
-PUBLISHED["laion/clap-htsat-unfused"] = _hub(
-    "laion/clap-htsat-unfused",
-    "hts_at",
-    "Apache-2.0",
-    "clap",
-    OLD_HUB_FILES,
-    trained={"num_frames": 1001},
-    score="the audio tower of CLAP",
-)
+PUBLISHED |= {
+    f"laion/clap-htsat-{kind}": _hub(
+        f"laion/clap-htsat-{kind}",
+        "hts_at",
+        "Apache-2.0",
+        "clap",
+        OLD_HUB_FILES,
+        trained={"num_frames": 1001, "depths": (2, 2, 6, 2)},
+        score="the audio tower of CLAP",
+    )
+    for kind in ("unfused", "fused")
+}
+PUBLISHED |= {
+    f"laion_clap_{name.replace('-', '_')}": Published(
+        "hts_at",
+        (f"{name}.pt",),
+        f"{HUB}/lukewys/laion_clap/resolve/main/",
+        "https://github.com/LAION-AI/CLAP",
+        "CC0-1.0",
+        "clap",
+        trained={"num_frames": 1001, "depths": depths},
+        frontend={
+            **CLAP_FRONTEND,
+            "style": "torchaudio" if "fusion" in name else "librosa",
+        },
+        score="the audio tower of CLAP",
+    )
+    for name, depths in (
+        ("630k-best", (2, 2, 6, 2)),
+        ("630k-audioset-best", (2, 2, 6, 2)),
+        ("630k-fusion-best", (2, 2, 6, 2)),
+        ("630k-audioset-fusion-best", (2, 2, 6, 2)),
+        ("music_audioset_epoch_15_esc_90.14", (2, 2, 12, 2)),
+        ("music_speech_epoch_15_esc_89.25", (2, 2, 12, 2)),
+        ("music_speech_audioset_epoch_15_esc_89.98", (2, 2, 12, 2)),
+    )
+}
 PUBLISHED["kwt1"] = Published(
     "kwt",
     ("kwt1.npz", "labels.txt"),
@@ -344,6 +356,7 @@ PUBLISHED["kwt1"] = Published(
     "https://github.com/ARM-software/keyword-transformer",
     "Apache-2.0",
     "kwt",
+    trained={"depth": 12},
     class_names="kwt1",
     score="97.5 % on Speech Commands v2-12",
 )

@@ -2,11 +2,14 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from keras_c2f.phases import TransplantReport
 from keras_c2f.phases.transplant import weights_by_path
+
+# What torch counts beside the weights: steps of a batch norm or an average.
+COUNTERS = (r"(.*\.)?(num_batches_tracked|n_averaged)",)
 
 
 class Rule(NamedTuple):
@@ -33,12 +36,16 @@ class Plan:
         rules: list of `Rule`, one for every weight of `network`.
         dropped: tuple of regular expressions; keys they match are left out.
         told: tuple of keys that fill no weight, but told something.
+        facts: dict of what fields of a config are held against.
+        notes: tuple of str, sentences a user should read.
     """
 
     network: Any
     rules: list
     dropped: tuple = ()
     told: tuple = ()
+    facts: dict = field(default_factory=dict)
+    notes: tuple = ()
 
 
 def fill(plan, checkpoint):
@@ -74,7 +81,9 @@ def fill(plan, checkpoint):
     dropped = [
         key
         for key in surplus
-        if any(re.fullmatch(pattern, key) for pattern in plan.dropped)
+        if any(
+            re.fullmatch(pattern, key) for pattern in (*COUNTERS, *plan.dropped)
+        )
     ]
     unknown = [key for key in surplus if key not in dropped]
     if unknown:

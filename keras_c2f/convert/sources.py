@@ -54,4 +54,7 @@ def source_of(checkpoint):
     for ending, source in MARKS.items():
         if any(key.endswith(ending) for key in tensors):
             return source
-    return "imagenet" if vit_of(checkpoint).kernel.shape[1] > 1 else "ast"
+    _, channels, freq, time = vit_of(checkpoint).kernel.shape
+    if channels > 1:
+        return "imagenet"
+    return "ast" if freq == time else "ssast"  # AST's patches are square

@@ -4,7 +4,8 @@ timm's layout is that of AST, SSAST, PaSST, ViT and DeiT; Hugging Face splits
 queries, keys and values. Both lay frequency before time.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -57,6 +58,15 @@ HUGGING_FACE = Names(
     mlp_out="encoder.layer.{i}.output.dense",
     norm="layernorm",
 )
+HUGGING_FACE_5 = replace(  # as transformers 5 has them in memory
+    HUGGING_FACE,
+    attention_norm="layers.{i}.layernorm_before",
+    qkv=tuple(f"layers.{{i}}.attention.{part}_proj" for part in "qkv"),
+    attention_output="layers.{i}.attention.o_proj",
+    mlp_norm="layers.{i}.layernorm_after",
+    mlp_in="layers.{i}.mlp.fc1",
+    mlp_out="layers.{i}.mlp.fc2",
+)
 
 
 @dataclass(frozen=True)
@@ -88,36 +98,79 @@ class Vit:
         return 2 if self.key("distillation_token") in self.tensors else 1
 
     @property
+    def is_hugging_face(self):
+        """bool, whether the names are those of Hugging Face."""
+        return self.names is not TIMM
+
+    @property
+    def has_qkv_bias(self):
+        """bool, whether any query, key or value has a bias."""
+        names = [f"{self.prefix}{name}.bias" for name in self.names.qkv]
+        return any(numbers_in(self.tensors, name) for name in names)
+
+    @property
+    def blocks(self):
+        """list of int, numbers of the encoder blocks."""
+        key = self.key("mlp_in", ".weight")
+        return [number for (number,) in numbers_in(self.tensors, key)]
+
+    @property
+    def hidden(self):
+        """int, hidden width of the perceptrons."""
+        key = put_numbers(self.key("mlp_in", ".weight"), i=max(self.blocks))
+        return self.tensors[key].shape[0]
+
+    @property
     def sizes(self):
         """Arguments of `AST` that the shapes tell, less the geometry."""
         width, _, freq, time = self.kernel.shape
-        blocks = numbers_in(self.tensors, self.key("mlp_in", ".weight"))
-        if not blocks:
+        if not self.blocks:
             raise ValueError(
                 "There is no encoder block in the file: no key is like "
                 f"{self.key('mlp_in', '.weight')!r}."
             )
-        (last,) = max(blocks)
-        key = put_numbers(self.key("mlp_in", ".weight"), i=last)
-        hidden = self.tensors[key].shape[0]
-        return {
+        sizes = {
             "patch_size": (time, freq),
             "width": width,
-            "depth": 1 + last,
-            "num_heads": max(width // 64, 1),
-            "mlp_ratio": hidden / width,
+            "depth": 1 + max(self.blocks),
+            "mlp_ratio": ratio(self.hidden, width),
             "num_prefix_tokens": self.num_prefix_tokens,
         }
+        # as all published ones; of other widths it has to be told
+        heads = {"num_heads": width // 64} if width % 64 == 0 else {}
+        return sizes | heads
+
+    def facts(self, backbone):
+        """dict of what fields of a config can be held against."""
+        stride = backbone.patch_stride
+        return {
+            **backbone.get_config(),
+            "hidden": self.hidden,
+            "qkv_bias": self.has_qkv_bias,
+            "num_channels": self.kernel.shape[1],
+            "image_size": (backbone.num_mel_bins, backbone.num_frames),
+            "time_stride": stride[0],
+            "frequency_stride": stride[1],
+        }
+
+
+def ratio(hidden, width):
+    """float whose product with `width` is `hidden`, rounded down too."""
+    quotient = hidden / width
+    exact = int(width * quotient) == hidden
+    return quotient if exact else math.nextafter(quotient, math.inf)
 
 
 def find_vit(tensors):
     """`Vit` of a dict of arrays, by the key of its patch kernel, or `None`."""
-    for names in (HUGGING_FACE, TIMM):
-        ending = f"{names.patch}.weight"
-        for key, value in tensors.items():
-            if key.endswith(ending) and value.ndim == 4:
-                return Vit(names, key.removesuffix(ending), tensors)
-    return None
+    found = [
+        Vit(names, key.removesuffix(f"{names.patch}.weight"), tensors)
+        for names in (HUGGING_FACE, HUGGING_FACE_5, TIMM)
+        for key, value in tensors.items()
+        if key.endswith(f"{names.patch}.weight") and value.ndim == 4
+    ]
+    whole = [vit for vit in found if vit.blocks]
+    return next(iter(whole or found), None)
 
 
 def vit_of(checkpoint):
@@ -159,10 +212,13 @@ def vit_rules(vit):
         ("block_{i}/mlp_out", "mlp_out"),
     ):
         rules += dense_rules(path, vit.key(part))
-    return rules + dense_rules(
+    qkv = dense_rules(
         "block_{i}/attention/qkv",
         *(vit.prefix + name for name in vit.names.qkv),
     )
+    if not vit.has_qkv_bias:
+        qkv[1] = Rule(qkv[1].path, qkv[0].keys, no_bias)
+    return rules + qkv
 
 
 def table_rules(vit, grid_size):
@@ -217,6 +273,11 @@ def unchanged(array):
 def joined(*arrays):
     """Vectors one after the other."""
     return np.concatenate(arrays)
+
+
+def no_bias(*kernels):
+    """Zeros, in place of the biases of dense layers that have none."""
+    return np.zeros(sum(len(kernel) for kernel in kernels), "float32")
 
 
 def dense(*arrays):

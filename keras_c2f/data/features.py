@@ -20,21 +20,26 @@ def log_mel(waveform, frontend, num_frames, shift=1, normalize=True):
         float32 `(num_frames // shift, num_mel_bins)`.
     """
     kept = num_frames // shift
+    steps = frontend.steps
     waveform = waveform[: frontend.reach(num_frames)]
+    if steps.emphasises_clip:
+        waveform = waveform[1:] - frontend.preemphasis * waveform[:-1]
     if frontend.edge:
         num_samples = tf.shape(waveform)[0]
         end = num_samples + frontend.frame_length - frontend.edge
+        if steps.emphasises_clip:  # which takes all of a single sample
+            end = tf.where(num_samples > 0, end, -frontend.edge)
         places = tf.range(-frontend.edge, end)
         places = frontend.reflect(places, num_samples, tf)
         waveform = tf.gather(waveform, places)
     # Before it is cut into frames, each sample is looked at once. The first of
     # a frame has no other before it, but the window is 0 there.
     emphasised = waveform
-    if frontend.preemphasis:
+    if frontend.preemphasis and not steps.emphasises_clip:
         before = tf.concat([waveform[:1], waveform[:-1]], axis=0)
         emphasised = waveform - frontend.preemphasis * before
     frames = _frame(emphasised, frontend)[::shift][:kept]
-    if frontend.is_kaldi:
+    if steps.removes_mean:
         means = _frame_means(waveform, frontend)[::shift][:kept]
         frames -= (1 - frontend.preemphasis) * means
     frames *= tf.constant(frontend.window(), tf.float32)
@@ -42,8 +47,8 @@ def log_mel(waveform, frontend, num_frames, shift=1, normalize=True):
     power = tf.square(tf.math.real(spectrum))
     power += tf.square(tf.math.imag(spectrum))
     energy = tf.matmul(power, tf.constant(frontend.mel_matrix(), tf.float32))
-    mels = tf.math.log(tf.maximum(energy, frontend.log_floor))
-    mels = _pad(frontend.log_scale * mels, frontend, kept)
+    mels = tf.math.log(tf.maximum(energy, steps.floor) + steps.offset)
+    mels = _pad(steps.log_scale * mels, frontend, kept)
     return frontend.normalize(mels) if normalize else mels
 
 

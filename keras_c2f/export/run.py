@@ -59,6 +59,14 @@ def export_run(
     info, frontend = trained.info, trained.frontend
     clips = calibration = windows = None
     if num_clips or "int8" in variants:
+        if not trained.config["recipe"]["data"]:
+            raise ValueError(
+                f"{folder} was converted, and has no data set to measure on "
+                "or to calibrate int8 with. Measure nothing, `num_clips` "
+                "(--clips) of 0, and name `variants` (--variant) other than "
+                f"int8. Received: num_clips={num_clips}, "
+                f"variants={', '.join(variants)}."
+            )
         recipe = Recipe(**trained.config["recipe"])
         clips = recipe.open_data()
     if num_clips:

@@ -16,6 +16,6 @@ __getattr__, __dir__, __all__ = lazy_names(
         ".kwt_model": ["KWT"],
         ".masked_patch_loss": ["MaskedPatchLoss", "masked_patch_metrics"],
         ".masked_patches": ["MaskedPatchModel"],
-        ".sound_classifier": ["sound_classifier"],
+        ".sound_classifier": ["of_compressed", "sound_classifier"],
     },
 )

@@ -40,6 +40,32 @@ HTS_AT_FRONTEND = {
     "std": 0.5,
     "style": "librosa",
 }
+# Speech Commands: `config.py` of its repository; the top mel bins lie beyond
+# half the sample rate, and are silent.
+HTS_AT_SPEECH_COMMANDS_FRONTEND = {
+    **HTS_AT_FRONTEND,
+    "sample_rate": 16000,
+    "frame_length_ms": 64.0,
+}
+# LAION's CLAP: HTS-AT at 48 kHz.
+CLAP_FRONTEND = {
+    **HTS_AT_FRONTEND,
+    "sample_rate": 48000,
+    "frame_length_ms": 1024 / 48,
+}
+# Koutini et al., PaSST: `models/preprocess.py`, in evaluation.
+PASST_FRONTEND = {
+    "sample_rate": 32000,
+    "num_mel_bins": 128,
+    "frame_length_ms": 25.0,
+    "frame_shift_ms": 10.0,
+    "low_hz": 0.0,
+    "high_hz": 15000.0,
+    "preemphasis": 0.97,
+    "mean": -4.5,
+    "std": 2.5,
+    "style": "passt",
+}
 HTS_AT_PRESETS = {
     "hts_at_micro": {
         "source": "ours: trains in minutes on two CPU cores",

@@ -30,7 +30,7 @@ def sound_classifier(
         not looked at. Output: probabilities `(batch, num_classes)`, softmax
         of the logits, or their sigmoid if `multi_label`. Weights are copies.
     """
-    network = _of_compressed(network)
+    network = of_compressed(network)
     backbone, resolution = network.backbone, network.resolution
     waveform = keras.Input((num_samples,), name="waveform")
     count = keras.Input((), dtype="int32", name="num_samples")
@@ -51,7 +51,7 @@ def sound_classifier(
     return keras.Model([waveform, count], scores, name="sound_classifier")
 
 
-def _of_compressed(network):
+def of_compressed(network):
     """A float32 copy that is fed with log-mel at its resolution."""
     config = _in_float32(network.get_config())
     copy = type(network).from_config({**config, "input_kind": "compressed"})

@@ -103,6 +103,61 @@ def test_passt(num_tokens, tmp_path):
     check_logits(converted.model, CLIPS, logits)
 
 
+@pytest.mark.parametrize("num_frames", [53, 37, 60])
+def test_passt_with_an_entry_more_than_patches(num_frames, tmp_path):
+    """The table has `input_tdim // stride`: the leading entries are used.
+
+    Five entries and four patches; at 37 frames, with `positions="lead"`, two.
+    """
+    sizes = {"stride": (10, 12), "grid": (3, 4), "entries": 5}
+    if num_frames == 53:
+        sizes |= {"stride": (10, 10), "grid": (3, 4)}
+    original = torch_vit.randomize(torch_vit.Passt(**sizes))
+    path = torch_vit.save_pth(original, tmp_path / "passt.pt")
+    trained = {**TRAINED, "patch_stride": sizes["stride"][::-1]}
+    trained["num_frames"] = max(num_frames, 53)
+    if num_frames == 37:
+        trained["num_frames"] = 60
+    clips = RNG.normal(size=(2, num_frames, 38)).astype("float32")
+    options = {"num_frames": num_frames, "positions": "lead"}
+    converted = load_checkpoint(path, trained=trained, **options)
+    _, logits = original(torch.tensor(clips))
+    check_logits(converted.model, clips, logits)
+    if num_frames == 37:
+        assert converted.notes == ()  # what the original computes
+        options.pop("positions")
+        (note,) = load_checkpoint(path, trained=trained, **options).notes
+        assert "positions='lead'" in note
+    with pytest.raises(ValueError, match="positions for 15 patches"):
+        load_checkpoint(path, trained={**trained, "num_frames": 90})
+
+
+@pytest.mark.parametrize(
+    "patch, grid", [((16, 16), (2, 3)), ((38, 2), (1, 26))]
+)
+def test_fine_tuned_ssast(patch, grid, tmp_path):
+    """Its head takes the mean of the patches; a file alike is named so."""
+    sizes = {"patch": patch, "stride": patch, "grid": grid}
+    original = torch_vit.randomize(torch_vit.Ast(average_patches=True, **sizes))
+    path = torch_vit.save_pth(original, tmp_path / "best.pth", "module.")
+    trained = {**TRAINED, "patch_stride": patch[::-1]}
+    converted = load_checkpoint(path, source="ssast", trained=trained)
+    _, logits = original(torch.tensor(CLIPS))
+    check_logits(converted.model, CLIPS, logits)
+    assert converted.notes == ()
+    unnamed = load_checkpoint(path, trained=trained)
+    if patch == (16, 16):
+        assert "give source='ssast'" in unnamed.notes[0]
+    else:
+        check_logits(unnamed.model, CLIPS, logits)
+    original.average_patches = False  # `ft_cls`
+    _, logits = original(torch.tensor(CLIPS))
+    by_token = load_checkpoint(
+        path, source="ssast", trained=trained, pooling="prefix"
+    )
+    check_logits(by_token.model, CLIPS, logits)
+
+
 def test_sum_of_tables_resizes_as_each_table_would(tmp_path):
     original = torch_vit.randomize(torch_vit.Passt(grid=(2, 3)))
     path = torch_vit.save_pth(original, tmp_path / "passt.pt")
@@ -222,6 +277,52 @@ def test_audio_tower_of_clap(tmp_path):
         "relative_position_index" in key or "num_batches" in key
         for key in converted.report.dropped
     )
+
+
+def test_head_of_hts_at_without_token_semantics(tmp_path):
+    """`enable_tscam=False`: a layer on the mean of the last tokens."""
+    tower, head = torch_hts_at.original()
+    state = torch_hts_at.official_state(tower, head)
+    linear = torch_hts_at.randomize(torch.nn.Linear(32, 7), 0.4)
+    for name in ("weight", "bias"):
+        del state[f"sed_model.tscam_conv.{name}"]
+        state[f"sed_model.head.{name}"] = getattr(linear, name)
+    torch.save({"state_dict": state}, tmp_path / "HTSAT.ckpt")
+    converted = load_checkpoint(
+        tmp_path / "HTSAT.ckpt", trained={"num_folds": 4}
+    )
+    clips = RNG.normal(size=(2, 256, 16)).astype("float32")
+    tokens = tower(torch.tensor(clips)[:, None]).last_hidden_state
+    check_logits(converted.model, clips, linear(tokens.mean((2, 3))))
+    with pytest.raises(ValueError, match="above the 256 .*stretch_to=None"):
+        load_checkpoint(
+            tmp_path / "HTSAT.ckpt", trained={"num_folds": 4}, num_frames=300
+        )
+
+
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("scalar", [np.float64, np.int64])
+def test_clap_of_laion(fused, scalar, tmp_path):
+    """Its audio tower; text, projections and the untrained head are left."""
+    tower, head = torch_hts_at.original()
+    state = torch_hts_at.laion_state(tower, head)
+    if fused:
+        patch = "module.audio_branch.patch_embed."
+        state |= {
+            f"{patch}mel_conv2d.weight": torch.ones(8, 1, 4, 12),
+            f"{patch}fusion_model.local_att.0.weight": torch.ones(2, 8, 1, 1),
+        }
+    content = {"epoch": scalar(3), "name": "clap", "state_dict": state}
+    torch.save(content, tmp_path / "630k.pt")
+    converted = load_checkpoint(tmp_path / "630k.pt")
+    clips = RNG.normal(size=(2, 256, 16)).astype("float32")
+    tokens = tower(torch.tensor(clips)[:, None]).last_hidden_state
+    mine = numpy(converted.model(clips))
+    theirs = tokens.permute(0, 3, 2, 1).flatten(1, 2).numpy()
+    np.testing.assert_allclose(mine, theirs, atol=1e-4)
+    assert "module.audio_branch.tscam_conv.bias" in converted.report.dropped
+    assert any("fusion" in note for note in converted.notes) == fused
+    assert "repeat a short clip" in converted.notes[-1]
 
 
 def test_masks_of_the_original_tell_its_folds(tmp_path):

@@ -137,7 +137,7 @@ def test_every_preset_is_complete(name):
     entry = PUBLISHED[name]
     assert entry.source in SOURCES
     assert entry.page.startswith("https://")
-    assert entry.licence in ("BSD-3-Clause", "Apache-2.0", "MIT")
+    assert entry.licence in ("BSD-3-Clause", "Apache-2.0", "MIT", "CC0-1.0")
     assert entry.citation in CITATIONS
     assert entry.class_names in (None, *CLASS_LISTS)
     assert entry.sha256 is None or entry.sha256 in entry.files[0]
@@ -186,6 +186,26 @@ def test_class_names_of_another_form_are_refused(tmp_path):
         read_class_names(path)
     path.write_text("index,display_name\n0,dog\n1,cat\n")
     assert read_class_names(path) == ["dog", "cat"]
+
+
+@pytest.mark.parametrize(
+    "file, text",
+    [
+        ("class_label_indice.csv", "index,mid,display_name\n0,/m/1,dog\n"),
+        ("class_labels_indices.csv", "index,mid,display_name\n0,/m/1,dog\n"),
+        ("audioset_class_labels_indices.json", '{"dog": 0}'),
+    ],
+)
+def test_class_lists_under_each_repositorys_name(file, text, tmp_path):
+    (tmp_path / file).write_text(text)
+    path = CLASS_LISTS["audioset"].beside(tmp_path / "weights.pth")
+    assert read_class_names(path) == ["dog"]
+    for wrong in ('["dog"]', '{"dog": 1}', '{"dog": 0, "cat": 0}'):
+        (tmp_path / "a.json").write_text(wrong)
+        with pytest.raises(ValueError, match="class name -> number"):
+            read_class_names(tmp_path / "a.json")
+    with pytest.raises(ValueError, match="no list of class names at"):
+        read_class_names(tmp_path / "none.csv")
 
 
 # Getting files
@@ -260,8 +280,9 @@ def test_a_preset_takes_the_file_that_is_there(tmp_path, monkeypatch):
             grid=(12, 12),
             width=64,
             num_heads=1,
+            depth=12,
         ),
-        scale=0.2,  # wider than others: scores grow with the width
+        scale=0.1,  # wider and deeper than others: scores grow with both
     )
     torch_vit.save_pth(original, tmp_path / entry.files[0], "module.")
     monkeypatch.setattr(preset_module, "download", refuse)
@@ -275,6 +296,49 @@ def test_a_preset_takes_the_file_that_is_there(tmp_path, monkeypatch):
     with torch.no_grad():
         _, logits = original(torch.tensor(clips))
     np.testing.assert_allclose(numpy(whole(clips)), logits.numpy(), atol=1e-4)
+
+
+def test_a_preset_whose_last_block_is_missing(tmp_path):
+    """11 of 12 blocks are no smaller model: the file was cut or changed."""
+    name = "ast_speechcommands_10_10_0.9812"
+    original = torch_vit.Ast(
+        num_classes=35,
+        stride=(10, 10),
+        grid=(12, 12),
+        width=64,
+        num_heads=1,
+        depth=11,
+    )
+    path = tmp_path / PUBLISHED[name].files[0]
+    torch_vit.save_pth(original, path, "module.")
+    with pytest.raises(ValueError, match=r"lacks the key.*blocks\.11\."):
+        from_preset(name, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name", [n for n, entry in PUBLISHED.items() if entry.source == "passt"]
+)
+def test_every_passt_has_a_table_for_its_clips(name, tmp_path, monkeypatch):
+    """`input_tdim // stride` entries, as the original makes its table."""
+    trained = PUBLISHED[name].trained
+    num_frames, stride = trained["num_frames"], trained["patch_stride"][0]
+    # 10 s are 1000 frames; the original's code says 998
+    entries = (998 if num_frames == 1000 else num_frames) // stride
+    patches = (num_frames - 16) // stride + 1
+    assert entries in (patches, num_frames // stride)
+    assert patches <= entries
+    sizes = {"width": 64, "num_heads": 1, "depth": trained["depth"]}
+    small = torch_vit.Passt(
+        stride=(stride, stride),
+        grid=((128 - 16) // stride + 1, patches),
+        entries=entries,
+        hidden=64,
+        **sizes,
+    )
+    torch_vit.save_pth(small, tmp_path / PUBLISHED[name].files[0])
+    monkeypatch.setattr(preset_module, "download", refuse)
+    model = from_preset(name, tmp_path).model
+    assert model.backbone.grid_size[0] == patches
 
 
 def refuse(*arguments):

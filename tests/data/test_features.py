@@ -6,6 +6,7 @@ import pytest
 
 from keras_c2f.data import features
 from keras_c2f.frontend import Frontend, LogMel
+from keras_c2f.models.presets import PASST_FRONTEND
 from keras_c2f.resolution import Resolution
 
 tf = pytest.importorskip("tensorflow")
@@ -14,11 +15,15 @@ OTHER = Frontend(8000, 40, 32.0, 12.5, 60.0, 3700.0, 0.9, -5.0, 3.0)
 HTS_AT = Frontend(
     32000, 64, 32.0, 10.0, 50.0, 14000.0, 0.0, 0.0, 0.5, "librosa"
 )
+PASST = Frontend(**PASST_FRONTEND)
+TORCHAUDIO = Frontend(16000, 40, 25.0, 10.0, 50.0, None, 0, 0, 1, "torchaudio")
 NOISE = np.random.default_rng(0).normal(0, 0.2, 16000).astype("float32") + 0.3
 
 
 @pytest.mark.parametrize(
-    "frontend", [AST, OTHER, HTS_AT], ids=["AST", "other", "HTS-AT"]
+    "frontend",
+    [AST, OTHER, HTS_AT, PASST, TORCHAUDIO],
+    ids=["AST", "other", "HTS-AT", "PaSST", "torchaudio"],
 )
 @pytest.mark.parametrize(
     "shift", [1, 3, *(pytest.param(c, marks=pytest.mark.once) for c in (2, 4))]

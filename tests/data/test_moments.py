@@ -64,7 +64,7 @@ def test_equal_numpy_over_all_clips():
     assert 0.05 < padding.mean() < 0.9  # there is padding, and it counts
     assert found[0].padded == pytest.approx(padding.mean(), abs=1e-12)
     # so does digital silence, at the floor of the logarithm
-    assert whole.min() == pytest.approx(np.log(SMALL.log_floor))
+    assert whole.min() == pytest.approx(np.log(SMALL.steps.floor))
 
 
 def test_bad_sounds_do_not_count():
