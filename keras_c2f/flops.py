@@ -82,10 +82,16 @@ def count_macs(layer, input_shape=None, training=False):
     """
     if isinstance(layer, keras.Model):
         return _model_macs(layer, training)
-    if hasattr(layer, "count_macs"):
+    if hasattr(layer, "count_macs") and not _has_unknown_axis(input_shape):
         return layer.count_macs(input_shape)
     if not layer.weights or isinstance(layer, NO_MACS):
         return 0
+    if _has_unknown_axis(input_shape):
+        return _count_as_nothing(
+            layer,
+            f"of its input {input_shape} an axis is not known",
+            "Give the model's `keras.Input` the number of frames.",
+        )
     known = input_shape is not None
     if known and isinstance(layer, keras.layers.Dense):
         return math.prod(input_shape[1:]) * layer.units
@@ -100,12 +106,29 @@ def count_macs(layer, input_shape=None, training=False):
             grid = layer.compute_output_shape(input_shape)
         channels = -1 if layer.data_format == "channels_last" else 1
         return math.prod(grid[1:]) // grid[channels] * kernel
+    return _count_as_nothing(
+        layer,
+        "layers of this class are not counted",
+        "Give the layer a method `count_macs(input_shape)`.",
+    )
+
+
+def _count_as_nothing(layer, why, advice):
     warnings.warn(
         f"The cost of {type(layer).__name__} {layer.name!r} is not known and "
-        "counts as 0. Give the layer a method `count_macs(input_shape)`.",
-        stacklevel=2,
+        f"counts as 0: {why}. {advice}",
+        stacklevel=3,
     )
     return 0
+
+
+def _has_unknown_axis(shape):
+    """Whether an axis other than that of the batch is `None`."""
+    if isinstance(shape, dict):
+        shape = list(shape.values())
+    if isinstance(shape, list):
+        return any(map(_has_unknown_axis, shape))
+    return shape is not None and None in shape[1:]
 
 
 def _model_macs(model, training, learns=False):
@@ -113,7 +136,8 @@ def _model_macs(model, training, learns=False):
     macs = left_out = 0
     for layer in model.layers:
         shape = _input_shape(layer)
-        if left_out and len(shape) == 3:
+        known = shape is not None and not _has_unknown_axis(shape)
+        if left_out and known and len(shape) == 3:
             whole, shape = shape, (shape[0], shape[1] - left_out, shape[2])
             # of fewer patches `TokenMerging` merges fewer
             if hasattr(layer, "num_merged"):
@@ -128,7 +152,7 @@ def _model_macs(model, training, learns=False):
                 own = own * (1 + learns) // PASSES
         macs += own
         learns = learns or trained
-        if training and hasattr(layer, "num_kept"):
+        if training and known and hasattr(layer, "num_kept"):
             left_out += shape[1] - layer.num_kept(shape[1])
     return macs
 
@@ -148,9 +172,7 @@ def _input_shape(layer):
         inputs = layer.input
     except (AttributeError, ValueError):  # not part of a graph
         return None
-    if isinstance(inputs, list):
-        return [tensor.shape for tensor in inputs]
-    return inputs.shape
+    return keras.tree.map_structure(lambda tensor: tensor.shape, inputs)
 
 
 def _einsum_macs(layer, input_shape):
