@@ -39,11 +39,17 @@ def _adam(optimizer, gradients, variables, learning_rate):
     from torch.optim.adam import adam
 
     slots = [keras_private.adam_slots(optimizer, v) for v in variables]
-    done = int(optimizer.iterations)
+    step = int(optimizer.iterations) + 1
     device = variables[0].value.device
-    steps = torch.full((len(slots),), float(done), device=device)
+    steps = torch.full((len(slots),), float(step - 1), device=device)
     # Keras adds epsilon before the bias correction, PyTorch after it
-    epsilon = optimizer.epsilon / (1 - optimizer.beta_2 ** (done + 1)) ** 0.5
+    correction = (1 - optimizer.beta_2**step) ** 0.5
+    epsilon = optimizer.epsilon / correction
+    # Keras rounds its own to float32, which leaves 4 digits of 1 - 0.999
+    betas = torch.tensor([optimizer.beta_1, optimizer.beta_2], device=device)
+    one, two = 1 - betas ** torch.tensor(float(step), device=device)
+    size = float(learning_rate) * float(two.sqrt() / one)
+    rate = size * (1 - optimizer.beta_1**step) / correction
     with torch.no_grad():
         adam(
             [variable.value for variable in variables],
@@ -56,7 +62,7 @@ def _adam(optimizer, gradients, variables, learning_rate):
             amsgrad=False,
             beta1=optimizer.beta_1,
             beta2=optimizer.beta_2,
-            lr=float(learning_rate),
+            lr=rate,
             weight_decay=0.0,  # Keras' own, before this
             eps=epsilon,
             maximize=False,
