@@ -5,6 +5,7 @@ from keras.optimizers import MultiOptimizer
 from keras.optimizers.schedules import LearningRateSchedule
 
 from keras_c2f.phases import keras_private
+from keras_c2f.phases.optimizer import refuse_unnamed_state
 
 SETS_LEARNING_RATE = (
     keras.callbacks.LearningRateScheduler,
@@ -29,6 +30,7 @@ def check_fit(model, schedule, shapes, data, arguments, adapts=False):
     if getattr(model, "optimizer", None) is None:
         raise ValueError("Compile the model with an optimizer before `fit`.")
     _check_distribution(model)
+    _check_batches(keras_private.num_devices(model), arguments)
     _check_callbacks(model, schedule, arguments["callbacks"], adapts)
     same_shape = len(set(map(str, shapes))) == 1
     if same_shape and (data is None or None not in shapes[0][1:]):
@@ -52,6 +54,28 @@ def check_fit(model, schedule, shapes, data, arguments, adapts=False):
         _check_source(source, shapes, steps, arguments.get(steps))
 
 
+def check_state(model, schedule, reports):
+    """Refuses an optimizer whose state cannot follow its weights.
+
+    Args:
+        model: compiled `PhasedModel`.
+        schedule: `PhaseSchedule`.
+        reports: of each phase, what `transplant` would do; `None` for nothing.
+
+    Raises:
+        ValueError: naming the state.
+    """
+    pairs = list(zip(schedule, reports, strict=True))
+    if not model.optimizer.built:  # the first phase has nothing to carry
+        pairs = pairs[1:]
+    for phase, report in pairs:
+        changed = report and (report.resized or report.fresh or report.dropped)
+        if changed and phase.optimizer != "reset":
+            with keras_private.strategy_scope(model):
+                refuse_unnamed_state(model.optimizer)
+            return
+
+
 def check_optimizer(optimizer):
     """Refuses an optimizer that cannot be rebuilt for the next network."""
     if isinstance(optimizer, MultiOptimizer):
@@ -60,11 +84,9 @@ def check_optimizer(optimizer):
             "holds several. Use one, with LearningRateSchedule or "
             "`exclude_from_weight_decay` where groups of weights differ."
         )
-    if isinstance(optimizer, keras.optimizers.Adafactor):
-        raise ValueError(
-            "Adafactor's statistics do not say which weight they belong to, "
-            "so they cannot be carried. Use another optimizer, such as AdamW."
-        )
+    inner = getattr(optimizer, "inner_optimizer", None)
+    if inner is not None:
+        check_optimizer(inner)
     rate = keras_private.learning_rate(optimizer)
     known = isinstance(rate, (keras.Variable, LearningRateSchedule))
     if callable(rate) and not known:
@@ -193,3 +215,60 @@ def _check_distribution(model):
                 "Train in one process, or use the JAX backend with "
                 "keras.distribution."
             )
+    if keras_private.is_one_of_many(model):
+        raise ValueError(
+            "Several JAX processes run, and no distribution is set: each "
+            "would train weights of its own. Call keras.distribution."
+            "set_distribution(DataParallel(auto_shard_dataset=False)) before "
+            "the model is made, or start one process."
+        )
+
+
+def _check_batches(num_devices, arguments):
+    """Refuses arrays and data sets of which a batch cannot be divided."""
+    if num_devices == 1:
+        return
+    validation = arguments.get("validation_data")
+    if isinstance(validation, (tuple, list)):
+        validation = validation[0]
+    size = arguments.get("batch_size") or 32
+    split = 0.0
+    if validation is None:
+        split = arguments.get("validation_split") or 0.0
+    validation_size = arguments.get("validation_batch_size") or size
+    for what, source, batch_size, shares in (
+        ("", arguments.get("x"), size, (1 - split, split)),
+        ("validation ", validation, validation_size, (1,)),
+    ):
+        for batch in _batch_sizes(source, batch_size, shares):
+            if not _can_share(batch, num_devices):
+                raise ValueError(
+                    f"A {what}batch of size {batch} cannot be divided among "
+                    f"{num_devices} devices. Choose a batch size, and a "
+                    f"number of clips, that {num_devices} divides, or leave "
+                    "the last batch out (`drop_remainder` of tf.data)."
+                )
+
+
+def _can_share(batch, num_devices):
+    """TensorFlow's devices may have unequal parts, but none that is empty."""
+    if keras.backend.backend() != "tensorflow":
+        return batch % num_devices == 0
+    share = -(-batch // num_devices)
+    return share * (num_devices - 1) < batch
+
+
+def _batch_sizes(source, size, shares):
+    """Sizes of batches, as far as they can be known before."""
+    if hasattr(source, "element_spec"):  # a tf.data set
+        spec = keras.tree.flatten(source.element_spec)[0]
+        batch = spec.shape.rank and spec.shape[0]
+        return [batch] if batch else []
+    if source is None or not _is_array(source):
+        return []
+    count = len(keras.tree.flatten(source)[0])
+    first = int(count * shares[0])  # as Keras splits
+    counts = [first, count - first] if len(shares) > 1 else [count]
+    sizes = {min(count, size) for count in counts}
+    sizes |= {count % size for count in counts}
+    return sorted(sizes - {0})

@@ -138,4 +138,47 @@ def renew_functions(model):
     model.train_function = None
     model.test_function = None
     model.predict_function = None
-    model.make_train_function(force=True)
+    parts = (model._compile_metrics, model._compile_loss)
+    if all(part is None or part.built for part in parts):
+        # else `fit` has not begun, and builds them first: on JAX a function
+        # is made for the variables that are there
+        model.make_train_function(force=True)
+
+
+def compiles_on_torch(model):
+    """Whether PyTorch's compiler is given the steps of a compiled model."""
+    return keras.backend.backend() == "torch" and model._should_torch_compile()
+
+
+def num_devices(model):
+    """Devices of this process among which a batch is divided."""
+    strategy = getattr(model, "distribute_strategy", None)
+    if strategy is not None:
+        return strategy.num_replicas_in_sync
+    if keras.backend.backend() != "jax" or not _distribution():
+        return 1
+    import jax
+
+    mesh = _distribution().device_mesh
+    axis = mesh.axis_names.index(_distribution().batch_dim_name)
+    return max(1, mesh.shape[axis] // jax.process_count())
+
+
+def is_one_of_many(model):
+    """Whether other JAX processes train weights of their own at once."""
+    if keras.backend.backend() != "jax" or _distribution():
+        return False
+    import jax
+
+    return jax.process_count() > 1
+
+
+def _distribution():
+    return keras.distribution.distribution()
+
+
+# What `BackupAndRestore` writes into its folder, and where HDF5 keeps the
+# variables that a model itself holds.
+BACKUP_WEIGHTS = "latest.weights.h5"
+BACKUP_METADATA = "training_metadata.json"
+OWN_VARIABLES = "vars"

@@ -9,7 +9,7 @@ from keras.optimizers.schedules import LearningRateSchedule
 
 from keras_c2f.phases import keras_private
 from keras_c2f.phases.learning_rate import FromStep
-from keras_c2f.phases.transplant import weights_by_path
+from keras_c2f.phases.transplant import resized_by, weights_by_path
 
 
 def renew_optimizer(optimizer, compiled, phase, old, new):
@@ -37,10 +37,12 @@ def renew_optimizer(optimizer, compiled, phase, old, new):
     renewed = unbuilt_copy(compiled if reset else optimizer, changes)
     renewed.build(new.trainable_variables)
     for variable, average in keras_private.moving_averages(renewed):
-        average.assign(variable)  # Keras begins with 0: right at step 0 only
+        # Keras begins with 0: right at step 0 only. A copy: JAX gives the
+        # buffers of all variables away, and each but once.
+        average.assign(keras.ops.copy(variable))
     _carry_exclusions(optimizer, renewed, old, new)
     if optimizer.built and not reset:
-        carry_state(optimizer, renewed, new)
+        carry_state(optimizer, renewed, old, new)
     return renewed
 
 
@@ -61,7 +63,7 @@ def unbuilt_copy(optimizer, changes=()):
     return type(optimizer).from_config({**config, **dict(changes)})
 
 
-def carry_state(source, target, network):
+def carry_state(source, target, old, new):
     """Copies iterations and slots from one built optimizer to another.
 
     Slots are matched by name, which holds the path of their weight. Those of
@@ -69,52 +71,85 @@ def carry_state(source, target, network):
     no value is negative (second moments), none is afterwards.
 
     Args:
-        source: optimizer of the old network.
-        target: optimizer of `network`; its learning rate is left alone.
-        network: the new network.
+        source: optimizer of network `old`.
+        target: optimizer of network `new`; its learning rate is left alone.
+        old, new: networks.
 
     Raises:
         ValueError: if a slot must be resized and does not say its weight.
     """
-    old = _by_name(source.variables)
-    weights = weights_by_path(network)
-    layers = {
-        path.replace("/", "_") + "_": layer
-        for path, (_, layer) in weights.items()
-    }
-    for key, slot in _by_name(target.variables).items():
-        name = key[0]
-        if key not in old or name == "learning_rate":
+    before = _state_by_key(source, old)
+    layers = weights_by_path(new)
+    for key, slot in _state_by_key(target, new).items():
+        path, name, _ = key
+        if key not in before or name == "learning_rate":
             continue
-        value = keras.ops.convert_to_numpy(old[key])
+        value = keras.ops.convert_to_numpy(before[key])
         if tuple(value.shape) != tuple(slot.shape):
-            fitting = [prefix for prefix in layers if name.startswith(prefix)]
-            if not fitting:
-                raise ValueError(
-                    f"The name of optimizer state {name!r} does not begin "
-                    "with the path of its weight, so it cannot be resized. "
-                    "Write `reset` in each phase, or use another optimizer."
-                )
-            layer = layers[max(fitting, key=len)]
-            if not hasattr(layer, "resize_weight"):
-                continue  # the weight itself was left fresh
-            positive = not name.endswith("_average") and np.all(value >= 0)
-            value = layer.resize_weight(
-                value, tuple(slot.shape), bool(positive)
+            if path is None:
+                _refuse_anonymous(name)
+            positive = name != "average" and bool(np.all(value >= 0))
+            value = resized_by(
+                layers[path][1], path, value, tuple(slot.shape), positive
             )
-            if value is None:  # likewise
+            if value is None:  # the weight itself was left fresh
                 continue
         slot.assign(value)
 
 
-def _by_name(variables):
-    """`{(name, occurrence): variable}`; wrappers repeat `iteration`."""
+def refuse_unnamed_state(optimizer):
+    """Refuses an optimizer whose state does not say its weight.
+
+    Args:
+        optimizer: built or not; stays as it is.
+
+    Raises:
+        ValueError: naming the state.
+    """
+    weight = keras.Variable(np.zeros((2, 3), "float32"), name="weight")
+    trial = unbuilt_copy(optimizer)
+    trial.build([weight])
+    for variable in trial.variables:
+        named = variable.name.startswith("weight_")
+        if len(variable.shape) and (
+            not named or tuple(variable.shape) != (2, 3)
+        ):
+            _refuse_anonymous(variable.name, type(optimizer).__name__)
+
+
+def _refuse_anonymous(name, optimizer="The optimizer"):
+    raise ValueError(
+        f"{optimizer} has state {name!r} that does not begin with the path of "
+        "its weight, or has another shape, so it cannot be resized with the "
+        "weight. Write `reset` in each phase after the first, or use another "
+        "optimizer, such as AdamW."
+    )
+
+
+def _state_by_key(optimizer, network):
+    """`{(path of its weight, kind, occurrence): variable}` of a state.
+
+    What belongs to no weight has `None` for a path; wrappers repeat
+    `iteration`.
+    """
+    paths = {}
+    for path, (variable, _) in weights_by_path(network).items():
+        prefix = variable.path.replace("/", "_") + "_"
+        paths.setdefault(prefix, []).append(path)
+    prefixes = sorted(paths, key=len, reverse=True)
     seen, named = Counter(), {}
-    for variable in variables:
+    for variable in optimizer.variables:
         # without a name (Nadam has one such), Keras numbers through
         name = re.sub(r"^variable_\d+$", "variable", variable.name)
-        named[name, seen[name]] = variable
-        seen[name] += 1
+        prefix = next((p for p in prefixes if name.startswith(p)), "")
+        kind = name[len(prefix) :]
+        index = seen[prefix, kind]
+        seen[prefix, kind] += 1
+        sharing = paths.get(prefix, [None])  # made by `__init__` of layers
+        if prefix and len(sharing) > index:
+            named[sharing[index], kind, 0] = variable
+        else:
+            named[None, name, index] = variable
     return named
 
 

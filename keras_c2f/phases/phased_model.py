@@ -1,9 +1,11 @@
 import inspect
 
 import keras
+import numpy as np
 
 from keras_c2f.phases import keras_private
 from keras_c2f.phases.fit_checks import check_optimizer
+from keras_c2f.phases.learning_rate import FromStep
 from keras_c2f.phases.optimizer import renew_optimizer, unbuilt_copy
 from keras_c2f.phases.tensorflow_graph import (
     after_batch,
@@ -13,6 +15,7 @@ from keras_c2f.phases.tensorflow_graph import (
 from keras_c2f.phases.torch_optimizer import fused_adam
 from keras_c2f.phases.transplant import transplant
 from keras_c2f.resolution import Resolution
+from keras_c2f.run_folder import write_whole
 
 
 @keras.saving.register_keras_serializable("keras_c2f")
@@ -73,16 +76,23 @@ class PhasedModel(keras.Model):
         self.network = _checked(network or build_network(self.resolution))
         self.dtype_policy = self.network.dtype_policy  # decides loss scaling
         self.built = True
+        self.epochs_done = None  # in a `fit` that PhaseScheduler leads
 
     def call(self, inputs, training=None):
         inputs = of_known_shape(inputs, self.network)
         return self.network(inputs, training=training)
 
     def train_step(self, *args, **kwargs):
+        if keras_private.compiles_on_torch(
+            self
+        ):  # its compiler wants no `with`
+            return super().train_step(*args, **kwargs)
         with short_graph(self), fused_adam(self), after_batch(args):
             return super().train_step(*args, **kwargs)
 
     def test_step(self, *args, **kwargs):
+        if keras_private.compiles_on_torch(self):
+            return super().test_step(*args, **kwargs)
         with short_graph(self), after_batch(args):
             return super().test_step(*args, **kwargs)
 
@@ -146,12 +156,52 @@ class PhasedModel(keras.Model):
     def save_own_variables(self, store):
         for index, seed in enumerate(self._seeds()):
             store[str(index)] = keras.ops.convert_to_numpy(seed)
+        resolution = str(self.resolution).encode()
+        store["resolution"] = np.frombuffer(resolution, "uint8")
+        rate = self.optimizer and keras_private.learning_rate(self.optimizer)
+        if self.epochs_done is not None:
+            store["epochs_done"] = np.array(self.epochs_done)
+        if isinstance(rate, FromStep):
+            store["first_step"] = np.array(rate.first_step)
 
     def load_own_variables(self, store):
+        names = list(store.keys())
+        if "resolution" in names:
+            resolution = np.array(store["resolution"], "uint8").tobytes()
+            self._loaded_resolution = resolution.decode()
         seeds = self._seeds()
-        if len(store.keys()) == len(seeds):
+        if len([name for name in names if name.isdigit()]) == len(seeds):
             for index, seed in enumerate(seeds):
                 seed.assign(store[str(index)])
+
+    def save_weights(self, filepath, overwrite=True, **kwargs):
+        """`keras.Model.save_weights`; a kill leaves the file of before."""
+        path, save = str(filepath), super().save_weights
+        if not overwrite or "://" in path or not path.endswith(".weights.h5"):
+            save(filepath, overwrite, **kwargs)
+        else:
+            write_whole(path, lambda whole: save(whole, **kwargs))
+
+    def load_weights(self, filepath, *args, **kwargs):
+        """`keras.Model.load_weights`, of a file of the same resolution.
+
+        Raises:
+            ValueError: if weights do not fit.
+        """
+        self._loaded_resolution = None
+        try:
+            super().load_weights(filepath, *args, **kwargs)
+        except ValueError as error:
+            there, here = self._loaded_resolution, str(self.resolution)
+            if there in (None, here):
+                raise
+            raise ValueError(
+                f"{filepath} holds weights of resolution {there}, but the "
+                f"model is at {here}, and its weights have other shapes. Move "
+                f"it there with `model.switch(Phase({there!r}, 1))`, load, "
+                f"and come back with `model.switch(Phase({here!r}, 1))`; or "
+                "keep whole models, in `.keras` files."
+            ) from error
 
     def _seeds(self):
         return [v for v in self.network.variables if "seed_generator" in v.path]
@@ -172,6 +222,8 @@ class PhasedModel(keras.Model):
             raise ValueError("Give `fit` a list, not a CallbackList.")
         if not isinstance(callbacks, (list, tuple)):
             callbacks = [callbacks]
+        _refuse_own_steps(self)
+        self.epochs_done = None
         leaders = [c for c in callbacks if hasattr(c, "prepare_fit")]
         if len(leaders) > 1:
             raise ValueError("Give `fit` one PhaseScheduler, not several.")
@@ -240,3 +292,17 @@ def _checked(network):
             f"known before training. Received: {network!r}."
         )
     return network
+
+
+def _refuse_own_steps(model):
+    """Refuses a network whose own way of training would not be called."""
+    for name in ("train_step", "test_step", "compute_loss", "compute_metrics"):
+        network = type(model.network)
+        own = getattr(network, name) is not getattr(keras.Model, name)
+        if own and getattr(type(model), name) is getattr(PhasedModel, name):
+            raise ValueError(
+                f"{network.__name__} has a `{name}` of its own, which is never "
+                "called: PhasedModel trains, and calls its network. Write "
+                f"`{name}` in a subclass of PhasedModel instead, or use "
+                "`add_loss` in a layer."
+            )

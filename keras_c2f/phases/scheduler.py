@@ -1,22 +1,21 @@
-import json
-import os
+import warnings
 
 import keras
 
 from keras_c2f.flops import network_cost
 from keras_c2f.phases import keras_private
-from keras_c2f.phases.fit_checks import check_fit
+from keras_c2f.phases.backup import read_backup
+from keras_c2f.phases.fit_checks import check_fit, check_state
 from keras_c2f.phases.learning_rate import FromStep
 from keras_c2f.phases.phased_model import PhasedModel
 from keras_c2f.phases.schedule import Phase, PhaseSchedule
-from keras_c2f.phases.transplant import freeze_alike
+from keras_c2f.phases.transplant import transplant, weights_by_path
 
 # What these remember does not outlive a change of network.
 START_AFRESH = (
     keras.callbacks.EarlyStopping,
     keras.callbacks.ReduceLROnPlateau,
 )
-FIRST_STEP_FILE = "phase_first_step.json"
 
 
 class PhaseScheduler(keras.callbacks.Callback):
@@ -40,7 +39,8 @@ class PhaseScheduler(keras.callbacks.Callback):
             `set_phase(resolution, epoch)` such as
             `AudioPipeline`, or `None` if the data stays as it is and the
             network compresses.
-        verbose: 0 is silent, 1 prints a line per phase.
+        verbose: 0 prints nothing, 1 a line per phase. Weights that could not
+            be carried are warned of in any case.
         adapt: `CarryOver`, to end phases early where they do not serve the
             next, or `None`: all epochs as the schedule says.
 
@@ -106,14 +106,7 @@ class PhaseScheduler(keras.callbacks.Callback):
             )
         self._others = arguments["callbacks"][1:]
         self._index = None
-        self.costs, shapes = [], []
-        for phase in self.schedule:
-            network = model.network
-            if phase.resolution != model.resolution:
-                network = model.network_at(phase.resolution)
-                freeze_alike(model.network, network)  # it costs less
-            self.costs.append(network_cost(network))
-            shapes.append(network.input_shape)
+        shapes, reports = self._try_phases(model)
         if self.adapt is not None:
             self.schedule = self.adapt.begin(
                 self._planned,
@@ -123,23 +116,43 @@ class PhaseScheduler(keras.callbacks.Callback):
             arguments["epochs"] = self.schedule.epochs
         adapts = self.adapt is not None
         check_fit(model, self.schedule, shapes, self.data, arguments, adapts)
-        restored = self._restored_epoch()
-        if restored is None:
+        check_state(model, self.schedule, reports)
+        backup = read_backup(self._backup_dir())
+        if backup is None:
             epoch = arguments.get("initial_epoch", 0)
             index = self.schedule.index_at(epoch)
             untrained = not keras_private.iteration_count(model.optimizer)
             at_start = epoch == self.schedule.first_epoch(index)
             self._begin(index, at_start or untrained)
         else:  # weights will come, settings of earlier phases will not
-            epoch = restored
-            first_step = _read_json(self._backup_dir(), FIRST_STEP_FILE)
+            epoch = backup["epochs_done"] - 1  # the one whose weights they are
             for index in range(self.schedule.index_at(epoch) + 1):
                 self._begin(index, True)
             rate = keras_private.learning_rate(model.optimizer)
-            if isinstance(rate, FromStep) and first_step:
-                rate.first_step = first_step[str(self._index)]
-                self._save_first_step()
+            if isinstance(rate, FromStep) and "first_step" in backup:
+                rate.first_step = backup["first_step"]
         self._tell_data(epoch)
+
+    def _try_phases(self, model):
+        """Builds the network of each phase, and carries weights through all.
+
+        What cannot be carried is thus refused before training.
+
+        Returns:
+            Lists of input shapes and of `TransplantReport` or `None`.
+        """
+        self.costs, shapes, reports = [], [], []
+        network, resolution = model.network, model.resolution
+        for phase in self.schedule:
+            report = None
+            if phase.resolution != resolution:
+                before, resolution = network, phase.resolution
+                network = model.network_at(resolution)
+                report = transplant(before, network)
+            reports.append(report)
+            self.costs.append(network_cost(network))
+            shapes.append(network.input_shape)
+        return shapes, reports
 
     def on_epoch_begin(self, epoch, logs=None):
         index = self.schedule.index_at(epoch)
@@ -151,6 +164,7 @@ class PhaseScheduler(keras.callbacks.Callback):
         self._tell_data(epoch)
 
     def on_epoch_end(self, epoch, logs=None):
+        self.model.epochs_done = epoch + 1
         cost = self.costs[self._index]
         logs["phase"] = self._index + 1
         if cost.num_tokens is not None:
@@ -180,7 +194,8 @@ class PhaseScheduler(keras.callbacks.Callback):
         for callback in self._others:
             if isinstance(callback, START_AFRESH):
                 callback.on_train_begin()
-        self._save_first_step()
+        if report and not self.verbose:
+            self._warn(report)
         cost = self.costs[index]
         self._print(
             f"Phase {index + 1}/{len(self.schedule)}: {phase}, {cost}"
@@ -196,36 +211,26 @@ class PhaseScheduler(keras.callbacks.Callback):
         if self.verbose:
             print(text, flush=True)
 
-    # BackupAndRestore saves weights and optimizer state, and no settings.
+    def _warn(self, report):
+        """Of weights left fresh or dropped, though no layer wanted it so."""
+        new = weights_by_path(self.model.network)
+        lost = [
+            path
+            for path in (*report.fresh, *report.dropped)
+            if "seed_generator" not in path
+            and not (path in new and hasattr(new[path][1], "resize_weight"))
+        ]
+        if lost:
+            warnings.warn(
+                f"Phase {self._index + 1} begins without what was learned in "
+                f"{', '.join(lost)}: these weights are not in both networks, "
+                "or of another shape. Give layers the same names, and a "
+                "`resize_weight` where the shape changes.",
+                stacklevel=2,
+            )
 
     def _backup_dir(self):
         for callback in self._others:
             if isinstance(callback, keras.callbacks.BackupAndRestore):
                 return callback.backup_dir
         return None
-
-    def _restored_epoch(self):
-        """The epoch whose weights BackupAndRestore is about to load."""
-        metadata = _read_json(self._backup_dir(), "training_metadata.json")
-        if metadata is None:
-            return None
-        return metadata["epoch"] - 1  # saved when the epoch before ended
-
-    def _save_first_step(self):
-        rate = keras_private.learning_rate(self.model.optimizer)
-        folder = self._backup_dir()
-        if folder and isinstance(rate, FromStep):
-            # that of the phase before, too: the backup may still be its
-            saved = _read_json(folder, FIRST_STEP_FILE) or {}
-            saved[str(self._index)] = rate.first_step
-            os.makedirs(folder, exist_ok=True)
-            with open(os.path.join(folder, FIRST_STEP_FILE), "w") as file:
-                json.dump(saved, file)
-
-
-def _read_json(folder, name):
-    path = folder and os.path.join(folder, name)
-    if not path or not os.path.exists(path):
-        return None
-    with open(path) as file:
-        return json.load(file)

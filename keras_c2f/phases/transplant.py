@@ -1,5 +1,6 @@
 """Weights of one network into another of a different resolution."""
 
+import inspect
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -7,6 +8,14 @@ from dataclasses import dataclass
 import keras
 
 from keras_c2f.phases.keras_private import flatten_layers
+from keras_c2f.phases.layer_state import (
+    carry_adapted,
+    enable_lora_alike,
+    refuse_other_quantization,
+)
+
+# Keras numbers these through the whole process.
+NUMBERED = re.compile(r"\b(seed_generator|variable)(_\d+)?(?=/|$)")
 
 
 @dataclass(frozen=True)
@@ -43,11 +52,13 @@ def transplant(source, target, carry_trainable=True):
     """Carries all weights that fit from one built network to another.
 
     Weights are matched by `variable.path`, so layers must be named alike in
-    both. Where shapes differ, the layer that owns the weight resizes it, if
-    it has a method `resize_weight(value, new_shape, positive=False)`, as
-    `PositionGrid` and `PatchEmbedding` have; where that returns `None`, the
-    weight is left fresh. Runs in NumPy, outside any graph; `source` is not
-    changed.
+    both; weights without a name by their order in the layer. LoRA is enabled
+    where it is in `source`, and what `adapt` has learned (`Normalization`,
+    `Discretization`, lookups) comes along. Where shapes differ, the layer
+    that owns the weight resizes it, if it has a method
+    `resize_weight(value, new_shape, positive=False)`, as `PositionGrid` and
+    `PatchEmbedding` have; where that returns `None`, the weight is left
+    fresh. Runs in NumPy, outside any graph; `source` is not changed.
 
     Args:
         source, target: built `keras.Model`s.
@@ -59,9 +70,14 @@ def transplant(source, target, carry_trainable=True):
 
     Raises:
         ValueError: if two weights of one network share a path, the networks
-            have no path in common, or a weight is missing from `source` in
-            a layer that was given no name.
+            have no path in common, a weight is missing from `source` in
+            a layer that was given no name, a layer is quantized in one of
+            them alone, or its `resize_weight` does not do what it should.
     """
+    layers = _same_layers(source, target)
+    for old, new in layers:
+        refuse_other_quantization(old, new)
+        enable_lora_alike(old, new)
     old, new = weights_by_path(source), weights_by_path(target)
     if not old.keys() & new.keys():
         raise ValueError(
@@ -72,7 +88,7 @@ def transplant(source, target, carry_trainable=True):
     copied, resized, fresh = [], [], []
     for path, (variable, layer) in new.items():
         if path not in old:
-            _refuse_automatic_name(path, layer)
+            _refuse_automatic_name(path, target)
             fresh.append(path)
             continue
         value = keras.ops.convert_to_numpy(old[path][0])
@@ -81,13 +97,14 @@ def transplant(source, target, carry_trainable=True):
             variable.assign(value)
             copied.append(path)
             continue
-        resize = getattr(layer, "resize_weight", lambda *_: None)
-        value = resize(value, shapes[1])
+        value = resized_by(layer, path, value, shapes[1])
         if value is None:
             fresh.append(path)
         else:
             variable.assign(value)
             resized.append((path, *shapes))
+    for pair in layers:
+        carry_adapted(*pair)
     if carry_trainable:
         freeze_alike(source, target)
     dropped = tuple(path for path in old if path not in new)
@@ -109,9 +126,11 @@ def weights_by_path(network):
     }
     weights, seen = {}, Counter()
     for variable in network.variables:
-        path = variable.path
-        if "seed_generator" in path:  # numbered through the whole process
-            path = re.sub(r"seed_generator(_\d+)?", "seed_generator", path)
+        layer = owner[id(variable)]
+        path = NUMBERED.sub(r"\1", variable.path)
+        if NUMBERED.search(variable.path):
+            if path == "variable":  # made by the layer's `__init__`
+                path = f"{layer.path or layer.name}/{path}"
             seen[path] += 1
             path = f"{path}_{seen[path]}"
         if path in weights:
@@ -119,20 +138,75 @@ def weights_by_path(network):
                 f"Two weights share the path {path!r}, so weights cannot be "
                 "matched between phases. Give each layer a name of its own."
             )
-        weights[path] = (variable, owner[id(variable)])
+        weights[path] = (variable, layer)
     return weights
 
 
-def _refuse_automatic_name(path, layer):
-    """Keras numbers such names through the process: they never match."""
-    chosen = re.sub(r"_\d+$", "", layer.name).replace("_", "")
-    is_seed = "seed_generator" in path  # may well be new: nothing is learned
-    if chosen == type(layer).__name__.lower() and not is_seed:
+def resized_by(layer, path, value, new_shape, positive=False):
+    """The value of a weight, or of optimizer state, for another shape.
+
+    Args:
+        layer: the layer that owns the weight.
+        path: str, of the weight.
+        value: array.
+        new_shape: tuple.
+        positive: bool, whether the result must not be negative.
+
+    Returns:
+        Array of `new_shape`, or `None` where the layer does not resize it.
+
+    Raises:
+        ValueError: if `resize_weight` takes other arguments or returns
+            another shape.
+    """
+    resize = getattr(layer, "resize_weight", None)
+    if resize is None:
+        return None
+    named = f"`resize_weight` of {type(layer).__name__} {layer.name!r}"
+    try:
+        inspect.signature(resize).bind(value, new_shape, positive)
+    except TypeError as error:
         raise ValueError(
-            f"Weight {path!r} is not in the network before. Its layer has the "
-            f"name {layer.name!r}, which Keras chose and numbered, so it "
-            "cannot be matched between phases. Give every layer a name."
+            f"{named} takes other arguments than those it is called with: "
+            f"{error}. Define it as `resize_weight(self, value, new_shape, "
+            "positive=False)`; second moments are resized with positive=True."
+        ) from None
+    value = resize(value, new_shape, positive)
+    shape = new_shape if value is None else tuple(value.shape)
+    if shape != tuple(new_shape):
+        raise ValueError(
+            f"{named} returned the shape {shape} for {path!r}, which is "
+            f"{tuple(new_shape)} in the next phase. Return that shape, or "
+            "None to leave the weight as it is initialized."
         )
+    return value
+
+
+def _refuse_automatic_name(path, network):
+    """Keras numbers such names through the process: they never match."""
+    if "seed_generator" in path:  # may well be new: nothing is learned
+        return
+    for layer in flatten_layers(network):
+        chosen = re.sub(r"_\d+$", "", layer.name).replace("_", "")
+        inside = layer.name in path.split("/")[:-1]
+        if inside and chosen == type(layer).__name__.lower():
+            raise ValueError(
+                f"Weight {path!r} is not in the network before. It is in the "
+                f"layer {layer.name!r}, a name which Keras chose and numbered, "
+                "so it cannot be matched between phases. Give every layer a "
+                "name."
+            )
+
+
+def _same_layers(source, target):
+    """Pairs of layers of one path and class, parents first."""
+    old = {_layer_key(layer): layer for layer in flatten_layers(source)}
+    pairs = [(old.get(_layer_key(la)), la) for la in flatten_layers(target)]
+    return [(one, other) for one, other in pairs if one is not None]
+
+
+def _layer_key(layer):
+    return (layer.path or layer.name, type(layer).__name__)
 
 
 def freeze_alike(source, target):

@@ -15,7 +15,7 @@ from keras_c2f.phases import PhaseScheduler
 
 def fit():
     inputs, labels = clips(seed=1)
-    model = phased(compiled={})
+    model = phased(compiled={"metrics": ["accuracy"]})
     recorder = Recorder(lambda: inputs, labels)
     history = model.fit(
         *clips(), batch_size=4, validation_data=(inputs, labels), verbose=0,
@@ -27,6 +27,14 @@ def fit():
         for path, before in begin["weights"].items():
             assert np.abs(end["weights"][path] - before).max() > 0, path
     assert [state["iterations"] for state in recorder.ends] == [2, 4]
+    assert len(history["accuracy"]) == 2
+    try:
+        uneven = [PhaseScheduler("full@1", verbose=0)]
+        phased(compiled={}).fit(*clips(5), batch_size=4, callbacks=uneven)
+    except ValueError as error:
+        assert "A batch of size 1 cannot be divided among 2" in str(error)
+    else:
+        raise AssertionError("not refused")
     return model
 """
 PROGRAMS = {
@@ -45,6 +53,8 @@ tf.config.set_logical_device_configuration(cpus[0], two)
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 with strategy.scope():
     model = fit()
+    uneven = [PhaseScheduler("full@1", verbose=0)]  # 3 are 2 and 1
+    phased(compiled={}).fit(*clips(7), batch_size=4, callbacks=uneven)
 assert strategy.num_replicas_in_sync == 2
 assert len(model.network.weights[0].value.values) == 2  # a copy each
 """,

@@ -3,11 +3,18 @@
 import types
 
 import keras
+import numpy as np
 import pytest
 from test_scheduler import Untouched
 from tiny import CompressingData, classifier, clips, phased
 
-from keras_c2f.phases import Phase, PhasedModel, PhaseSchedule, PhaseScheduler
+from keras_c2f.phases import (
+    Phase,
+    PhasedModel,
+    PhaseSchedule,
+    PhaseScheduler,
+    keras_private,
+)
 from keras_c2f.phases.fit_checks import check_fit
 
 TENSORFLOW = keras.backend.backend() == "tensorflow"
@@ -180,3 +187,149 @@ def test_torch_processes_are_not_synchronised(monkeypatch):
     monkeypatch.setattr(distributed, "is_initialized", lambda: True)
     monkeypatch.setattr(distributed, "get_world_size", lambda: 2)
     refuse("does not synchronise `fit` between torch processes", kind="log_mel")
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "jax", reason="about JAX processes"
+)
+def test_jax_processes_without_a_distribution(monkeypatch):
+    import jax
+
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    refuse("each would train weights of its own", kind="log_mel")
+
+
+@pytest.mark.parametrize(
+    "count, options, size",
+    [
+        (8, {"batch_size": 6}, 2),
+        (10, {"batch_size": 8}, 2),
+        (9, {}, 9),  # all in one of 32
+        (16, {"batch_size": 4, "validation_split": 0.4}, 1),  # 9 and 7
+        (8, {"batch_size": 4, "validation_data": clips(6)}, 2),
+        (8, {"validation_data": clips(6), "validation_batch_size": 6}, 6),
+    ],
+)
+def test_batches_that_devices_cannot_share(count, options, size, monkeypatch):
+    monkeypatch.setattr(keras_private, "num_devices", lambda model: 4)
+    match = f"batch of size {size} cannot be divided among 4 devices"
+    refuse(match, *clips(count), kind="log_mel", **options)
+
+
+def test_batches_of_a_data_set_that_devices_cannot_share(monkeypatch):
+    import tensorflow as tf
+
+    monkeypatch.setattr(keras_private, "num_devices", lambda model: 4)
+    data = tf.data.Dataset.from_tensor_slices(clips())
+    refuse(
+        "batch of size 6", data.batch(6, drop_remainder=True), kind="log_mel"
+    )
+
+
+class OwnStep(keras.Model):
+    def train_step(self, *args):
+        raise AssertionError
+
+    test_step = train_step
+
+
+class OwnLoss(keras.Model):
+    def compute_loss(self, *args, **kwargs):
+        raise AssertionError
+
+
+def wrapped(cls, model_class=PhasedModel):
+    inputs = keras.Input((32, 8))
+    outputs = keras.layers.GlobalAveragePooling1D(name="mean")(inputs)
+    outputs = keras.layers.Dense(3, name="head")(outputs)
+    model = model_class(lambda resolution: cls(inputs, outputs))
+    model.compile("sgd", "mse", run_eagerly=True)
+    return model
+
+
+@pytest.mark.parametrize(
+    "cls, name", [(OwnStep, "train_step"), (OwnLoss, "compute_loss")]
+)
+def test_own_ways_to_train_would_never_be_called(cls, name):
+    with pytest.raises(ValueError, match=f"{cls.__name__} has a `{name}` of"):
+        wrapped(cls).fit(*clips(), callbacks=[PhaseScheduler("full@1")])
+
+
+def test_own_ways_to_train_in_a_subclass_of_phased_model():
+    class Mine(PhasedModel):
+        def compute_loss(self, *args, **kwargs):
+            return 2 * keras.ops.cast(
+                super().compute_loss(*args, **kwargs), "float32"
+            )
+
+    inputs, targets = clips()[0], np.ones((8, 3), "float32")
+    losses = [
+        wrapped(cls, model_class)
+        for cls, model_class in ((keras.Model, PhasedModel), (OwnLoss, Mine))
+    ]
+    losses[1].network.set_weights(losses[0].network.get_weights())
+    plain, double = (
+        model.fit(inputs, targets, verbose=0).history["loss"][0]
+        for model in losses
+    )
+    assert double == pytest.approx(2 * plain, rel=1e-5)
+
+
+class OneWeightAFrame(keras.layers.Layer):
+    def build(self, input_shape):
+        self.scale = self.add_weight(name="scale", shape=(input_shape[1], 1))
+
+    def call(self, inputs):
+        return inputs * self.scale
+
+
+class TakesTwo(OneWeightAFrame):
+    def resize_weight(self, value, new_shape):
+        return np.resize(value, new_shape)
+
+
+def refuse_network(make, match, optimizer="adam", schedule="pool:2@1, full@1"):
+    """Expects `fit` to refuse, before training, what the next phase brings."""
+
+    def build(resolution):
+        inputs = keras.Input((32, 8))
+        outputs = keras.layers.AveragePooling1D(resolution.pool, name="pool")(
+            inputs
+        )
+        outputs = make(resolution)(outputs)
+        outputs = keras.layers.GlobalAveragePooling1D(name="mean")(outputs)
+        return keras.Model(inputs, keras.layers.Dense(3, name="head")(outputs))
+
+    model = PhasedModel(build, "pool:2")
+    model.compile(optimizer, "mse")
+    with pytest.raises(ValueError, match=match):
+        model.fit(*clips(), callbacks=[PhaseScheduler(schedule), Untouched()])
+
+
+@pytest.mark.filterwarnings("ignore:The cost of:UserWarning")
+def test_what_the_next_phase_brings_is_refused_at_once():
+    refuse_network(
+        lambda resolution: TakesTwo(name="time"), "TakesTwo 'time' takes other"
+    )
+    refuse_network(
+        lambda resolution: keras.layers.Dense(4), "layer 'dense_.*Keras chose"
+    )
+
+
+@pytest.mark.parametrize("wrapped", [False, True], ids=["plain", "scaled"])
+def test_state_that_does_not_say_its_weight(wrapped):
+    def optimizer():
+        inner = keras.optimizers.Adafactor()
+        if wrapped:
+            return keras.optimizers.LossScaleOptimizer(inner)
+        return inner
+
+    refuse(
+        "state .* does not begin with", kind="log_mel", optimizer=optimizer()
+    )
+    model = phased(optimizer(), input_kind="log_mel")
+    model.fit(
+        *clips(),
+        verbose=0,
+        callbacks=[PhaseScheduler("pool:2@1, full@1 reset", verbose=0)],
+    )

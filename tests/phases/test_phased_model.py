@@ -142,3 +142,78 @@ def test_networks_say_their_input_shape(build):
 def test_build_network_is_a_function_or_a_model():
     with pytest.raises(ValueError, match="is a function from a Resolution to"):
         PhasedModel("ast_tiny")
+
+
+@pytest.mark.parametrize("suffix", [".weights.h5", ".keras"])
+def test_weights_of_another_resolution_are_named(suffix, tmp_path):
+    model, path = phased(resolution="pool:4"), tmp_path / f"best{suffix}"
+    if suffix == ".keras":
+        model.save(path)
+    else:
+        model.save_weights(path)
+    saved = model.network.get_weights()
+    model.switch(Phase("full", 1))
+    match = r"weights of resolution pool:4, but the model is at full.*switch\("
+    with pytest.raises(ValueError, match=match):
+        model.load_weights(path)
+    model.switch(Phase("pool:4", 1))
+    model.load_weights(path)
+    for mine, theirs in zip(model.network.get_weights(), saved, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def any_length(resolution):
+    inputs = keras.Input((None, 8))
+    outputs = keras.layers.AveragePooling1D(resolution.pool, name="pool")(
+        inputs
+    )
+    outputs = keras.layers.Dense(8, name="dense")(outputs)
+    outputs = keras.layers.Conv1D(8, 3, padding="same", name="conv")(outputs)
+    outputs = keras.layers.MultiHeadAttention(2, 4, name="attention")(
+        outputs, outputs
+    )
+    outputs = keras.layers.GlobalAveragePooling1D(name="mean")(outputs)
+    return keras.Model(inputs, keras.layers.Dense(3, name="head")(outputs))
+
+
+@pytest.mark.filterwarnings("ignore:The cost of:UserWarning")
+def test_a_network_of_any_length_takes_part():
+    model = compiled(any_length, "pool:4")
+    history = model.fit(
+        *clips(),
+        verbose=0,
+        callbacks=[PhaseScheduler("pool:4@1, full@1", verbose=0)],
+    ).history
+    # what is behind the mean alone: 8 x 3
+    np.testing.assert_allclose(history["gmacs"], [24e-9, 24e-9])
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "torch", reason="PyTorch's compiler"
+)
+@pytest.mark.filterwarnings("ignore")  # of the compiler
+def test_steps_that_pytorch_compiles(monkeypatch):
+    """Traced by Dynamo; what it makes of that is run as it is: no C++."""
+    import torch
+
+    compile_it = partial(torch.compile, backend="eager")
+    monkeypatch.setattr(torch, "compile", compile_it)
+
+    def build(resolution):
+        inputs = keras.Input((32, 8))
+        outputs = keras.layers.AveragePooling1D(resolution.pool, name="pool")(
+            inputs
+        )
+        outputs = keras.layers.GlobalAveragePooling1D(name="mean")(outputs)
+        return keras.Model(inputs, keras.layers.Dense(3, name="head")(outputs))
+
+    losses = []
+    for jit_compile in (False, True):
+        keras.utils.set_random_seed(0)
+        model = PhasedModel(build, "pool:4")
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile("sgd", loss, jit_compile=jit_compile)
+        scheduler = PhaseScheduler("pool:4@1, full@1", verbose=0)
+        history = model.fit(*clips(), verbose=0, callbacks=[scheduler]).history
+        losses.append(history["loss"])
+    np.testing.assert_allclose(*losses, rtol=1e-5)
