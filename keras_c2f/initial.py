@@ -2,12 +2,10 @@
 
 import os
 
-import keras
-
 from keras_c2f.convert import CARD, PUBLISHED, from_preset
 from keras_c2f.phases import transplant
 from keras_c2f.phases.transplant import weights_by_path
-from keras_c2f.run_folder import find_run
+from keras_c2f.run_folder import find_run, load_model
 
 
 def start_from(network, initial):
@@ -50,7 +48,7 @@ def _load(initial):
         return from_preset(initial).model
     if not initial.endswith(".keras"):
         initial = os.path.join(find_run(initial), "model.keras")
-    model = keras.models.load_model(initial)
+    model, _ = load_model(initial, "Start from another one.")
     return getattr(model, "network", model)  # of a saved PhasedModel
 
 

@@ -7,6 +7,7 @@ from keras_c2f.data.readers.kinds import KINDS, MADE, form
 from keras_c2f.models.presets import AST_PRESETS, HTS_AT_PRESETS
 from keras_c2f.phases.budget import parse_shares
 from keras_c2f.phases.schedule import PhaseSchedule
+from keras_c2f.run_folder import refuse_unknown
 from keras_c2f.values import (
     MOST,
     Choice,
@@ -344,6 +345,22 @@ OF_CLASSIFIERS = (
     "frozen_blocks",
     "adaptive",
 )
+
+
+def recipe_settings(config, folder):
+    """The settings that a run was trained with, as `Recipe` takes them.
+
+    Args:
+        config: dict, what its `config.json` holds.
+        folder: path of the run.
+
+    Raises:
+        ValueError: if some are not known here.
+    """
+    known = {*option_names(Recipe), *option_names(PretrainRecipe)}
+    where = f"The recipe in {folder}"
+    refuse_unknown(config["recipe"], known, where)
+    return config["recipe"]
 
 
 def option_names(recipe_class):

@@ -1,36 +1,111 @@
 """Files of a training run; each appears whole or not at all."""
 
+import contextlib
 import csv
+import errno
 import json
 import math
 import os
+import re
+import shutil
+import zipfile
+
+from keras_c2f.file_names import file_name
+
+UNFINISHED = "unfinished-"  # before the names of files being written
+NOTES = "run.json"  # inside the `.keras` archives of a run
+CONFIG_KEYS = (
+    *("name", "task", "command", "recipe", "data", "schedule"),
+    *("clip_seconds", "batch_size", "seed", "class_names", "multi_label"),
+    *("num_train_clips", "num_validation_clips", "frontend", "model"),
+    *("phases", "versions", "hardware"),
+)
+NEEDED_KEYS = ("recipe", "class_names", "clip_seconds", "frontend", "phases")
 
 
 def write_whole(path, write):
     """Calls `write(temporary path)`, then moves the file to `path`.
 
-    The temporary name ends like `path`, which Keras insists on.
+    The file is on disk before it is moved, so that a loss of power leaves the
+    old one or the new one. The temporary name ends like `path`, which Keras
+    insists on.
+
+    Raises:
+        OSError: if that fails; names `path`.
     """
     folder, name = os.path.split(path)
-    temporary = os.path.join(folder, f"unfinished-{name}")
-    write(temporary)
-    os.replace(temporary, path)
+    temporary = os.path.join(folder, f"{UNFINISHED}{name}")
+    try:
+        write(temporary)
+        _flush(temporary)
+        os.replace(temporary, path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            os.remove(temporary)
+        if isinstance(error, OSError):
+            raise _cannot_write(path, error) from error
+        raise
+    _flush_folder(folder)
 
 
-def write_json(path, value):
-    """Writes `value` as indented JSON, whole."""
+def write_whole_folder(path, write):
+    """As `write_whole`, of a folder that replaces an earlier one."""
+    folder, name = os.path.split(path)
+    temporary = os.path.join(folder, f"{UNFINISHED}{name}")
+    replaced = os.path.join(folder, f"{UNFINISHED}replaced-{name}")
+    try:
+        for left in (temporary, replaced):
+            shutil.rmtree(left, ignore_errors=True)
+        write(temporary)
+        for inner, _, names in os.walk(temporary):
+            for file in names:
+                _flush(os.path.join(inner, file))
+            _flush_folder(inner)
+        if os.path.exists(path):
+            os.replace(path, replaced)
+        os.replace(temporary, path)
+    except BaseException as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise _cannot_write(path, error) from error
+        raise
+    _flush_folder(folder)
+    shutil.rmtree(replaced, ignore_errors=True)
+
+
+def write_text(path, text):
+    """Writes a text in UTF-8, whole; what that cannot encode as escapes."""
 
     def write(temporary):
-        with open(temporary, "w") as file:
-            json.dump(value, file, indent=1)
+        with open(
+            temporary,
+            "w",
+            encoding="utf-8",
+            errors="backslashreplace",
+            newline="\n",
+        ) as file:
+            file.write(text)
 
     write_whole(path, write)
 
 
-def read_json(path):
-    """What a JSON file holds."""
-    with open(path) as file:
-        return json.load(file)
+def write_json(path, value):
+    """Writes `value` as indented JSON, whole."""
+    write_text(path, json.dumps(value, indent=1))
+
+
+def read_json(path, advice="Delete it, or bring back a copy."):
+    """What a JSON file holds.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        ValueError: if it cannot be read; ends with `advice`.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except ValueError as error:  # neither JSON nor UTF-8
+        raise ValueError(f"{path} is damaged ({error}). {advice}") from error
 
 
 def write_rows(path, rows):
@@ -52,11 +127,28 @@ def write_rows(path, rows):
 
 
 def read_rows(path):
-    """Rows of `write_rows` as dicts of strings; none if there is no file."""
+    """Rows of `write_rows` as dicts of strings; none if there is no file.
+
+    Raises:
+        ValueError: if it is not a CSV of rows as long as its first line.
+    """
     if not os.path.exists(path):
         return []
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file, strict=True))
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise _damaged_rows(path, error) from error
+    for number, row in enumerate(rows, 1):
+        if None in row or None in row.values():
+            raise _damaged_rows(path, f"row {number} has another length")
+    return rows
+
+
+def _damaged_rows(path, reason):
+    return ValueError(
+        f"{path} is damaged ({reason}). Delete it, or bring back a copy."
+    )
 
 
 def find_run(folder):
@@ -74,6 +166,135 @@ def find_run(folder):
     )
 
 
+def read_config(folder):
+    """What `config.json` of a run holds.
+
+    Raises:
+        ValueError: if it is missing or damaged, or has keys that are not
+            known here.
+    """
+    path = os.path.join(folder, "config.json")
+    advice = f"Bring back a copy of it, or delete {folder} and train again."
+    if not os.path.exists(path):
+        raise ValueError(f"{folder} has no config.json. {advice}")
+    config = read_json(path, advice)
+    if not isinstance(config, dict):
+        raise ValueError(f"{path} is damaged (it holds no object). {advice}")
+    refuse_unknown(config, CONFIG_KEYS, path)
+    missing = [name for name in NEEDED_KEYS if name not in config]
+    if missing:
+        raise ValueError(f"{path} has no {', '.join(missing)}. {advice}")
+    return config
+
+
+def refuse_unknown(found, known, where):
+    """Refuses settings that another version wrote, or that are damaged.
+
+    Args:
+        found: dict.
+        known: collection of str, its keys that mean something here.
+        where: str, what holds them.
+
+    Raises:
+        ValueError: names the keys.
+    """
+    unknown = [name for name in found if name not in known]
+    if unknown:
+        raise ValueError(
+            f"{where} has settings that this version of keras_c2f does not "
+            f"know: {', '.join(map(repr, unknown))}. Use the version named "
+            "there under `versions`, or delete the run and train again."
+        )
+
+
+def save_model(path, model, config, rows=()):
+    """Saves a model whole, with notes that tell whether its folder fits.
+
+    Args:
+        path: str that ends in `.keras`.
+        model: Keras model.
+        config: dict, what `config.json` of the run holds.
+        rows: list of dicts, its history, to go on from.
+    """
+    notes = {"config": _weighty(config), "history": list(rows)}
+
+    def write(temporary):
+        model.save(temporary)
+        with zipfile.ZipFile(temporary, "a") as archive:
+            archive.writestr(NOTES, json.dumps(notes))
+
+    write_whole(path, write)
+
+
+def load_model(path, advice):
+    """Loads a `.keras` file whose checksums are right.
+
+    Args:
+        path: str.
+        advice: str, what to do where that fails, to end the error with.
+
+    Returns:
+        Pair of the Keras model and the `notes` of `save_model`, empty where
+        an earlier version saved it.
+
+    Raises:
+        ValueError: if the file is damaged, or cannot be loaded here.
+    """
+    import keras  # reading CSVs needs none
+
+    damage, notes = "a checksum is wrong", {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if not archive.testzip():
+                damage = ""
+            if NOTES in archive.namelist():
+                notes = json.loads(archive.read(NOTES))
+    except FileNotFoundError as error:
+        raise ValueError(f"There is no file {path}. {advice}") from error
+    except Exception as error:  # a damaged archive may raise anything
+        damage = f"{type(error).__name__}: {error}"
+    if damage:
+        raise ValueError(f"{path} is damaged ({damage}). {advice}")
+    try:
+        return keras.models.load_model(path), notes
+    except Exception as error:  # of Keras, or of any layer
+        reason = str(error).strip().partition("\n")[0]
+        raise ValueError(
+            f"{path} is whole, but cannot be loaded here "
+            f"({type(error).__name__}: {reason}). Use the versions that its "
+            f"config.json names. Else: {advice}"
+        ) from error
+
+
+def refuse_other_config(config, notes, folder):
+    """Refuses a `config.json` that a model was not trained with.
+
+    Args:
+        config: dict, what the file holds.
+        notes: dict, what `load_model` returned.
+        folder: path of the run.
+
+    Raises:
+        ValueError: if values that scores or training depend on differ.
+    """
+    kept = notes.get("config", {})
+    for name, value in _weighty(config).items():
+        if name in kept and kept[name] != value:
+            raise ValueError(
+                f"{os.path.join(folder, 'config.json')} has changed since "
+                f"training: its {name} was {kept[name]!r} and is {value!r}. "
+                f"Bring back a copy of it, or delete {folder} and train again."
+            )
+
+
+def _weighty(config):
+    """What of a `config.json` no other file says, as JSON holds it."""
+    names = ("class_names", "multi_label", "clip_seconds", "frontend")
+    kept = {name: config[name] for name in names if name in config}
+    kept["gmacs of phases"] = [phase["gmacs"] for phase in config["phases"]]
+    return json.loads(json.dumps(kept))
+
+
 def write_evaluation(folder, summary, classes, name="evaluation"):
     """Writes what `evaluate` returned as `NAME.json` and `NAME.csv`.
 
@@ -85,12 +306,73 @@ def write_evaluation(folder, summary, classes, name="evaluation"):
             nothing to classify, and then no CSV is written.
         name: str.
     """
-    if classes:
-        write_rows(os.path.join(folder, f"{name}.csv"), classes)
     summary = {
         key: None
         if isinstance(value, float) and not math.isfinite(value)
         else value
         for key, value in summary.items()
     }
-    write_json(os.path.join(folder, f"{name}.json"), summary)
+    try:
+        if classes:
+            write_rows(os.path.join(folder, f"{name}.csv"), classes)
+    finally:
+        write_json(os.path.join(folder, f"{name}.json"), summary)
+
+
+def evaluation_name(folder, **settings):
+    """The `name` for `write_evaluation` of scores with such settings.
+
+    `evaluation` of a run's own data; others do not replace it, nor each other.
+
+    Args:
+        folder: path of the run.
+        settings: `data` and `held_out`, str; `crops`, int; `corruption`, str;
+            those that the files are to note, too.
+    """
+    parts = [settings.get("data"), settings.get("held_out")]
+    if settings.get("crops", 1) > 1:
+        parts.append(f"{settings['crops']} crops")
+    text = re.sub(r"\W+", "_", " ".join(["evaluation", *filter(None, parts)]))
+    if settings.get("corruption"):
+        # signs and points stay: -5 dB is not 5 dB
+        text += f"_{settings['corruption']}".replace(":", "_")
+    name = file_name(text, ".json")
+    path = os.path.join(folder, name)
+    if text != "evaluation" and os.path.exists(path):
+        with contextlib.suppress(ValueError):
+            kept = read_json(path)
+            if any(kept.get(k, v) != v for k, v in settings.items() if v):
+                name = file_name(text, ".json", json.dumps(settings))
+    return name.removesuffix(".json")
+
+
+def _flush(path):
+    """Waits until a file is on disk."""
+    handle = os.open(path, os.O_RDWR)  # Windows wants to write
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # no disk, such as a pipe
+            raise
+    finally:
+        os.close(handle)
+
+
+def _flush_folder(folder):
+    """Waits until the names in a folder are on disk, where that can be."""
+    if os.name == "nt":
+        return
+    with contextlib.suppress(OSError):
+        handle = os.open(folder or os.curdir, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _cannot_write(path, error):
+    reason = error.strerror or str(error)
+    return OSError(
+        f"{path} cannot be written ({reason}). Free space on the disk, or "
+        "choose a folder that can be written."
+    )

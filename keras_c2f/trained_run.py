@@ -3,13 +3,17 @@
 import dataclasses
 import os
 
-import keras
-
 from keras_c2f.classifier_info import ClassifierInfo
 from keras_c2f.convert import CARD, load_folder
 from keras_c2f.frontend import Frontend
 from keras_c2f.models import AudioClassifier, of_compressed
-from keras_c2f.run_folder import find_run, read_json
+from keras_c2f.run_folder import (
+    find_run,
+    load_model,
+    read_config,
+    refuse_other_config,
+    refuse_unknown,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,25 +50,41 @@ def read_trained_run(folder):
     """`TrainedRun` of a folder that `keras-c2f train` or `convert` wrote.
 
     Raises:
-        ValueError: if there is no trained network, one without classes, or
-            one that was converted without its front end or class names.
+        ValueError: if there is no trained network, one without classes, one
+            that was converted without its front end or class names, or a
+            file is damaged or of another version.
     """
     if os.path.isfile(os.path.join(folder, CARD)):
         return _converted(folder)
     found = find_run(folder)
-    config = read_json(os.path.join(found, "config.json"))
+    config = read_config(found)
     if config.get("task", "classification") != "classification":
         raise ValueError(
             f"{folder} holds a pre-trained backbone, which knows no "
             "classes yet. Train it: `keras-c2f train --initial "
             f"{folder}`."
         )
-    return TrainedRun(
-        found,
-        config,
-        keras.models.load_model(os.path.join(found, "model.keras")),
-        Frontend.from_config(config["frontend"]),
+    network, notes = load_model(
+        os.path.join(found, "model.keras"), f"Delete {found} and train again."
     )
+    refuse_other_config(config, notes, found)
+    return TrainedRun(found, config, network, read_frontend(config, found))
+
+
+def read_frontend(config, folder):
+    """`Frontend` that a run was trained with.
+
+    Args:
+        config: dict, what its `config.json` holds.
+        folder: path of the run.
+
+    Raises:
+        ValueError: if it has settings that are not known here.
+    """
+    known = Frontend().get_config()
+    where = f"The front end in {os.path.join(folder, 'config.json')}"
+    refuse_unknown(config["frontend"], known, where)
+    return Frontend.from_config(config["frontend"])
 
 
 def _converted(folder):

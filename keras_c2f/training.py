@@ -13,6 +13,7 @@ import glob
 import importlib.util
 import os
 import re
+import sys
 import warnings
 
 import keras
@@ -20,12 +21,12 @@ import numpy as np
 
 from keras_c2f.evaluation import Validation, evaluate, headline_metric
 from keras_c2f.flops import network_cost
+from keras_c2f.folder_lock import alone_in
 from keras_c2f.from_recipe import (
     build_classifier,
     make_pipeline,
     recipe_frontend,
 )
-from keras_c2f.frontend import Frontend
 from keras_c2f.initial import start_from
 from keras_c2f.machine import hardware, versions
 from keras_c2f.phases import (
@@ -36,10 +37,15 @@ from keras_c2f.phases import (
     with_cosine,
 )
 from keras_c2f.progress import Progress
+from keras_c2f.recipes import recipe_settings
 from keras_c2f.run_clips import check_sides, keep_clips, refuse_changed_clips
 from keras_c2f.run_folder import (
+    load_model,
+    read_config,
     read_json,
     read_rows,
+    refuse_other_config,
+    save_model,
     write_evaluation,
     write_json,
     write_rows,
@@ -47,6 +53,7 @@ from keras_c2f.run_folder import (
 )
 from keras_c2f.run_log import RunLog, SwitchScore
 from keras_c2f.stopwatch import Stopwatch
+from keras_c2f.trained_run import read_frontend
 
 SAMPLE = 64  # training clips that tell whether a phase carries over
 
@@ -91,12 +98,30 @@ class Run:
             dict, what `evaluation.json` holds: the summary of `evaluate`,
             and `skipped`, files that could not be used. A run that is
             complete returns it at once.
+
+        Raises:
+            ValueError: if another process works in the folder, or a file in
+                it is damaged; says what to delete.
         """
-        if os.path.exists(self.path("evaluation.json")):
-            return read_json(self.path("evaluation.json"))
-        keras.utils.set_random_seed(self.recipe.seed)
-        self._validation_set = None  # of a pipeline before
-        pipeline = make_pipeline(self.recipe, self._frontend())
+        with alone_in(self.folder):
+            self._refuse_other_run()  # that another process ended meanwhile
+            if os.path.exists(self.path("evaluation.json")):
+                self._remove_checkpoints(keep=None)  # as killed before that
+                return self._result()
+            keras.utils.set_random_seed(self.recipe.seed)
+            self._validation_set = None  # of a pipeline before
+            pipeline = make_pipeline(self.recipe, self._frontend())
+            network = self._trained_network()
+            if network is None:
+                network = self._fit(pipeline)
+            summary, classes = self._evaluate(network, pipeline)
+            summary["skipped"] = pipeline.skipped
+            write_evaluation(self.folder, summary, classes)
+            self._remove_checkpoints(keep=None)
+            return self._result()
+
+    def _fit(self, pipeline):
+        """The trained network, which is saved."""
         model, rows = self._resume()
         if model is None:
             model = self._begin(pipeline)
@@ -126,12 +151,8 @@ class Run:
             )
         if self.recipe.adaptive:
             self._write_epochs(scheduler.schedule)
-        write_whole(self.path("model.keras"), model.network.save)
-        summary, classes = self._evaluate(model.network, pipeline)
-        summary["skipped"] = pipeline.skipped
-        write_evaluation(self.folder, summary, classes)
-        self._remove_checkpoints(keep=None)
-        return read_json(self.path("evaluation.json"))
+        self._save("model.keras", model.network)
+        return model.network
 
     def save_epoch(self, model, rows):
         """Keeps model and history after a complete epoch.
@@ -141,9 +162,31 @@ class Run:
             rows: list of dicts, the history up to and with this epoch.
         """
         write_rows(self.path("history.csv"), rows)
-        checkpoint = self.path(f"checkpoint-{len(rows):04d}.keras")
-        write_whole(checkpoint, model.save)
-        self._remove_checkpoints(keep=checkpoint)
+        name = f"checkpoint-{len(rows):04d}.keras"
+        self._save(name, model, rows)
+        self._remove_checkpoints(keep=self.path(name))
+
+    def _save(self, name, model, rows=()):
+        save_model(self.path(name), model, read_config(self.folder), rows)
+
+    def _load(self, path, instead):
+        """Model of this run and the history that it was saved with."""
+        model, notes = load_model(path, f"Delete it: {instead}.")
+        refuse_other_config(read_config(self.folder), notes, self.folder)
+        return model, notes.get("history", [])
+
+    def _result(self):
+        return read_json(
+            self.path("evaluation.json"),
+            "Delete it, and the same command scores the trained model again.",
+        )
+
+    def _trained_network(self):
+        """What a run has trained that lacks but its scores, or `None`."""
+        path = self.path("model.keras")
+        if self._checkpoints() or not os.path.exists(path):
+            return None
+        return self._load(path, "the same command trains from the start")[0]
 
     def _begin(self, pipeline):
         """The model to train; writes what is known before training."""
@@ -164,9 +207,39 @@ class Run:
         checkpoints = self._checkpoints()
         if not checkpoints:
             return None, []
-        done = int(re.search(r"(\d+)\.keras$", checkpoints[-1])[1])
-        rows = read_rows(self.path("history.csv"))[:done]
-        return keras.models.load_model(checkpoints[-1]), rows
+        newest = checkpoints[-1]
+        model, kept = self._load(
+            newest, "the same command goes on from an earlier one, or starts"
+        )
+        return model, self._history(newest, kept)
+
+    def _history(self, checkpoint, kept):
+        """The rows up to a checkpoint; from within it if the file has others.
+
+        Args:
+            checkpoint: path.
+            kept: list of dicts, the rows that it was saved with; none in one
+                of an earlier version.
+        """
+        done, path = _epoch_of(checkpoint), self.path("history.csv")
+        try:
+            rows = read_rows(path)[:done]
+        except ValueError:
+            rows = []
+        if len(rows) == done and _agree(rows, kept):
+            return rows
+        if len(kept) != done:
+            raise ValueError(
+                f"{path} has not the {done} epochs that {checkpoint} was "
+                "trained for. Bring back a copy of it, or delete the "
+                "checkpoint, and the same command trains from the start."
+            )
+        print(
+            f"{path} was missing or damaged; written again from {checkpoint}.",
+            file=sys.stderr,
+        )
+        write_rows(path, kept)
+        return read_rows(path)
 
     @property
     def _has_begun(self):
@@ -177,7 +250,8 @@ class Run:
     def _checkpoints(self):
         """Paths, the one of the last epoch at the end."""
         names = os.path.join(glob.escape(self.folder), "checkpoint-*.keras")
-        return sorted(glob.glob(names))
+        paths = [path for path in glob.glob(names) if _epoch_of(path)]
+        return sorted(paths, key=_epoch_of)
 
     def _remove_checkpoints(self, keep):
         for path in self._checkpoints():
@@ -187,11 +261,11 @@ class Run:
     def _refuse_other_run(self):
         if not self._has_begun:
             return
-        config = read_json(self.path("config.json"))
+        config = read_config(self.folder)
         defaults = type(self.recipe)().to_dict()  # of options added since
         defaults["task"] = Run.task
         defaults["warm_restarts"] = True  # what all did before it was one
-        kept = {**defaults, **config, **config["recipe"]}
+        kept = {**defaults, **config, **recipe_settings(config, self.folder)}
         for name, wanted in {
             "task": self.task,
             **self.recipe.to_dict(),
@@ -212,8 +286,7 @@ class Run:
     def _frontend(self):
         """Front end with the training set's mean and standard deviation."""
         if self._has_begun:  # measured before a kill
-            kept = read_json(self.path("config.json"))["frontend"]
-            return Frontend.from_config(kept)
+            return read_frontend(read_config(self.folder), self.folder)
         pipeline = make_pipeline(self.recipe, self.recipe.frontend)
         return recipe_frontend(self.recipe, pipeline, self.train_clips)
 
@@ -237,7 +310,7 @@ class Run:
     def _with_rates(self, phases):
         """`PhaseSchedule` with the recipe's learning rates."""
         recipe = self.recipe
-        written = read_json(self.path("config.json"))["phases"]
+        written = read_config(self.folder)["phases"]
         costs = {phase["resolution"]: phase["gmacs"] for phase in written}
         return with_cosine(
             phases,
@@ -334,7 +407,7 @@ class Run:
 
         What was asked for is still under `recipe`.
         """
-        config = read_json(self.path("config.json"))
+        config = read_config(self.folder)
         for phase, wrote in zip(schedule, config["phases"], strict=True):
             wrote["epochs"] = phase.epochs
         config["schedule"] = str(
@@ -371,3 +444,19 @@ def _tensorboard(folder):
     if importlib.util.find_spec("tensorboard") is None:
         return []
     return [keras.callbacks.TensorBoard(folder)]
+
+
+def _epoch_of(checkpoint):
+    """int, epochs that a checkpoint was trained for; 0 of another file."""
+    found = re.search(r"checkpoint-(\d+)\.keras$", checkpoint)
+    return int(found[1]) if found else 0
+
+
+def _agree(rows, kept):
+    """Whether rows of a history are those kept, as far as both have columns."""
+    return all(
+        str(value) == row[name]
+        for row, other in zip(rows, kept, strict=False)
+        for name, value in other.items()
+        if name in row
+    )

@@ -65,6 +65,7 @@ ROOMS = {
         "keras_c2f.classifier_info",
         "keras_c2f.data",
         "keras_c2f.evaluation_table",
+        "keras_c2f.folder_lock",
         "keras_c2f.inference",
         "keras_c2f.metrics",
         "keras_c2f.models",

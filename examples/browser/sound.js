@@ -48,7 +48,7 @@ async function rateOf(file) {
  */
 export function windows(numSamples, length) {
   const last = Math.max(0, numSamples - length); // this one ends the sound
-  const hop = Math.round(length * (1 - OVERLAP));
+  const hop = Math.max(Math.round(length * (1 - OVERLAP)), 1);
   const starts = [];
   for (let start = 0; start < last; start += hop) starts.push(start);
   starts.push(last);

@@ -5,7 +5,8 @@ Needs the runtime alone:
     pip install ai-edge-litert numpy
     python classify_litert.py classifier-dynamic.tflite sound.wav
 
-Expected: the three likeliest classes of each window of the sound.
+Expected: the three likeliest classes of each window of the sound. The last
+window ends with the sound; a sound shorter than a window is padded.
 """
 
 import json
@@ -25,10 +26,13 @@ with wave.open(sound) as file:
         sys.exit(f"{sound}: 16-bit WAV of {info['sample_rate']} Hz is wanted.")
     samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
 samples = samples.reshape(-1, channels).mean(1).astype("float32") / 32768
+if not len(samples):
+    sys.exit(f"{sound} has no samples. Give a longer one.")
 
 size = info["num_samples"]
 classify = Interpreter(model).get_signature_runner()
-for start in range(0, len(samples), size):
+last = max(len(samples) - size, 0)  # ends with the file
+for start in [*range(0, last, size), last]:
     window = samples[start : start + size]
     scores = classify(
         waveform=np.pad(window, [0, size - len(window)])[None],

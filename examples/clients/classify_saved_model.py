@@ -5,7 +5,8 @@ Needs the runtime alone:
     pip install tensorflow-cpu
     python classify_saved_model.py classifier/1 sound.wav
 
-Expected: the three likeliest classes of each window of the sound.
+Expected: the three likeliest classes of each window of the sound. The last
+window ends with the sound; a sound shorter than a window is padded.
 """
 
 import sys
@@ -24,9 +25,12 @@ with wave.open(sound) as file:
         sys.exit(f"{sound}: 16-bit WAV of {info['sample_rate']} Hz is wanted.")
     samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
 samples = samples.reshape(-1, channels).mean(1).astype("float32") / 32768
+if not len(samples):
+    sys.exit(f"{sound} has no samples. Give a longer one.")
 
 size = int(info["num_samples"])
-for start in range(0, len(samples), size):
+last = max(len(samples) - size, 0)  # ends with the file
+for start in [*range(0, last, size), last]:
     window = samples[start : start + size]
     scores = signatures["serving_default"](
         waveform=tf.constant(np.pad(window, [0, size - len(window)])[None]),

@@ -53,14 +53,13 @@ class Model:
             overlap: float below 1, the share that the next window repeats.
 
         Returns:
-            list of starts and list of windows. The last window ends with the
-            sound; a sound shorter than a window is one, not padded.
+            list of starts and list of windows, as keras_c2f places them. The
+            last window ends with the sound; a sound shorter than a window is
+            one, not padded.
         """
         last = max(len(samples) - self.num_samples, 0)
-        starts = [
-            *range(0, last, round(self.num_samples * (1 - overlap))),
-            last,
-        ]
+        hop = max(int(self.num_samples * (1 - overlap) + 0.5), 1)
+        starts = [*range(0, last, hop), last]
         return starts, [samples[s : s + self.num_samples] for s in starts]
 
     def scores(self, windows):

@@ -2,11 +2,15 @@
 
 import dataclasses
 import os
-import re
+import sys
 
 from keras_c2f.cli.recipe import data_of_run, require_for
 from keras_c2f.recipes import Recipe
-from keras_c2f.run_folder import read_json, write_evaluation
+from keras_c2f.run_folder import (
+    evaluation_name,
+    read_json,
+    write_evaluation,
+)
 from keras_c2f.values import Number, Text, add_option
 
 ALL = "all"  # of the parts of a data set
@@ -51,59 +55,103 @@ def add_commands(add):
 
 
 def evaluate(arguments):
-    """Scores a trained run on a data set, by default its own validation."""
+    """Scores a trained run on a data set, by default its own validation.
+
+    Returns 1 if some scores could not be written.
+    """
     from keras_c2f.data import Corruption
 
     texts = arguments.corrupt.split(",") if arguments.corrupt else []
     corruptions = [Corruption(text.strip()) for text in texts]
     own = data_of_run(arguments.run)
     require_for(arguments.data or own)
-    from keras_c2f.evaluation import evaluate
-    from keras_c2f.evaluation_table import (
-        absent_classes,
-        evaluation_line,
-        evaluation_table,
-    )
-    from keras_c2f.from_recipe import make_pipeline
-    from keras_c2f.run_clips import trained_on
+    from keras_c2f.folder_lock import alone_in
     from keras_c2f.trained_run import read_trained_run
 
     trained = read_trained_run(arguments.run)
-    folder, config = trained.folder, trained.config
-    recipe = Recipe(**{**config["recipe"], "on_error": "skip"})
+    with alone_in(trained.folder):
+        return _evaluate(arguments, trained, corruptions or [None])
+
+
+def _evaluate(arguments, trained, corruptions):
+    from keras_c2f.evaluation import evaluate
+    from keras_c2f.evaluation_table import evaluation_line, evaluation_table
+    from keras_c2f.from_recipe import make_pipeline
+    from keras_c2f.recipes import recipe_settings
+
+    folder = trained.folder
+    settings = recipe_settings(trained.config, folder)
+    recipe = Recipe(**{**settings, "on_error": "skip"})
     pipeline = make_pipeline(recipe, trained.frontend)
     recipe, clips = _clips_to_score(arguments, recipe, trained)
-    known = trained_on(folder, clips)
-    for line in known[1]:
-        print(line)
-    clips = _with_classes_of(config, clips, recipe.data)
-    written, width = [], max(map(len, texts), default=0)
-    for corruption in corruptions or [None]:
+    known = _known_clips(arguments, folder, clips)
+    clips = _with_classes_of(trained.config, clips, recipe.data)
+    width = max(len(getattr(c, "text", "")) for c in corruptions)
+    written, failed = [], []
+    for corruption in corruptions:
         summary, classes = evaluate(
             trained.network, pipeline, clips, arguments.crops, corruption
         )
-        name = _evaluation_name(arguments, corruption)
-        path = os.path.join(folder, f"{name}.json")
-        kept = {"data": recipe.data, "skipped": pipeline.skipped}
-        if known[0]:
-            kept["num_trained_on"] = len(known[0])
-            if arguments.held_out != ALL:
-                kept["trained_on"] = known[0]
-        absent = absent_classes(classes)
-        if absent:
-            kept["absent_classes"] = absent
         if corruption:
-            kept["corruption"] = str(corruption)
             print(f"{corruption.text:<{width}}  {evaluation_line(summary)}")
         else:
             print(evaluation_table(summary, classes))
-        if name == "evaluation" and os.path.exists(path):
-            kept = read_json(path)  # with what training skipped
-        write_evaluation(folder, {**kept, **summary}, classes, name)
-        written.append(f"Written: {path}, and each class in {name}.csv")
+        kept = {"data": recipe.data, "skipped": pipeline.skipped, **known}
+        try:
+            path = _write(arguments, folder, corruption, kept, summary, classes)
+            name = os.path.basename(path).removesuffix(".json")
+            written.append(f"Written: {path}, and each class in {name}.csv")
+        except OSError as error:
+            failed.append(str(error))
     for path, reason in pipeline.skipped:
         print(f"skipped {path}: {reason}")
-    print("\n".join(written))
+    for line in written:
+        print(line)
+    for line in failed:
+        print(line, file=sys.stderr)
+    return int(bool(failed))
+
+
+def _known_clips(arguments, folder, clips):
+    """dict of what is to be kept of clips that the run was trained on."""
+    from keras_c2f.run_clips import trained_on
+
+    known, lines = trained_on(folder, clips)
+    for line in lines:
+        print(line)
+    if not known:
+        return {}
+    kept = {"num_trained_on": len(known)}
+    return kept if arguments.held_out == ALL else {**kept, "trained_on": known}
+
+
+def _write(arguments, folder, corruption, kept, summary, classes):
+    """Writes the scores under a name of their own, and returns the path."""
+    from keras_c2f.evaluation_table import absent_classes
+
+    asked = {
+        "data": arguments.data or "",
+        "held_out": arguments.held_out,
+        "crops": arguments.crops,
+        "corruption": str(corruption or ""),
+    }
+    name = evaluation_name(folder, **asked)
+    path = os.path.join(folder, f"{name}.json")
+    kept = {**asked, **kept}
+    if absent := absent_classes(classes):
+        kept["absent_classes"] = absent
+    if name == "evaluation":
+        kept = _what_training_skipped(path) or kept
+    write_evaluation(folder, {**kept, **summary}, classes, name)
+    return path
+
+
+def _what_training_skipped(path):
+    """What `evaluation.json` held before, if it can be read."""
+    try:
+        return read_json(path)
+    except (OSError, ValueError):
+        return {}
 
 
 def _clips_to_score(arguments, recipe, trained):
@@ -151,15 +199,3 @@ def _with_classes_of(config, clips, data):
         return clips.with_classes(config["class_names"])
     except ValueError as error:
         raise ValueError(f"{data}: {error}") from None
-
-
-def _evaluation_name(arguments, corruption):
-    """`evaluation` of a run's own data; other scores do not replace these."""
-    parts = [arguments.data, arguments.held_out]
-    if arguments.crops > 1:
-        parts.append(f"{arguments.crops} crops")
-    name = re.sub(r"\W+", "_", " ".join(["evaluation", *filter(None, parts)]))
-    if not corruption:
-        return name
-    # signs and points stay: -5 dB is not 5 dB
-    return f"{name}_{corruption}".replace(":", "_")

@@ -109,13 +109,16 @@ def add_commands(add):
 def predict(arguments):
     """Prints what is heard in sounds of any length, window by window.
 
-    Returns 1 if some sounds could not be read, or not to their end.
+    Returns 1 if some sounds could not be read, or not to their end, or a
+    picture could not be written.
     """
     from keras_c2f.data.readers.sound_files import find_sounds
 
     from_input = arguments.sounds == [STANDARD_INPUT]
-    if arguments.timeline and from_input:
-        raise ValueError("--timeline draws files, not standard input.")
+    if arguments.timeline:
+        if from_input:
+            raise ValueError("--timeline draws files, not standard input.")
+        os.makedirs(arguments.timeline, exist_ok=True)
     paths = [] if from_input else sum(map(find_sounds, arguments.sounds), [])
     _check_sounds(paths)
     _check_classifier(arguments.run)
@@ -196,10 +199,10 @@ class Printer:
 
 def _listen_to_files(classifier, paths, arguments, printer):
     from keras_c2f.data.decode import SoundError
+    from keras_c2f.file_names import FileNames
     from keras_c2f.inference.output import clock
-    from keras_c2f.report.timeline import draw_timeline
 
-    problems = 0
+    problems, names = 0, FileNames()
     for path in paths:
         windows = []
         try:
@@ -216,13 +219,31 @@ def _listen_to_files(classifier, paths, arguments, printer):
         if windows:
             printer(path, windows)
         if windows and arguments.timeline:
-            os.makedirs(arguments.timeline, exist_ok=True)
-            name = re.sub(r"[\\/:]+", "-", path.strip("./")) + ".png"
+            name = names.of(
+                re.sub(r"[\\/:]+", "-", path.strip("./")), ".png", path
+            )
             picture = os.path.join(arguments.timeline, name)
-            names = classifier.info.class_names
-            draw_timeline(windows, names, picture, os.path.basename(path))
-            print(f"Picture: {picture}", file=sys.stderr)
+            problems += _draw(windows, classifier.info, picture, path)
     return int(problems > 0)
+
+
+def _draw(windows, info, picture, path):
+    """Draws the timeline of a file; returns 1 if it could not be written."""
+    from keras_c2f.data.decode import printable
+    from keras_c2f.report.timeline import draw_timeline
+    from keras_c2f.run_folder import write_whole
+
+    title = printable(os.path.basename(path))
+    try:
+        write_whole(
+            picture,
+            lambda to: draw_timeline(windows, info.class_names, to, title),
+        )
+    except OSError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"Picture: {picture}", file=sys.stderr)
+    return 0
 
 
 def _listen_to_input(classifier, overlap, printer):
@@ -249,7 +270,10 @@ def _listen_to_input(classifier, overlap, printer):
 
 
 def export(arguments):
-    """Writes a run's classifier for telephone, server or browser."""
+    """Writes a run's classifier for telephone, server or browser.
+
+    Returns 1 if what was measured could not be written.
+    """
     variants = None
     if arguments.variant != "all":
         variants = [name.strip() for name in arguments.variant.split(",")]
@@ -260,19 +284,23 @@ def export(arguments):
     if arguments.clips or variants is None or "int8" in variants:
         require_for(data, *packages)
     choose_format(arguments.format, variants)
-    from keras_c2f.export import export_run, recommended
+    from keras_c2f.export import NotNotedError, export_run, recommended
     from keras_c2f.export.table import export_table, recommendation
 
-    rows = export_run(
-        arguments.run,
-        arguments.format,
-        variants,
-        arguments.out,
-        arguments.resolution,
-        arguments.batch_size,
-        arguments.clips,
-        arguments.threads,
-    )
+    problem = None
+    try:
+        rows = export_run(
+            arguments.run,
+            arguments.format,
+            variants,
+            arguments.out,
+            arguments.resolution,
+            arguments.batch_size,
+            arguments.clips,
+            arguments.threads,
+        )
+    except NotNotedError as error:
+        rows, problem = error.rows, error
     if arguments.clips:
         print(export_table(rows))
     for row in rows:
@@ -280,7 +308,12 @@ def export(arguments):
             print(f"Written: {row['file']}")
     if arguments.clips:
         print(recommendation(recommended(rows), rows))
+    if problem:
+        print(problem, file=sys.stderr)
+        return 1
+    if arguments.clips:
         _write_report(arguments.run)
+    return 0
 
 
 def _write_report(run):

@@ -8,6 +8,6 @@ __getattr__, __dir__, __all__ = lazy_names(
         ".classifier": ["at_resolution", "export_classifier"],
         ".comparison": ["recommended"],
         ".formats": ["FORMATS", "VARIANTS", "Format"],
-        ".run": ["export_run"],
+        ".run": ["NotNotedError", "export_run"],
     },
 )

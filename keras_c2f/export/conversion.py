@@ -8,7 +8,6 @@ trained on TensorFlow: by a process of its own, with that backend.
 import dataclasses
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -30,7 +29,7 @@ from keras_c2f.export.onnx_file import (
 )
 from keras_c2f.export.saved_model import write_saved_model
 from keras_c2f.models import AudioClassifier  # noqa: F401  archives hold one
-from keras_c2f.run_folder import write_whole
+from keras_c2f.run_folder import write_whole, write_whole_folder
 
 
 def save_archive(model, info, path):
@@ -102,7 +101,7 @@ def _convert(archive, paths, format, batch_size, calibration=None):
     with zipfile.ZipFile(archive) as file:
         info = ClassifierInfo.from_json(file.read(FILE_NAME).decode())
     if format == "savedmodel":
-        _write_whole_folder(
+        write_whole_folder(
             paths["float32"],
             lambda to: write_saved_model(model, info, to, batch_size),
         )
@@ -112,23 +111,19 @@ def _convert(archive, paths, format, batch_size, calibration=None):
         "onnx": (convert_to_onnx, quantize_onnx, write_onnx),
     }[format]
     converted = convert(model, info, batch_size)
+    failed = []
     for variant, path in paths.items():
         content = converted
         if variant != "float32":
             windows = _windows(calibration, batch_size)
             content = quantize(converted, variant, windows)
         described = dataclasses.replace(info, variant=variant)
-        write_whole(path, lambda to: write(content, described, to))  # noqa: B023
-
-
-def _write_whole_folder(path, write):
-    """As `write_whole`, of a folder that replaces an earlier one."""
-    folder, name = os.path.split(path)
-    temporary = os.path.join(folder, f"unfinished-{name}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    write(temporary)
-    shutil.rmtree(path, ignore_errors=True)
-    os.replace(temporary, path)
+        try:
+            write_whole(path, lambda to: write(content, described, to))  # noqa: B023
+        except OSError as error:  # the others are written still
+            failed.append(str(error))
+    if failed:
+        raise OSError("\n".join(failed))
 
 
 def _windows(calibration, batch_size):
@@ -150,7 +145,10 @@ def main(job):
     if "calibration" in job:
         with np.load(job["calibration"]) as windows:
             job["calibration"] = windows["waveforms"], windows["counts"]
-    _convert(**job)
+    try:
+        _convert(**job)
+    except OSError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """A trained run as files for other programs, and what each is worth."""
 
+import contextlib
 import os
 import shutil
 
@@ -7,8 +8,9 @@ from keras_c2f.data.lazy import tqdm
 from keras_c2f.export.classifier import at_resolution, export_classifier
 from keras_c2f.export.comparison import INT8_POINTS, compare, leading_windows
 from keras_c2f.export.formats import choose_format
+from keras_c2f.folder_lock import alone_in
 from keras_c2f.inference.classifier import classifier_of
-from keras_c2f.recipes import Recipe
+from keras_c2f.recipes import Recipe, recipe_settings
 from keras_c2f.resolution import Resolution
 from keras_c2f.run_clips import refuse_changed_clips
 from keras_c2f.run_folder import read_rows, write_rows
@@ -31,6 +33,8 @@ def export_run(
 ):
     """Exports the classifier of a run, and measures each file beside Keras.
 
+    Nobody else may train or score the run, or write to `out`, meanwhile.
+
     Notes the rows in `exports.csv` of the run, which its report shows when it
     is next written. A file in `int8` that loses more than two points is not
     kept; its row is.
@@ -52,22 +56,63 @@ def export_run(
     Raises:
         ImportError, ValueError, RuntimeError: as `export_classifier`; also if
             the run's data are needed and cannot be read, or are to be
-            measured on and have changed: see `refuse_changed_clips`.
+            measured on and have changed: see `refuse_changed_clips`; or
+            if another process works in the folder.
+        OSError: if a file cannot be written; those of other variants are.
+        NotNotedError: if that is `exports.csv`; has the rows.
     """
     _, variants = choose_format(format, variants)
     trained = read_trained_run(folder)
+    out = os.path.abspath(out or os.path.join(trained.folder, FOLDER))
+    folders = dict.fromkeys(map(os.path.realpath, (trained.folder, out)))
+    with contextlib.ExitStack() as stack:
+        for path in folders:
+            stack.enter_context(alone_in(path))
+        rows = _export(
+            *(trained, format, variants, out, resolution, batch_size),
+            *(num_clips, num_threads),
+        )
+        try:
+            _note(trained.folder, rows)
+        except OSError as error:
+            raise NotNotedError(str(error), rows) from error
+    return rows
+
+
+class NotNotedError(OSError):
+    """Exported and measured, but `exports.csv` could not be written.
+
+    Attributes:
+        rows: what `export_run` would have returned.
+    """
+
+    def __init__(self, text, rows):
+        super().__init__(text)
+        self.rows = rows
+
+
+def _export(
+    trained,
+    format,
+    variants,
+    out,
+    resolution,
+    batch_size,
+    num_clips,
+    num_threads,
+):
     info, frontend = trained.info, trained.frontend
     clips = calibration = windows = None
     if num_clips or "int8" in variants:
         if not trained.config["recipe"]["data"]:
             raise ValueError(
-                f"{folder} was converted, and has no data set to measure on "
+                f"{trained.folder} was converted, and has no data set to measure on "
                 "or to calibrate int8 with. Measure nothing, `num_clips` "
                 "(--clips) of 0, and name `variants` (--variant) other than "
                 f"int8. Received: num_clips={num_clips}, "
                 f"variants={', '.join(variants)}."
             )
-        recipe = Recipe(**trained.config["recipe"])
+        recipe = Recipe(**recipe_settings(trained.config, trained.folder))
         clips = recipe.open_data()
     if num_clips:
         instead = "measure nothing: `num_clips` (--clips) of 0"
@@ -90,7 +135,6 @@ def export_run(
         network = at_resolution(network, resolution)
         text = str(Resolution.parse(resolution))
         name += f"-{text}".replace(":", "_").replace("+", "-")
-    out = os.path.abspath(out or os.path.join(trained.folder, FOLDER))
     paths = export_classifier(
         network,
         frontend,
@@ -120,7 +164,6 @@ def export_run(
             row["kept"] = int(_may_stay(row))
             if not row["kept"]:
                 _remove(row["file"])
-    _note(trained.folder, rows)
     return rows
 
 

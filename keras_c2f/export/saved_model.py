@@ -43,7 +43,10 @@ def write_saved_model(model, info, path, batch_size=None):
         "serving_default": tf.function(serve, input_specs(info, batch_size)),
         "describe": tf.function(describe, []),
     }
-    tf.saved_model.save(module, str(path), signatures)
+    try:
+        tf.saved_model.save(module, str(path), signatures)
+    except tf.errors.OpError as error:  # such as of a full disk
+        raise OSError(error.message) from error
     extra = os.path.join(path, EXTRA)
     os.makedirs(extra, exist_ok=True)
     with open(os.path.join(extra, FILE_NAME), "w") as file:

@@ -22,6 +22,12 @@ class Window:
 class Stream:
     """Scores of a sound that is fed in parts, such as a microphone's.
 
+    Windows begin every `1 - overlap` of their length, rounded half up to a
+    sample. The last one is moved back to end with the sound, so that all of it
+    is scored and no window has silence that training had not; only a sound
+    shorter than a window is padded, as in training. The examples (clients,
+    server, browser) place theirs alike, so they give the same scores.
+
     Keeps the last window of samples, whatever the length of the sound.
 
     Args:
@@ -42,7 +48,7 @@ class Stream:
             )
         self._classifier = classifier
         self._size = classifier.info.num_samples
-        self._hop = max(round(self._size * (1 - overlap)), 1)
+        self._hop = max(int(self._size * (1 - overlap) + 0.5), 1)
         self._samples = np.zeros(0, "float32")  # the last ones heard
         self._begin = 0  # where they are in the sound
         self._next = 0  # where the next window begins

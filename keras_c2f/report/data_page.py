@@ -18,6 +18,7 @@ from keras_c2f.report.data_sample import (
 from keras_c2f.report.plots import frame_step
 from keras_c2f.report.style import PAGE
 from keras_c2f.report.words import SPACE, format_count, format_percent
+from keras_c2f.run_folder import write_text
 
 CLIPS_OF_PHASE = 3
 EFFECTS = {
@@ -71,7 +72,7 @@ def write_data_page(folder, recipe, clips):
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "data.html"
-    path.write_text(page, "utf-8", "backslashreplace")
+    write_text(path, page)
     return path
 
 

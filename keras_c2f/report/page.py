@@ -40,6 +40,7 @@ from keras_c2f.report.words import (
     main_metric,
     words,
 )
+from keras_c2f.run_folder import write_text
 
 
 def write_report(folder):
@@ -82,9 +83,8 @@ def write_report(folder):
         caution=paragraph(caution(runs, metric)),
         body="\n".join(section for section in sections if section),
     )
-    path = folder / "report.html"
-    path.write_text(page, "utf-8", "backslashreplace")
-    return path
+    write_text(folder / "report.html", page)
+    return folder / "report.html"
 
 
 def _cards(runs, metric):

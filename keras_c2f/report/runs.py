@@ -231,8 +231,14 @@ def _read_run(folder):
 def _read_arrays(path):
     if not path.exists():
         return {}
-    with np.load(path) as arrays:
-        return {key: arrays[key] for key in arrays}
+    try:
+        with np.load(path) as arrays:
+            return {key: arrays[key] for key in arrays}
+    except Exception as error:  # a damaged archive may raise anything
+        raise ValueError(
+            f"{path} is damaged ({error}). Delete it, and the report does "
+            "without."
+        ) from error
 
 
 def _read_numbers(path, but=()):

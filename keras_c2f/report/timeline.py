@@ -36,7 +36,8 @@ def draw_timeline(windows, class_names, path, title=""):
             vmax=1,
             cmap="Blues",
         )
-        axes.set_yticks(range(len(rows)), [class_names[row] for row in rows])
+        names = [class_names[row] for row in rows]
+        axes.set_yticks(range(len(rows)), names, parse_math=False)
         axes.invert_yaxis()
         axes.grid(False)
         axes.xaxis.set_major_formatter(
@@ -46,7 +47,7 @@ def draw_timeline(windows, class_names, path, title=""):
             matplotlib.ticker.MaxNLocator(8, steps=[1, 2, 3, 5, 6, 10])
         )
         axes.set_xlabel("time in the recording")
-        axes.set_title(title)
+        axes.set_title(title, parse_math=False)
         figure.colorbar(image, ax=axes, label="score", pad=0.01)
         figure.savefig(path)
 

@@ -5,7 +5,7 @@ import os
 import statistics
 
 from keras_c2f.data.readers.specification import form
-from keras_c2f.run_folder import write_whole
+from keras_c2f.run_folder import write_text, write_whole
 from keras_c2f.study.comparison import (
     UNITS,
     compare,
@@ -81,7 +81,7 @@ def write_page(study, results):
     parts.append(READING)
     path = os.path.join(results.folder, f"{study.name}.md")
     text = "\n\n".join(filter(None, parts)) + "\n"
-    write_whole(path, lambda temporary: _write_text(temporary, text))
+    write_text(path, text)
     return path
 
 
@@ -275,8 +275,3 @@ def _percent(value):
 
 def _row(cells):
     return f"| {' | '.join(cells)} |"
-
-
-def _write_text(path, text):
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(text)

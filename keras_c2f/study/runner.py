@@ -2,17 +2,20 @@
 
 import concurrent.futures
 import contextlib
+import functools
 import os
 import subprocess
 import sys
 import threading
 
 from keras_c2f.data.lazy import tqdm
-from keras_c2f.run_folder import read_json
+from keras_c2f.folder_lock import alone_in
+from keras_c2f.run_folder import evaluation_name, read_json
 from keras_c2f.study.plan import with_path
 from keras_c2f.study.results import summarise
 
 COMMAND = (sys.executable, "-m", "keras_c2f")
+_alone_in = functools.partial(alone_in, who="A study")
 
 
 def run_study(study, folder, results, paths, data=None, num_workers=1):
@@ -98,6 +101,8 @@ class _Workers:
         self._folder = folder
         self._paths = paths
         self._locks = [lock for lock in locks if lock is not None]
+        if os.name == "nt":  # where processes inherit none
+            self._locks = []
         self._cores = _shares(num_workers)
         self._lock = threading.Lock()
         self._processes = set()
@@ -173,7 +178,7 @@ def _keep(cell, study, results, folder):
     if cell.command == "train" and study.corruptions:
         scores = {}
         for text in study.corruptions:
-            name = f"evaluation_{text}".replace(":", "_")
+            name = evaluation_name(run, corruption=text)
             found = read_json(os.path.join(run, f"{name}.json"))
             scores[text] = found[row["metric"]]
         results.add_corrupted(cell.id, scores)
@@ -195,35 +200,6 @@ def _unfinished(cells, study, results, folder):
     needed = {c.initial.id for c in todo if c.initial}
     first = [c for c in cells if c.id in needed and not has_weights(c)]
     return [*first, *todo]
-
-
-@contextlib.contextmanager
-def _alone_in(folder):
-    """Locks a folder, until this process and those it started have ended.
-
-    Yields:
-        int, handle of the lock; `None` on Windows, which has none.
-
-    Raises:
-        ValueError: if another process has locked it.
-    """
-    os.makedirs(folder, exist_ok=True)
-    try:
-        import fcntl
-    except ImportError:
-        yield None
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield handle
-    except BlockingIOError:
-        raise ValueError(
-            f"A study is at work in {folder}, or runs of one that was killed "
-            "are. Wait until it has finished, or end it."
-        ) from None
-    finally:
-        os.close(handle)
 
 
 def _stages(cells):

@@ -1,0 +1,199 @@
+"""Kills training runs at random moments, and lets each go on.
+
+Starts `keras-c2f train` on synthesised tones, ends it with SIGKILL at a moment
+drawn from the whole time that a run takes, starts the same command again, and
+so on. Every few kills the run is left to finish and compared with one that was
+never interrupted: weights of `model.keras`, history, evaluation.
+
+Run time: on two cores about half a minute a kill, most of it imports. Prints
+Markdown. Expected: every run finishes, with no difference above 1e-3 (float32
+sums in another order of threads), and leaves no unfinished file.
+
+    python tools/kill_runs.py --kills=tensorflow:15,jax:5,torch:10
+"""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+import wave
+import zipfile
+from io import BytesIO
+from pathlib import Path
+
+import h5py
+import numpy as np
+from absl import app, flags
+
+from keras_c2f.machine import hardware
+from keras_c2f.run_folder import read_json, read_rows
+
+FLAGS = flags.FLAGS
+flags.DEFINE_list("kills", ["tensorflow:15"], "BACKEND:NUMBER of kills.")
+flags.DEFINE_integer("kills_per_run", 5, "Kills of a run before it may end.")
+flags.DEFINE_integer("seed", 0, "Of the moments.")
+
+TOLERANCE = 1e-3  # float32 sums in another order of threads
+MEASURED = {"seconds", "cpu_seconds", "joules"}
+OPTIONS = (
+    *("--clip_seconds=0.32", "--schedule=pool:2@2, full@2", "--batch_size=4"),
+    *("--patch_size=8x128", "--dropout=0.1", "--time_mask=8", "--mixup=0.5"),
+)
+COLUMNS = (
+    *("backend", "kills", "of them before the first epoch was kept"),
+    *("runs", "largest difference of a weight", "of the history"),
+    *("of the evaluation", "left unfinished"),
+)
+
+
+def write_tones(folder):
+    """Two classes, five files each: a low and a high tone in noise."""
+    rng = np.random.default_rng(0)
+    times = np.arange(5120) / 16000
+    for name, hertz in (("high", 3000), ("low", 300)):
+        (folder / name).mkdir(parents=True)
+        for index in range(5):
+            tone = 0.1 * np.sin(2 * np.pi * hertz * times)
+            samples = tone + 0.01 * rng.normal(size=times.size)
+            with wave.open(str(folder / name / f"{index}.wav"), "wb") as file:
+                file.setparams((1, 2, 16000, 0, "NONE", ""))
+                file.writeframes((32767 * samples).astype("<i2").tobytes())
+
+
+def start(folder, data, backend):
+    """The training as a process, its output in a file beside its folder."""
+    command = [sys.executable, "-m", "keras_c2f", "train", f"--run={folder}"]
+    with open(f"{folder}.log", "ab") as log:
+        return subprocess.Popen(
+            [*command, f"--data=folder:{data}", *OPTIONS],
+            env={**os.environ, "KERAS_BACKEND": backend},
+            stdout=log,
+            stderr=log,
+        )
+
+
+def finish(process, folder):
+    """Waits for a run; raises with its last lines if it fails."""
+    if process.wait():
+        lines = Path(f"{folder}.log").read_text(errors="replace").splitlines()
+        raise RuntimeError("\n".join([f"{folder} failed:", *lines[-20:]]))
+
+
+def kill_and_finish(folder, data, backend, seconds, kills, rng):
+    """Kills a run at `kills` moments, then lets it end.
+
+    Returns:
+        list of int: epochs that were kept at each kill; fewer than `kills` if
+        the run ended before.
+    """
+    kept = []
+    while len(kept) < kills:
+        process = start(folder, data, backend)
+        try:
+            process.wait(rng.uniform(0, seconds))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            inner = folder / "coarse_to_fine"
+            found = sorted(inner.glob("checkpoint-*.keras"))
+            kept.append(int(found[-1].stem[-4:]) if found else 0)
+        else:
+            finish(process, folder)
+            return kept
+    finish(start(folder, data, backend), folder)
+    return kept
+
+
+def weights(folder):
+    """dict from paths in the file to arrays of a run's trained network."""
+    found = {}
+
+    def note(name, entry):
+        if isinstance(entry, h5py.Dataset):
+            found[name] = entry[()]
+
+    with zipfile.ZipFile(folder / "model.keras") as archive:
+        content = BytesIO(archive.read("model.weights.h5"))
+    with h5py.File(content) as file:
+        file.visititems(note)
+    return found
+
+
+def difference(one, other):
+    """float, the largest between two dicts of numbers; inf if keys differ."""
+    if one.keys() != other.keys():
+        return np.inf
+    pairs = [(np.asarray(one[key]), np.asarray(other[key])) for key in one]
+    if any(a.shape != b.shape for a, b in pairs):
+        return np.inf
+    return max(float(np.abs(a - b).max(initial=0)) for a, b in pairs)
+
+
+def history(folder):
+    """dict from (row, column) to the figures that a clock does not measure."""
+    return {
+        (number, name): float(text or "nan")
+        for number, row in enumerate(read_rows(folder / "history.csv"))
+        for name, text in row.items()
+        if text and name not in MEASURED | {"resolution"}
+    }
+
+
+def evaluation(folder):
+    """dict of the numbers that `evaluation.json` holds."""
+    found = read_json(folder / "evaluation.json")
+    numbers = {k: v for k, v in found.items() if isinstance(v, (int, float))}
+    return {**numbers, "confusion": found["confusion"]}
+
+
+def compare(folder, whole):
+    """Largest differences to an uninterrupted run, and names left over."""
+    here, there = (path / "coarse_to_fine" for path in (folder, whole))
+    differences = [
+        difference(read(here), read(there))
+        for read in (weights, history, evaluation)
+    ]
+    names = {path.name for path in here.iterdir()}
+    return differences, sorted(names - {path.name for path in there.iterdir()})
+
+
+def row(backend, kills, work):
+    """Kills runs of one backend; the cells of its row."""
+    rng = random.Random(FLAGS.seed)
+    data, whole = work / "tones", work / f"{backend}-whole"
+    began = time.monotonic()
+    finish(start(whole, data, backend), whole)
+    seconds = time.monotonic() - began
+    kept, worst, left, runs = [], np.zeros(3), [], 0
+    while len(kept) < kills:
+        folder = work / f"{backend}-{runs}"
+        wanted = min(FLAGS.kills_per_run, kills - len(kept))
+        kept += kill_and_finish(folder, data, backend, seconds, wanted, rng)
+        differences, over = compare(folder, whole)
+        worst = np.maximum(worst, differences)
+        left += over
+        runs += 1
+        what = json.dumps([backend, kept, differences, over])
+        print(what, file=sys.stderr, flush=True)
+    if not (worst <= TOLERANCE).all() or left:
+        raise RuntimeError(f"{backend}: differences {worst}, left {left}.")
+    counts = (backend, len(kept), kept.count(0), runs)
+    return (*counts, *(f"{value:.1e}" for value in worst), len(left))
+
+
+def main(argv):
+    wanted = [text.partition(":") for text in FLAGS.kills]
+    with tempfile.TemporaryDirectory() as work:
+        write_tones(Path(work) / "tones")
+        rows = [row(name, int(n), Path(work)) for name, _, n in wanted]
+    print(f"`python tools/kill_runs.py {' '.join(argv[1:])}`\n")
+    print(f"{hardware()}\n")
+    for cells in (COLUMNS, ["---"] * len(COLUMNS), *rows):
+        print(f"| {' | '.join(map(str, cells))} |")
+
+
+if __name__ == "__main__":
+    app.run(main)
