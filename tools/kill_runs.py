@@ -86,12 +86,12 @@ def kill_and_finish(folder, data, backend, seconds, kills, rng):
     """Kills a run at `kills` moments, then lets it end.
 
     Returns:
-        list of int: epochs that were kept at each kill; fewer than `kills` if
-        the run ended before.
+        Pair of a list of int, epochs that were kept at each kill, fewer than
+        `kills` if the run ended before; and `seconds`, less if it was faster.
     """
     kept = []
     while len(kept) < kills:
-        process = start(folder, data, backend)
+        process, began = start(folder, data, backend), time.monotonic()
         try:
             process.wait(rng.uniform(0, seconds))
         except subprocess.TimeoutExpired:
@@ -102,9 +102,9 @@ def kill_and_finish(folder, data, backend, seconds, kills, rng):
             kept.append(int(found[-1].stem[-4:]) if found else 0)
         else:
             finish(process, folder)
-            return kept
+            return kept, min(seconds, time.monotonic() - began)
     finish(start(folder, data, backend), folder)
-    return kept
+    return kept, seconds
 
 
 def weights(folder):
@@ -171,7 +171,10 @@ def row(backend, kills, work):
     while len(kept) < kills:
         folder = work / f"{backend}-{runs}"
         wanted = min(FLAGS.kills_per_run, kills - len(kept))
-        kept += kill_and_finish(folder, data, backend, seconds, wanted, rng)
+        killed, seconds = kill_and_finish(
+            folder, data, backend, seconds, wanted, rng
+        )
+        kept += killed
         differences, over = compare(folder, whole)
         worst = np.maximum(worst, differences)
         left += over

@@ -4,8 +4,9 @@ import { download, exists, onFiles } from "./files.js";
 import { listen, Ring } from "./microphone.js";
 import { loadModel } from "./model.js";
 import { best, meanScores } from "./scores.js";
-import { decode, windows } from "./sound.js";
+import { decode } from "./sound.js";
 import { View } from "./view.js";
+import { windows } from "./windows.js";
 
 const LIVE_INTERVAL = 0.5; // seconds from one scored window to the next
 const LIVE_VIEW = 10; // seconds on the screen, or two windows if that is more

@@ -1,10 +1,8 @@
-// A sound file as samples, and the windows that the model hears.
+// A sound file as samples.
 
 import { ALL_FORMATS, BlobSource, Input } from "mediabunny";
 
 import { resample } from "./resample.js";
-
-const OVERLAP = 0.5; // of neighbouring windows
 
 /** Mono samples in [-1, 1] at `sampleRate`. */
 export async function decode(file, sampleRate) {
@@ -40,23 +38,4 @@ async function rateOf(file) {
   } catch {
     return 48000; // perhaps the browser knows the format
   }
-}
-
-/**
- * The windows that a sound of `numSamples` is heard in. Each hears from `start`
- * to `end` and is drawn at its `cell`, which is the nearest to its middle.
- */
-export function windows(numSamples, length) {
-  const last = Math.max(0, numSamples - length); // this one ends the sound
-  const hop = Math.max(Math.round(length * (1 - OVERLAP)), 1);
-  const starts = [];
-  for (let start = 0; start < last; start += hop) starts.push(start);
-  starts.push(last);
-  return starts.map((start, i) => {
-    const before = i ? (starts[i - 1] + start + length) / 2 : 0;
-    const after =
-      start < last ? (start + starts[i + 1] + length) / 2 : numSamples;
-    const end = Math.min(start + length, numSamples);
-    return { start, end, cell: [before, after] };
-  });
 }
