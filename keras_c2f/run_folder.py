@@ -216,7 +216,11 @@ def save_model(path, model, config, rows=()):
         config: dict, what `config.json` of the run holds.
         rows: list of dicts, its history, to go on from.
     """
-    notes = {"config": _weighty(config), "history": list(rows)}
+    history = [  # as in a CSV
+        {name: "" if value is None else str(value) for name, value in r.items()}
+        for r in rows
+    ]
+    notes = {"config": _weighty(config), "history": history}
 
     def write(temporary):
         model.save(temporary)
@@ -289,8 +293,10 @@ def refuse_other_config(config, notes, folder):
 
 def _weighty(config):
     """What of a `config.json` no other file says, as JSON holds it."""
-    names = ("class_names", "multi_label", "clip_seconds", "frontend")
+    names = ("class_names", "multi_label", "clip_seconds")
     kept = {name: config[name] for name in names if name in config}
+    for name, value in config["frontend"].items():
+        kept[f"{name} of the front end"] = value
     kept["gmacs of phases"] = [phase["gmacs"] for phase in config["phases"]]
     return json.loads(json.dumps(kept))
 
@@ -339,7 +345,7 @@ def evaluation_name(folder, **settings):
     name = file_name(text, ".json")
     path = os.path.join(folder, name)
     if text != "evaluation" and os.path.exists(path):
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(OSError, ValueError):
             kept = read_json(path)
             if any(kept.get(k, v) != v for k, v in settings.items() if v):
                 name = file_name(text, ".json", json.dumps(settings))

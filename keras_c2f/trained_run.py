@@ -64,11 +64,12 @@ def read_trained_run(folder):
             "classes yet. Train it: `keras-c2f train --initial "
             f"{folder}`."
         )
+    frontend = read_frontend(config, found)
     network, notes = load_model(
         os.path.join(found, "model.keras"), f"Delete {found} and train again."
     )
     refuse_other_config(config, notes, found)
-    return TrainedRun(found, config, network, read_frontend(config, found))
+    return TrainedRun(found, config, network, frontend)
 
 
 def read_frontend(config, folder):

@@ -5,7 +5,8 @@ per epoch), `clips.npz` (which clips it is of: see `run_clips`),
 `checkpoint-EPOCHS.keras` (while training), `model.keras` (the trained network),
 `evaluation.json` and `evaluation.csv` (a row per class), `example.npz` (one
 clip at each resolution) and, where TensorBoard is installed, `tensorboard/`. A
-run killed at any moment goes on from its last complete epoch.
+run killed at any moment goes on from its last complete epoch. One
+process at a time works in the folder.
 """
 
 import dataclasses
@@ -106,7 +107,8 @@ class Run:
         with alone_in(self.folder):
             self._refuse_other_run()  # that another process ended meanwhile
             if os.path.exists(self.path("evaluation.json")):
-                self._remove_checkpoints(keep=None)  # as killed before that
+                if os.path.exists(self.path("model.keras")):
+                    self._remove_checkpoints(keep=None)  # killed before that
                 return self._result()
             keras.utils.set_random_seed(self.recipe.seed)
             self._validation_set = None  # of a pipeline before
@@ -244,7 +246,8 @@ class Run:
     @property
     def _has_begun(self):
         """bool, whether an epoch is done, or all are."""
-        done = os.path.exists(self.path("model.keras"))
+        names = ("model.keras", "evaluation.json")
+        done = any(os.path.exists(self.path(name)) for name in names)
         return done or bool(self._checkpoints())
 
     def _checkpoints(self):
@@ -455,7 +458,7 @@ def _epoch_of(checkpoint):
 def _agree(rows, kept):
     """Whether rows of a history are those kept, as far as both have columns."""
     return all(
-        str(value) == row[name]
+        value == row[name]
         for row, other in zip(rows, kept, strict=False)
         for name, value in other.items()
         if name in row

@@ -95,3 +95,29 @@ def test_it_hears_a_microphone(page, model, tmp_path):
     soundfile.write(tmp_path / "a.wav", samples, 16000)
     (row,) = drive(page, model, "--mic", tmp_path / "a.wav")
     assert len(row["scores"]) == 10
+
+
+@pytest.mark.parametrize("rate", [16000, 44100])
+def test_windows_are_those_of_predict(page, model, tmp_path, rate):
+    """Shorter than a window, one window, one sample more, and stereo."""
+    import soundfile
+
+    seconds = 5
+    lengths = [seconds * rate // 2, seconds * rate, seconds * rate + 1]
+    paths = []
+    for length in [*lengths, 13 * rate]:
+        rng = np.random.default_rng(length)
+        sound = rng.normal(0, 0.1, (length, 2)) + 0.1 * np.sin(
+            np.arange(length)[:, None] ** 1.3 / rate
+        )
+        paths.append(tmp_path / f"{length}.wav")
+        soundfile.write(paths[-1], sound, rate, "FLOAT")
+    found = drive(page, model, *paths)
+    classifier = load_classifier(model)
+    for path, row in zip(paths, found, strict=True):
+        windows = list(classifier.listen(path, 0.5))
+        right = np.mean([window.scores for window in windows], axis=0)
+        assert row["windows"] == len(windows), path
+        # another resampler
+        atol = 1e-3 if rate == 16000 else 1e-2
+        np.testing.assert_allclose(row["scores"], right, atol=atol)

@@ -1,11 +1,12 @@
 """Kills training runs at random moments, and lets each go on.
 
 Starts `keras-c2f train` on synthesised tones, ends it with SIGKILL at a moment
-drawn from the whole time that a run takes, starts the same command again, and
-so on. Every few kills the run is left to finish and compared with one that was
-never interrupted: weights of `model.keras`, history, evaluation.
+drawn from the time in which a run has its folder locked (before, it imports),
+starts the same command again, and so on. Every few kills the run is left to
+finish and compared with one that was never interrupted: weights of
+`model.keras`, history, evaluation.
 
-Run time: on two cores about half a minute a kill, most of it imports. Prints
+Run time: on two free cores about 20 s a kill, half of it imports. Prints
 Markdown. Expected: every run finishes, with no difference above 1e-3 (float32
 sums in another order of threads), and leaves no unfinished file.
 
@@ -28,6 +29,7 @@ import h5py
 import numpy as np
 from absl import app, flags
 
+from keras_c2f.folder_lock import NAME
 from keras_c2f.machine import hardware
 from keras_c2f.run_folder import read_json, read_rows
 
@@ -75,6 +77,19 @@ def start(folder, data, backend):
         )
 
 
+def leave_no_lock(folder):
+    """Removes the file that a killed run left, which locks nobody."""
+    (folder / "coarse_to_fine" / NAME).unlink(missing_ok=True)
+
+
+def wait_for_lock(process, folder):
+    """Returns when a run has locked its folder, or has ended."""
+    while process.poll() is None:
+        if (folder / "coarse_to_fine" / NAME).exists():
+            return
+        time.sleep(0.01)
+
+
 def finish(process, folder):
     """Waits for a run; raises with its last lines if it fails."""
     if process.wait():
@@ -91,7 +106,10 @@ def kill_and_finish(folder, data, backend, seconds, kills, rng):
     """
     kept = []
     while len(kept) < kills:
-        process, began = start(folder, data, backend), time.monotonic()
+        leave_no_lock(folder)
+        process = start(folder, data, backend)
+        wait_for_lock(process, folder)
+        began = time.monotonic()
         try:
             process.wait(rng.uniform(0, seconds))
         except subprocess.TimeoutExpired:
@@ -161,11 +179,17 @@ def compare(folder, whole):
 
 
 def row(backend, kills, work):
-    """Kills runs of one backend; the cells of its row."""
+    """Kills runs of one backend; the cells of its row.
+
+    Raises:
+        RuntimeError: if a run fails, ends otherwise or leaves a file over.
+    """
     rng = random.Random(FLAGS.seed)
     data, whole = work / "tones", work / f"{backend}-whole"
+    process = start(whole, data, backend)
+    wait_for_lock(process, whole)
     began = time.monotonic()
-    finish(start(whole, data, backend), whole)
+    finish(process, whole)
     seconds = time.monotonic() - began
     kept, worst, left, runs = [], np.zeros(3), [], 0
     while len(kept) < kills:
@@ -191,11 +215,16 @@ def main(argv):
     wanted = [text.partition(":") for text in FLAGS.kills]
     with tempfile.TemporaryDirectory() as work:
         write_tones(Path(work) / "tones")
-        rows = [row(name, int(n), Path(work)) for name, _, n in wanted]
-    print(f"`python tools/kill_runs.py {' '.join(argv[1:])}`\n")
-    print(f"{hardware()}\n")
-    for cells in (COLUMNS, ["---"] * len(COLUMNS), *rows):
-        print(f"| {' | '.join(map(str, cells))} |")
+        print(f"`python {' '.join(sys.argv)}`\n")
+        print(f"{hardware()}\n")
+        print_row(COLUMNS)
+        print_row(["---"] * len(COLUMNS))
+        for name, _, number in wanted:
+            print_row(row(name, int(number), Path(work)))
+
+
+def print_row(cells):
+    print(f"| {' | '.join(map(str, cells))} |", flush=True)
 
 
 if __name__ == "__main__":

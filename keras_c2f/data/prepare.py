@@ -1,5 +1,6 @@
 """Writes prepared data sets: decoded, resampled, in shards; see `shards`."""
 
+import contextlib
 import csv
 import hashlib
 import io
@@ -10,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from keras_c2f import run_folder
 from keras_c2f.data import features
 from keras_c2f.data.cache import SoundCache
 from keras_c2f.data.decode import SoundError, printable
@@ -31,6 +33,7 @@ from keras_c2f.data.shards import (
     Shards,
     read_json,
 )
+from keras_c2f.folder_lock import alone_in
 
 
 def prepare(
@@ -61,7 +64,8 @@ def prepare(
 
     Raises:
         ValueError: if `store` is unknown, `clips_per_shard` below 1, or the
-            folder holds another preparation or cannot be written.
+            folder holds another preparation, cannot be written, or is local
+            and another process prepares there.
     """
     if store not in STORES:
         raise ValueError(f"`store` is one of {STORES}. Received: {store!r}.")
@@ -81,18 +85,27 @@ def prepare(
     plan = os.path.join(folder, "plan.json")
     try:
         tf.io.gfile.makedirs(folder)
-        if not _holds(whole, config):
-            if not _holds(plan, config):
-                write_whole(plan, json.dumps(config))
-            _write_shards(clips, folder, config, workers)
-        if tf.io.gfile.exists(plan):
-            tf.io.gfile.remove(plan)
-        return _bad_rows(read_json(whole)["bad"])
-    except tf.errors.OpError as error:
+        with _alone_in(folder):
+            if not _holds(whole, config):
+                if not _holds(plan, config):
+                    write_whole(plan, json.dumps(config))
+                _write_shards(clips, folder, config, workers)
+            if tf.io.gfile.exists(plan):
+                tf.io.gfile.remove(plan)
+            return _bad_rows(read_json(whole)["bad"])
+    except (tf.errors.OpError, OSError) as error:
+        reason = getattr(error, "message", error)
         raise ValueError(
-            f"Preparing '{folder}' failed ({error.message}). Put that right, "
-            "and the same call goes on; or choose another folder."
+            f"Preparing '{folder}' failed ({reason}). Put that right, and the "
+            "same call goes on; or choose another folder."
         ) from error
+
+
+def _alone_in(folder):
+    """The lock of a local folder; other file systems have none."""
+    if "://" in str(folder):
+        return contextlib.nullcontext()
+    return alone_in(folder)
 
 
 def _write_shards(clips, folder, config, workers):
@@ -277,6 +290,9 @@ def write_whole(path, text):
 
 
 def _move_when_whole(path, write):
+    if "://" not in str(path):
+        run_folder.write_whole(path, write)
+        return
     folder, name = os.path.split(path)
     temporary = os.path.join(folder, f"unfinished-{name}")
     write(temporary)

@@ -106,8 +106,8 @@ def _export(
     if num_clips or "int8" in variants:
         if not trained.config["recipe"]["data"]:
             raise ValueError(
-                f"{trained.folder} was converted, and has no data set to measure on "
-                "or to calibrate int8 with. Measure nothing, `num_clips` "
+                f"{trained.folder} was converted, and has no data set to "
+                "measure on or to calibrate int8 with. Measure nothing, `num_clips` "
                 "(--clips) of 0, and name `variants` (--variant) other than "
                 f"int8. Received: num_clips={num_clips}, "
                 f"variants={', '.join(variants)}."
