@@ -107,9 +107,9 @@ def _export(
         if not trained.config["recipe"]["data"]:
             raise ValueError(
                 f"{trained.folder} was converted, and has no data set to "
-                "measure on or to calibrate int8 with. Measure nothing, `num_clips` "
-                "(--clips) of 0, and name `variants` (--variant) other than "
-                f"int8. Received: num_clips={num_clips}, "
+                "measure on or to calibrate int8 with. Measure nothing, "
+                "`num_clips` (--clips) of 0, and name `variants` (--variant) "
+                f"other than int8. Received: num_clips={num_clips}, "
                 f"variants={', '.join(variants)}."
             )
         recipe = Recipe(**recipe_settings(trained.config, trained.folder))
