@@ -41,7 +41,7 @@ def read_csv(
     | `path`             | a sound, relative to the CSV's folder, or absolute |
     | `label`            | its class                                        |
     | or `labels`        | its classes between `;`, maybe none; or a list   |
-    |                    | such as `['dog', 'rain']`; or between `\|` or `,` |
+    |                    | such as `['dog', 'rain']`; or between bars or `,` |
     | `fold`, optional   | int; one fold is validated on                    |
     | `split`, optional  | `train`, `validation` or `test`                  |
 
