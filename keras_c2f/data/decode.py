@@ -1,47 +1,36 @@
 """Sound files to float32 mono samples at the model's rate."""
 
-import contextlib
-import io
 import os
 from functools import partial
 
 import numpy as np
 
+from keras_c2f.data.audio_file import (
+    SoundError,
+    decoding_reason,
+    open_audio,
+    printable,  # noqa: F401  others have it from here
+)
 from keras_c2f.data.excerpt import find_excerpt
-from keras_c2f.data.lazy import soundfile, soxr, tf, tfio
+from keras_c2f.data.lazy import soxr, tf, tfio
 from keras_c2f.packages import install_line
 
-UNKNOWN_LENGTH = 2**62  # frames of a stream that does not say how many
-BLOCK_VALUES = 2**20  # decoded at once, over all channels
-LOUDEST = 2**31  # of integers that were not scaled to [-1, 1]
-
-
-class SoundError(ValueError):
-    """A sound that cannot be used.
-
-    Attributes:
-        path: str, the file; for an array, a description.
-        reason: str, what is wrong with it.
-    """
-
-    def __init__(self, path, reason):
-        super().__init__(f"{printable(path)}: {reason}")
-        self.path = path
-        self.reason = reason
-
-
-def printable(path):
-    """str, a path as text; of a name that is not UTF-8, escapes."""
-    return path.encode(errors="backslashreplace").decode()
+LOUDEST = 100  # 40 dB above full scale: these are integers, not scaled
 
 
 def load_sound(sound, sample_rate, decoder="soundfile"):
     """Reads a sound; channels are averaged, then the rate is converted.
 
+    With `decoder="soundfile"` all of a file is read, also where its header is
+    wrong: of a recorder that lost power, of a stream, or of the first of
+    several files that were appended to one another. Of a file that was cut,
+    all that is left is read.
+
     Args:
-        sound: path of a file (WAV, FLAC, OGG, MP3), local or any that
-            `tf.io.gfile` knows (`gs://...`), or a `(samples,)` array
-            already at `sample_rate`, which is only checked.
+        sound: path of a file (WAV, FLAC, OGG, MP3, AIFF and what else
+            libsndfile reads), local or any that `tf.io.gfile` knows
+            (`gs://...`), or a `(samples,)` array already at `sample_rate`,
+            which is only checked.
         sample_rate: int, Hz, wanted.
         decoder: `"soundfile"` (and soxr, high quality, for the rate) or
             `"tensorflow-io"` (up to TensorFlow 2.17; slower except on WAV,
@@ -51,8 +40,9 @@ def load_sound(sound, sample_rate, decoder="soundfile"):
         float32 `(samples,)`, at least one sample.
 
     Raises:
-        SoundError: if the file is missing or cannot be decoded, or there are
-            no samples, or some are NaN, infinite or out of all proportion.
+        SoundError: if the file is missing, damaged or cannot be decoded;
+            there are no samples; some are NaN, infinite or above 100, which
+            integers are that were not scaled; or channels cancel each other.
         ImportError: if the decoder is not installed, with the install line.
         ValueError: if `decoder` is unknown.
 
@@ -125,12 +115,12 @@ def sound_blocks(path, sample_rate):
         SoundError: as `load_sound`, when the part is reached.
     """
     name = os.fspath(path)
-    with _opened(name) as file:
-        rate, total = file.samplerate, 0
+    with open_audio(name) as file:
+        rate, total = file.sample_rate, 0
         resample = None
         if rate != sample_rate:
             resample = soxr.ResampleStream(rate, sample_rate, 1).resample_chunk
-        for block in _blocks(file, file.frames):
+        for block in file.blocks():
             _check(block, name)  # the resampler smears one NaN over many
             samples = resample(block) if resample else block
             total += len(samples)
@@ -144,7 +134,7 @@ def sound_blocks(path, sample_rate):
 
 
 def sound_seconds(sound, sample_rate):
-    """float, length of a sound in seconds, from its header alone.
+    """float, length of a sound in seconds; nothing is decoded.
 
     Args:
         sound: path, or array at `sample_rate`.
@@ -155,8 +145,8 @@ def sound_seconds(sound, sample_rate):
     """
     if not isinstance(sound, (str, os.PathLike)):
         return len(sound) / sample_rate
-    with _opened(os.fspath(sound)) as file:
-        return file.frames / file.samplerate
+    with open_audio(os.fspath(sound)) as file:
+        return file.num_frames / file.sample_rate
 
 
 def _check(samples, name):
@@ -165,77 +155,24 @@ def _check(samples, name):
     loudest = np.abs(samples).max()
     if not np.isfinite(loudest):
         raise SoundError(name, "has samples that are NaN or infinite")
-    if loudest > LOUDEST:  # its power would leave float32
-        raise SoundError(name, f"has samples of {loudest:.0e}, not of [-1, 1]")
-
-
-@contextlib.contextmanager
-def _opened(path):
-    """A `soundfile.SoundFile`, whose errors are `SoundError`."""
-    # outside `try`: a missing package is no bad sound
-    open_sound = soundfile.SoundFile
-    if _is_remote(path):
-        source = _read_remote(path)
-    else:  # as bytes, also where the name is not UTF-8
-        source = path if os.name == "nt" else os.fsencode(path)
-    try:
-        with open_sound(source) as file:
-            if file.frames >= UNKNOWN_LENGTH:
-                raise SoundError(
-                    path,
-                    "does not say how long it is: convert it once, for "
-                    "example with ffmpeg",
-                )
-            yield file
-    except (soundfile.SoundFileError, OSError, TypeError) as error:
-        # TypeError: headerless .raw
-        # without the path, which is in the message of some
-        message = getattr(error, "error_string", str(error))
-        raise SoundError(path, _reason(path, message)) from error
+    if loudest > LOUDEST:
+        raise SoundError(
+            name,
+            f"has samples of {loudest:.0e}, not of [-1, 1]: divide them by "
+            "full scale, 32768 for 16 bits, and save the file again",
+        )
 
 
 def _read_with_soundfile(path, excerpt):
     """Mono `(samples,)`, the file's rate, and `skip` if they are an excerpt."""
     first, skip = 0, None
-    with _opened(path) as file:
-        rate, last = file.samplerate, file.frames
+    with open_audio(path) as file:
+        rate, last = file.sample_rate, file.num_frames
         found = excerpt and excerpt(last, rate)
         if found:
             first, last, skip = found
-        if first and file.seekable():
-            file.seek(first)
-        else:
-            for _ in _blocks(file, first):
-                pass
-        blocks = list(_blocks(file, last - first))
-    return np.concatenate([np.zeros(0, "float32"), *blocks]), rate, skip
-
-
-def _blocks(file, num_frames):
-    """Mono blocks of the next frames, or of as many as there are.
-
-    What a header promises takes no memory, nor do channels beside the first.
-    """
-    size = max(BLOCK_VALUES // file.channels, 1)
-    while num_frames > 0:
-        block = file.read(min(size, num_frames), "float32", always_2d=True)
-        if not len(block):
-            break
-        yield block[:, 0] if file.channels == 1 else block.mean(axis=1)
-        num_frames -= len(block)
-
-
-def _is_remote(path):
-    return "://" in path
-
-
-def _read_remote(path):
-    """The whole file in memory."""
-    try:
-        with tf.io.gfile.GFile(path, "rb") as file:
-            return io.BytesIO(file.read())
-    except tf.errors.OpError as error:
-        raise SoundError(path, f"cannot be read ({error.message})") from error
+        blocks = [np.zeros(0, "float32"), *file.blocks(first, last)]
+    return np.concatenate(blocks), rate, skip
 
 
 def _read_with_tensorflow_io(path, excerpt):
@@ -265,23 +202,10 @@ def _read_with_tensorflow_io(path, excerpt):
             + install_line(["tensorflow_io"])
         ) from error
     except (tf.errors.OpError, ValueError) as error:
-        raise SoundError(path, _reason(path, str(error))) from error
+        raise SoundError(path, decoding_reason(path, str(error))) from error
     if samples.dtype == np.int16:
         samples = samples / 32768
     return samples.mean(axis=1), rate, None
-
-
-def _reason(path, message):
-    """What is wrong with a file, in words rather than a library's code."""
-    if not _is_remote(path):
-        if not os.path.isfile(path):
-            return "is not a file"
-        if not os.path.getsize(path):
-            return "is empty"
-    if "does not exist" in message:  # it does: checked above
-        message = "Format not recognised"
-    detail = message.replace(path, "").replace("''", "").strip(" .:\n")
-    return f"cannot be decoded ({detail})"
 
 
 def _resample_with_soxr(samples, old_rate, new_rate):

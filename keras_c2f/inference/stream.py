@@ -4,6 +4,8 @@ import dataclasses
 
 import numpy as np
 
+from keras_c2f.data.decode import LOUDEST
+
 
 @dataclasses.dataclass(frozen=True)
 class Window:
@@ -65,12 +67,18 @@ class Stream:
             list of `Window`, those that are whole now, often none.
 
         Raises:
-            ValueError: if `samples` are of another kind, or some are NaN or
-                infinite.
+            ValueError: if `samples` are of another kind, or some are NaN,
+                infinite or out of all proportion.
         """
         samples = as_floats(samples, 1)
         if not np.isfinite(samples).all():
             raise ValueError("`samples` has values that are NaN or infinite.")
+        loudest = np.abs(samples).max(initial=0)
+        if loudest > LOUDEST:
+            raise ValueError(
+                f"`samples` are in [-1, 1], and reach {loudest:.0e}. Divide "
+                "16-bit integers by 32768."
+            )
         self._samples = np.concatenate([self._samples, samples])
         end = self._begin + len(self._samples)
         starts = range(self._next, end - self._size + 1, self._hop)

@@ -116,7 +116,6 @@ USABLE = {
     "cannot seek": write("G721_32"),
     "96 kHz": write(rate=96000),
     "odd rate": write(rate=7919),
-    "1 Hz": write(rate=1, seconds=20),
     "6 channels": write(channels=6),
     "0.01 s": write(seconds=0.01),
     "one sample": write(seconds=0),
@@ -126,6 +125,7 @@ USABLE = {
     "AIFF": write(ending="aiff"),
     "CAF": write(ending="caf"),
     "Opus": write("OPUS", ending="ogg", rate=48000),
+    "FLAC without length": damaged("flac", without_length),
     "truncated WAV": damaged("wav", cut),
     "3 h": sparse(RATE, THREE_HOURS),
 }
@@ -139,10 +139,11 @@ UNUSABLE = {
     "headerless": put(lambda rng: rng.bytes(2000), "raw"),
     "header alone": sparse(RATE, 0),
     "half a header": put(lambda rng: b"RIFF\x24\x08\0\0WAVEfmt "),
-    "FLAC without length": damaged("flac", without_length),
+    "1 Hz": write(rate=1, seconds=20),
     "NaN": constant(np.nan),
     "infinite": constant(-np.inf),
     "out of proportion": constant(1e30),
+    "not scaled": constant(32767.0),
 }
 EITHER = {  # as the decoder finds; it must be said, or finite
     f"{kind} {ending}": damaged(ending, damage)

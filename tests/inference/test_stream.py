@@ -75,6 +75,7 @@ def test_a_stream_takes_no_more_memory_the_longer_it_lasts():
         (np.zeros(4, "int16"), "divide 16-bit integers by 32768"),
         (np.zeros((4, 2), "float32"), "of one channel"),
         (np.array([0, np.nan]), "NaN"),
+        (np.array([0, 32767.0]), "16-bit integers by 32768"),
     ],
 )
 def test_samples_of_another_kind_are_refused(samples, sentence):
