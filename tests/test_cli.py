@@ -49,12 +49,13 @@ def trained(tmp_path_factory):
 def test_train_evaluate_predict(trained, capsys):
     sounds, folder = trained / "sounds", trained / "run"
     data = f"--data=folder:{sounds}"
-    code, out, _ = run(
+    code, out, err = run(
         capsys, "train", "--run", folder, data, "--baseline", *SMALL
     )
     assert code == 0
     assert "pool:2" in out and "The schedule costs" in out
-    assert "broken.wav" in out and "empty.wav" in out
+    assert "broken.wav" in out
+    assert f"Read: 12 files in '{sounds}', 11 used; left out: 1 empty" in err
     assert "baseline: accuracy" in out and "coarse_to_fine: accuracy" in out
     assert (folder / "report.html").exists()
 
@@ -68,7 +69,7 @@ def test_train_evaluate_predict(trained, capsys):
         assert words in out
     assert f"on {before['num_clips']} clips\n" in out
     after = json.loads((trained_with / "evaluation.json").read_text())
-    assert len(after["skipped"]) == 2  # what training skipped
+    assert len(after["skipped"]) == 1  # what training skipped
     loss = after.pop("loss")
     assert loss == pytest.approx(before.pop("loss"), rel=1e-5)
     assert after == before
@@ -190,6 +191,7 @@ def test_predict_with_a_folder_and_an_exported_file(exported, tmp_path, capsys):
         )
         assert code == 1  # of some sounds nothing was heard
         assert "skipped" in err and "broken.wav: cannot be decoded" in err
+        assert f"12 files in '{sounds}', 11 used; left out: 1 empty" in err
         assert out.startswith("path,start,end,class,score\n")
         rows[name] = list(csv.DictReader(out.splitlines()))
         assert len(rows[name]) == 10 * 2  # classes of each sound
@@ -209,7 +211,7 @@ def test_predict_with_a_folder_and_an_exported_file(exported, tmp_path, capsys):
     assert picture.name.endswith("-low-0.wav.png")
     (tmp_path / "empty").mkdir()
     code, _, err = run(capsys, "predict", "--run", model, tmp_path / "empty")
-    assert code == 2 and "no sound files" in err
+    assert code == 2 and "no audio files" in err
 
 
 def test_predict_hears_a_file_up_to_where_it_is_bad(exported, tmp_path, capsys):

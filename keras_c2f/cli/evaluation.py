@@ -188,7 +188,7 @@ def _clips_to_score(arguments, recipe, trained):
 def _with_classes_of(config, clips, data):
     """The clips with the classes of a run, if their labels are among them."""
     if clips.note:
-        print(clips.note)
+        print(clips.note, file=sys.stderr)
     if clips.multi_label != config["multi_label"]:
         kinds = {True: "any number of labels", False: "one label"}
         raise ValueError(

@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import sys
 from dataclasses import fields
 
 from keras_c2f.data.readers.kinds import MADE
@@ -101,6 +102,9 @@ def print_data(clips):
         f"Data: {len(train)} clips to train on, {len(validation)} to validate "
         f"on, {train.num_classes or 'no'} classes"
     )
+    if train.note and train.note == validation.note:
+        print(f"Read: {train.note}", file=sys.stderr)
+        return
     for part, data in (("To train on", train), ("To validate on", validation)):
         if data.note:
             print(f"{part}: {data.note}")

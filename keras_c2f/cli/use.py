@@ -112,15 +112,19 @@ def predict(arguments):
     Returns 1 if some sounds could not be read, or not to their end, or a
     picture could not be written.
     """
-    from keras_c2f.data.readers.sound_files import find_sounds
+    from keras_c2f.data.readers.sound_files import look_into
 
     from_input = arguments.sounds == [STANDARD_INPUT]
     if arguments.timeline:
         if from_input:
             raise ValueError("--timeline draws files, not standard input.")
         os.makedirs(arguments.timeline, exist_ok=True)
-    paths = [] if from_input else sum(map(find_sounds, arguments.sounds), [])
-    _check_sounds(paths)
+    _check_sounds([] if from_input else arguments.sounds)
+    found = [] if from_input else [look_into(p) for p in arguments.sounds]
+    paths = [path for contents in found for path in contents.audio]
+    for contents in found:
+        if contents.audio != [contents.root]:
+            print(contents, file=sys.stderr)
     _check_classifier(arguments.run)
     require(
         *_runtime(arguments.run),

@@ -147,6 +147,7 @@ class Clips:
         The notes of both are kept.
         """
         labels, more = self.labels, other.labels
+        notes = filter(None, dict.fromkeys([self.note, other.note]))
         if isinstance(labels, LabelSets):
             labels = labels.joined(more)
         else:
@@ -155,7 +156,7 @@ class Clips:
             self,
             sounds=[*self.sounds, *other.sounds],
             labels=labels,
-            note="; ".join(filter(None, [self.note, other.note])),
+            note="; ".join(notes),
         )
 
     def with_classes(self, class_names):

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.once
 
 def test_folder_takes_sounds_of_each_class(tmp_path):
     files = "b/1.wav b/2.FLAC b/3.Mp3 a/1.ogg a/2.wav".split()
-    ignored = "b/.4.wav b/notes.txt .git/1.wav _noise_/1.wav loose.wav".split()
+    ignored = "b/.4.wav b/notes.txt .git/1.wav __MACOSX/1.wav loose.wav".split()
     train, validation = read_folder(make_tree(tmp_path, files + ignored))
     assert train.class_names == ("a", "b")
     used = sorted(train.sounds + validation.sounds)
@@ -63,7 +63,7 @@ def test_folder_split_depends_on_the_seed_only(tmp_path):
     [
         ([], 0.2, "has none"),
         (["a/1.wav"], 0.2, "has only 'a'"),
-        (["a/1.wav", "b/deep/1.wav"], 0.2, "'.*b' has no sound"),
+        (["a/1.wav", "b/deep/.1.wav"], 0.2, "'.*b' has no sound"),
         (["a/1.wav", "b/1.wav"], 0.2, "single clip"),
         (["a/1.wav", "b/1.wav"], 1.0, "between 0 and 1. Received: 1.0"),
     ],
@@ -75,7 +75,7 @@ def test_folder_errors(tmp_path, files, share, message):
 
 def test_sounds_of_a_folder_need_no_classes(tmp_path):
     files = "1.wav b/2.FLAC b/deep/3.Mp3 b/deep/4.ogg".split()
-    ignored = "b/.4.wav notes.txt .git/1.wav b/_noise_/1.wav".split()
+    ignored = "b/.4.wav notes.txt .git/1.wav b/__MACOSX/1.wav".split()
     make_tree(tmp_path, files + ignored)
     train, validation = read_sounds(tmp_path, validation_share=0.25)
     assert (len(train), len(validation)) == (3, 1)

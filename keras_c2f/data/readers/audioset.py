@@ -11,7 +11,7 @@ from keras_c2f.data.readers.lines import (
     read_lines,
 )
 from keras_c2f.data.readers.listing import Listing, check_choice
-from keras_c2f.data.readers.sound_files import locate_youtube
+from keras_c2f.data.readers.sound_files import locate_youtube, walk_folder
 
 COLUMNS = ["id", "start", "end", "labels"]
 TRAIN = {
@@ -70,7 +70,9 @@ def read_audioset(root, train="full"):
 
     labels = LabelSets.of(rows())
     names = [video for video, _ in segments]
-    sounds = locate_youtube(root, segments)
+    contents = walk_folder(root)
+    sounds = locate_youtube(contents, segments)
     evaluation = np.arange(len(segments)) >= num_train
     listing = Listing(names, sounds, labels, class_names, root)
+    listing.remark = contents.to_convert()
     return listing.parts(~evaluation, evaluation)

@@ -6,7 +6,7 @@ import numpy as np
 
 from keras_c2f.data.readers.lines import existing_folder, read_rows
 from keras_c2f.data.readers.listing import Listing, held_out
-from keras_c2f.data.readers.sound_files import locate, sounds_in
+from keras_c2f.data.readers.sound_files import locate, walk_folder
 
 NAME = re.compile(r"(?P<digit>\d)_(?P<speaker>[^_]+)_(?P<index>\d+)\.\w+")
 NUM_TEST_TAKES = 5  # takes 0 to 4 of each digit and speaker are the test set
@@ -70,7 +70,8 @@ def _names(root):
     if not folder.is_dir():
         rows = read_rows(root / "meta.csv", ["filename"])
         return [row["filename"] for _, row in rows], root / "audio"
-    names = sounds_in(folder)
+    found = walk_folder(folder)
+    names = ["/".join(found.parts(path)) for path in found.audio]
     if not names:
         raise ValueError(
             f"'{folder}' has no sound in it. Download the data set again."

@@ -1,12 +1,12 @@
 """Recordings sorted into one folder per class."""
 
-import os
-
 import numpy as np
 
 from keras_c2f.data.readers.lines import existing_folder
 from keras_c2f.data.readers.listing import Listing
-from keras_c2f.data.readers.sound_files import SUFFIXES, sounds_in
+from keras_c2f.data.readers.sound_files import is_hidden, nfc, walk_folder
+
+NOISE = "_background_noise_"  # of Speech Commands: no class
 
 
 def read_folder(root, validation_share=0.2, seed=0, more_classes=()):
@@ -16,10 +16,9 @@ def read_folder(root, validation_share=0.2, seed=0, more_classes=()):
             dog/    bark.wav  puppy.flac
             rain/   roof.mp3  street.OGG
 
-    The folder names, sorted, are the classes. Other files are ignored, and so
-    is whatever starts with `.` or `_` (Speech Commands keeps its noise in
-    `_background_noise_`). Sounds are taken from the class folder itself, not
-    from folders inside it.
+    The folder names, sorted, are the classes. Folders inside a class folder
+    belong to the class. Left out are hidden files and folders, see
+    `walk_folder`, and `_background_noise_` of Speech Commands.
 
     Args:
         root: path.
@@ -31,7 +30,8 @@ def read_folder(root, validation_share=0.2, seed=0, more_classes=()):
             folder; such as those of a network that is to be scored.
 
     Returns:
-        `(train, validation)`, two `Clips` of paths.
+        `(train, validation)`, two `Clips` of paths. What was found, used and
+        left out is in their `note`.
 
     Raises:
         ValueError: if the folder is missing, has fewer than two classes, or
@@ -39,34 +39,39 @@ def read_folder(root, validation_share=0.2, seed=0, more_classes=()):
     """
     root = existing_folder(root)
     folders = class_folders(root)
-    class_names = [folder.name for folder in folders]
-    class_names += [name for name in more_classes if name not in class_names]
-    if not folders or len(class_names) < 2:
+    names = sorted({nfc(folder.name) for folder in folders}.union(more_classes))
+    if not folders or len(names) < 2:
         found = f"only '{folders[0].name}'" if folders else "none"
         raise ValueError(
             f"'{root}' needs a sub-folder of sounds for each of at least two "
             f"classes, and has {found}. Make one per class, or name the "
             "folder that contains them."
         )
-    sounds, labels = [], []
-    for label, folder in enumerate(folders):
-        names = [name for name in sounds_in(folder) if name[0] != "_"]
-        if not names:
+    found = walk_folder(root)
+    found.keep(
+        lambda path: len(found.parts(path)) > 1, "outside the class folders"
+    )
+    found.keep(lambda path: found.parts(path)[0] != NOISE, f"of {NOISE}")
+    members = {folder.name: [] for folder in folders}
+    for path in found.audio:
+        members[found.parts(path)[0]].append(path)
+    for name, paths in members.items():
+        if not paths:
             raise ValueError(
-                f"The class folder '{folder}' has no sound in it "
-                f"({', '.join(SUFFIXES)}). Put some there, or remove it."
+                f"The class folder '{root / name}' has no sound in it that can "
+                f"be read. Put some there, or remove it. {found}."
             )
-        # a `Path` per clip would take four times as long
-        sounds += [os.path.join(folder, name) for name in names]
-        labels += [label] * len(names)
-    listing = Listing(sounds, sounds, np.array(labels), class_names, root)
+    index = {name: label for label, name in enumerate(names)}
+    sounds = [path for name in members for path in members[name]]
+    labels = [index[nfc(name)] for name in members for _ in members[name]]
+    listing = Listing(sounds, sounds, np.array(labels), names, root, str(found))
     return listing.drawn(validation_share, seed)
 
 
 def class_folders(root):
-    """Folders in a folder, sorted, without those that begin with `.` or `_`."""
+    """Folders in a folder, sorted, which are not hidden and no noise."""
     return sorted(
         path
         for path in root.iterdir()
-        if path.name[0] not in "._" and path.is_dir()
+        if not is_hidden(path.name) and path.name != NOISE and path.is_dir()
     )

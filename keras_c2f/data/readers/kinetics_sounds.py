@@ -4,7 +4,7 @@ import numpy as np
 
 from keras_c2f.data.readers.lines import existing_folder, number, read_lines
 from keras_c2f.data.readers.listing import Listing
-from keras_c2f.data.readers.sound_files import locate_youtube
+from keras_c2f.data.readers.sound_files import locate_youtube, walk_folder
 
 # The lists give numbers only. That these follow the alphabet was checked with
 # the clips of seven classes that Kinetics' own lists name too.
@@ -84,9 +84,11 @@ def read_kinetics_sounds(root):
             segments.append((clip[:11], number(start, "start", where, float)))
             labels.append(_label(label, where))
             test.append(file == "my_test.txt")
-    sounds = locate_youtube(root, segments)
+    contents = walk_folder(root)
+    sounds = locate_youtube(contents, segments)
     test = np.array(test)
     listing = Listing(names, sounds, np.array(labels), CLASS_NAMES, root)
+    listing.remark = contents.to_convert()
     return listing.parts(~test, test)
 
 

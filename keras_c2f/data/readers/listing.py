@@ -26,8 +26,8 @@ class Listing:
         labels: int `(n,)` or `LabelSets`.
         class_names: list of str.
         source: the folder or file, for messages.
-        remark: str, how labels were read, if that had to be decided; it goes
-            into the note of the clips to train on.
+        remark: str, what else `Clips.note` of both parts has: what was left
+            out, or how labels were read.
     """
 
     names: list
@@ -71,7 +71,7 @@ class Listing:
                 "side."
             )
         return (
-            self._part(train, repeated, "train on", self.remark),
+            self._part(train, repeated, "train on"),
             self._part(validation, repeated, "validate on"),
         )
 
@@ -142,7 +142,7 @@ class Listing:
             "labels is listed once, with all of them."
         )
 
-    def _part(self, mask, repeated, purpose, remark=""):
+    def _part(self, mask, repeated, purpose):
         listed = np.flatnonzero(mask & ~repeated).tolist()
         kept = [index for index in listed if self.sounds[index] is not None]
         notes = []
@@ -169,7 +169,7 @@ class Listing:
             [self.sounds[index] for index in kept],
             self.labels[kept],
             self.class_names,
-            "; ".join(filter(None, (*notes, remark))),
+            "; ".join(filter(None, (*notes, self.remark))),
         )
 
 

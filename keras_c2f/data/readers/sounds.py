@@ -1,18 +1,16 @@
 """Recordings without labels, for pre-training."""
 
-from pathlib import Path
-
 import numpy as np
 
 from keras_c2f.data.readers.lines import existing_folder
 from keras_c2f.data.readers.listing import Listing
-from keras_c2f.data.readers.sound_files import SUFFIXES, sounds_below
+from keras_c2f.data.readers.sound_files import walk_folder
 
 
 def read_sounds(root, validation_share=0.1, seed=0):
-    """Recordings without labels: every sound in a folder, at any depth.
+    """Recordings without labels: every audio file in a folder, at any depth.
 
-    Files and folders that start with `.` or `_` are left out.
+    Hidden files and folders are left out: see `walk_folder`.
 
     Args:
         root: path.
@@ -20,23 +18,20 @@ def read_sounds(root, validation_share=0.1, seed=0):
         seed: int, of the random choice of those clips, by their names.
 
     Returns:
-        `(train, validation)`, two `Clips` of paths, without classes.
+        `(train, validation)`, two `Clips` of paths, without classes. What was
+        found, used and left out is in their `note`.
 
     Raises:
         ValueError: if the folder is missing, or has fewer than two sounds.
     """
     root = existing_folder(root)
-
-    def visible(folder, base):
-        parts = (*Path(folder).relative_to(root).parts, base)
-        hidden = any(part[0] in "._" for part in parts)
-        return None if hidden else (folder, base)
-
-    paths = sorted(sounds_below(root, visible).values())
+    found = walk_folder(root)
+    paths = found.audio
     if len(paths) < 2:
         raise ValueError(
-            f"'{root}' needs at least two sounds ({', '.join(SUFFIXES)}), one "
-            f"of them to validate on, and has {len(paths)}."
+            f"'{root}' needs at least two sounds that can be read, one of them "
+            f"to validate on, and has {len(paths)}. {found}."
         )
     listing = Listing(paths, paths, np.zeros((len(paths), 0)), [], root)
+    listing.remark = str(found)
     return listing.drawn(validation_share, seed, np.zeros(len(paths), int))

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from keras_c2f.data.readers.folder import class_folders
+from keras_c2f.data.readers.folder import NOISE
 from keras_c2f.data.readers.lines import existing_folder, read_lines
 from keras_c2f.data.readers.listing import Listing, check_choice
-from keras_c2f.data.readers.sound_files import sounds_in, stem
+from keras_c2f.data.readers.sound_files import stem, walk_folder
 
 LISTS = {"validation": "validation_list.txt", "test": "testing_list.txt"}
 
@@ -44,10 +44,12 @@ def read_speech_commands(root, validate_on="validation"):
     """
     check_choice("validate_on", validate_on, tuple(LISTS))
     root = existing_folder(root)
+    contents = walk_folder(root)
+    places = ((contents.parts(path), path) for path in contents.audio)
     sounds = {
-        f"{folder.name}/{stem(name)}": str(folder / name)
-        for folder in class_folders(root)
-        for name in sounds_in(folder)
+        f"{parts[0]}/{stem(parts[1])}": path
+        for parts, path in places
+        if len(parts) == 2 and parts[0] != NOISE
     }
     parts = dict.fromkeys(sounds, "train")
     for part, file in LISTS.items():
@@ -67,6 +69,7 @@ def read_speech_commands(root, validate_on="validation"):
         labels,
         class_names.tolist(),
         root,
+        contents.to_convert(),
     )
     parts = np.array(list(parts.values()))
     return listing.parts(parts == "train", parts == validate_on)

@@ -4,7 +4,7 @@ import numpy as np
 
 from keras_c2f.data.readers.lines import existing_folder, number, read_lines
 from keras_c2f.data.readers.listing import Listing, held_out
-from keras_c2f.data.readers.sound_files import locate_youtube
+from keras_c2f.data.readers.sound_files import locate_youtube, walk_folder
 
 
 def read_vggsound(root):
@@ -46,11 +46,13 @@ def read_vggsound(root):
         splits.append(split)
     test = held_out(splits, "test", "split")
     class_names, labels = np.unique(labels, return_inverse=True)
+    contents = walk_folder(root)
     listing = Listing(
         [video for video, _ in segments],
-        locate_youtube(root, segments),
+        locate_youtube(contents, segments),
         labels,
         class_names.tolist(),
         root,
+        contents.to_convert(),
     )
     return listing.parts(~test, test)

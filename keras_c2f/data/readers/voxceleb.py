@@ -6,7 +6,7 @@ import numpy as np
 
 from keras_c2f.data.readers.lines import existing_folder, read_lines
 from keras_c2f.data.readers.listing import Listing, check_choice
-from keras_c2f.data.readers.sound_files import sounds_below, stem
+from keras_c2f.data.readers.sound_files import index_audio, stem, walk_folder
 
 PARTS = {"1": "train", "2": "validation", "3": "test"}
 
@@ -58,7 +58,8 @@ def read_voxceleb(root, validate_on="validation"):
         names.append(name)
         speakers.append(name.split("/")[0])
         parts.append(PARTS[part])
-    found = sounds_below(root, _speaker_video_file)
+    contents = walk_folder(root)
+    found = index_audio(contents.audio, _speaker_video_file)
     class_names, labels = np.unique(speakers, return_inverse=True)
     listing = Listing(
         names,
@@ -66,6 +67,7 @@ def read_voxceleb(root, validate_on="validation"):
         labels,
         class_names.tolist(),
         root,
+        contents.to_convert(),
     )
     parts = np.array(parts)
     return listing.parts(parts == "train", parts == validate_on)
