@@ -46,11 +46,11 @@ def read_backup(folder):
             f"before, {BACKUP_WEIGHTS}.bkp, in its place if it is there, or "
             f"delete the folder {folder} to begin anew."
         ) from None
-    if "epochs_done" not in kept:  # of a `fit` without PhaseScheduler
+    if "epochs_done" not in kept:
         raise ValueError(
             f"The backup {weights} does not say after which epoch it was "
-            "made, as it was made without PhaseScheduler. Delete the folder "
-            f"{folder} to begin anew."
+            "made: by a `fit` without PhaseScheduler, or an older version. "
+            f"Delete the folder {folder} to begin anew."
         )
     write_json(metadata, {"epoch": kept["epochs_done"], "batch": 0})
     return kept
