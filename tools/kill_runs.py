@@ -101,15 +101,14 @@ def kill_and_finish(folder, data, backend, seconds, kills, rng):
     """Kills a run at `kills` moments, then lets it end.
 
     Returns:
-        Pair of a list of int, epochs that were kept at each kill, fewer than
-        `kills` if the run ended before; and `seconds`, less if it was faster.
+        list of int: epochs that were kept at each kill; fewer than `kills` if
+        the run ended before.
     """
     kept = []
     while len(kept) < kills:
         leave_no_lock(folder)
         process = start(folder, data, backend)
         wait_for_lock(process, folder)
-        began = time.monotonic()
         try:
             process.wait(rng.uniform(0, seconds))
         except subprocess.TimeoutExpired:
@@ -120,9 +119,9 @@ def kill_and_finish(folder, data, backend, seconds, kills, rng):
             kept.append(int(found[-1].stem[-4:]) if found else 0)
         else:
             finish(process, folder)
-            return kept, min(seconds, time.monotonic() - began)
+            return kept
     finish(start(folder, data, backend), folder)
-    return kept, seconds
+    return kept
 
 
 def weights(folder):
@@ -195,10 +194,7 @@ def row(backend, kills, work):
     while len(kept) < kills:
         folder = work / f"{backend}-{runs}"
         wanted = min(FLAGS.kills_per_run, kills - len(kept))
-        killed, seconds = kill_and_finish(
-            folder, data, backend, seconds, wanted, rng
-        )
-        kept += killed
+        kept += kill_and_finish(folder, data, backend, seconds, wanted, rng)
         differences, over = compare(folder, whole)
         worst = np.maximum(worst, differences)
         left += over
