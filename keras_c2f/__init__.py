@@ -24,7 +24,13 @@ __getattr__, __dir__, __all__ = lazy_names(
             "PhaseScheduler",
             "transplant",
         ],
-        ".resolution": ["FrameShift", "Patch", "Pool", "Resolution"],
+        ".resolution": [
+            "FrameShift",
+            "Patch",
+            "Pool",
+            "Resolution",
+            "TokenPool",
+        ],
     },
 )
 __all__ += ["__version__"]

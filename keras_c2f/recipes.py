@@ -57,10 +57,10 @@ class Recipe:
     )
     schedule: str = setting(
         "pool:4@14, pool:2@4, full@2",
-        "phases RESOLUTION@EPOCHS: shift:C, pool:C, pool:C:max, patch:C or "
-        "full, joined by + and separated by commas; behind a phase lr=1e-3 "
-        "(peak of the cosine of which it has a piece), wd=0.05, reset; with a "
-        "budget without @EPOCHS",
+        "phases RESOLUTION@EPOCHS: shift:C, pool:C, pool:C:max, patch:C, "
+        "token:C or full, joined by + and separated by commas; behind a phase "
+        "lr=1e-3 (peak of the cosine of which it has a piece), wd=0.05, reset; "
+        "with a budget without @EPOCHS",
     )
     budget: float = amount(
         0.0,

@@ -1,22 +1,28 @@
 """How coarse time is: one small record and the arithmetic that follows.
 
 The paper ("From Coarse to Fine", arXiv 2401.08415) names three ways to make a
-spectrogram transformer see fewer tokens. Each is a factor on the time axis:
+spectrogram transformer see fewer tokens; the fourth is ours. Each is a factor
+on the time axis:
 
 | text         | what grows by C            | frames seen | patch length |
 |--------------|----------------------------|-------------|--------------|
 | `shift:C`    | the frame shift, 10 -> 10C ms | T // C   | as before    |
 | `pool:C`     | the pooling window on the log-mel | T // C | as before  |
 | `patch:C`    | patch length and stride    | T           | times C      |
+| `token:C`    | the pooling window on the tokens | T     | as before    |
 
 The 25 ms window does not grow with the frame shift: from C = 3 on, frames no
 longer overlap and some samples are never looked at. Pooling acts on the
-logarithm, so `mean` is a geometric mean of power.
+logarithm, so `mean` is a geometric mean of power. Tokens are pooled by their
+mean behind the patch embedding and the positions, so kernels see the frames
+that they were trained on, and no weight changes its shape; these layers cost
+what they cost at full resolution.
 """
 
 import re
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
+METHODS = ("shift", "pool", "patch", "token")
 POOL_TYPES = ("mean", "max")
 LARGEST_FACTOR = 10_000
 
@@ -25,15 +31,16 @@ LARGEST_FACTOR = 10_000
 class Resolution:
     """How many times coarser than full resolution the time axis is.
 
-    Usually written as `FrameShift(2)`, `Pool(4, "max")`, `Patch(2)`, a sum of
-    them (`FrameShift(2) + Pool(2)`), or as text: `"pool:4:max"`,
-    `"shift:2+pool:2"`, `"full"`.
+    Usually written as `FrameShift(2)`, `Pool(4, "max")`, `Patch(2)`,
+    `TokenPool(2)`, a sum of them (`FrameShift(2) + Pool(2)`), or as text:
+    `"pool:4:max"`, `"shift:2+pool:2"`, `"full"`.
 
     Args:
         shift: int, factor on the frame shift.
         pool: int, frames of log-mel pooled into one.
         patch: int, factor on patch length and patch stride in time.
         pool_type: `"mean"` or `"max"`.
+        token: int, neighbouring tokens in time pooled into one, by their mean.
 
     Raises:
         ValueError: if a factor is not an integer of at least 1, or
@@ -41,7 +48,7 @@ class Resolution:
 
     Example:
         >>> Resolution.parse("shift:2+pool:2")
-        Resolution(shift=2, pool=2, patch=1, pool_type='mean')
+        Resolution(shift=2, pool=2, patch=1, pool_type='mean', token=1)
         >>> str(FrameShift(2) + Pool(2))
         'shift:2+pool:2'
         >>> Pool(4).num_frames(1024)
@@ -52,9 +59,10 @@ class Resolution:
     pool: int = 1
     patch: int = 1
     pool_type: str = "mean"
+    token: int = 1
 
     def __post_init__(self):
-        for name in ("shift", "pool", "patch"):
+        for name in METHODS:
             factor = getattr(self, name)
             if not isinstance(factor, int) or not 1 <= factor <= LARGEST_FACTOR:
                 raise ValueError(
@@ -84,12 +92,13 @@ class Resolution:
         resolution = cls()
         for part in () if text == "full" else str(text).split("+"):
             match = re.fullmatch(
-                r"(shift|pool|patch):(\d+)(?::(mean|max))?", part.strip()
+                rf"({'|'.join(METHODS)}):(\d+)(?::(mean|max))?", part.strip()
             )
             if not match or (match[3] and match[1] != "pool"):
                 raise ValueError(
                     "A resolution reads `full`, `shift:2`, `pool:4`, "
-                    "`pool:4:max`, `patch:2`, or several joined by `+`. "
+                    "`pool:4:max`, `patch:2`, `token:2`, or several joined by "
+                    "`+`. "
                     f"Received: {text!r}."
                 )
             options = {"pool_type": match[3]} if match[3] else {}
@@ -99,22 +108,22 @@ class Resolution:
     def __add__(self, other):
         """Both compressions together; each method at most once."""
         factors = {}
-        for field in fields(self)[:3]:
-            mine, theirs = getattr(self, field.name), getattr(other, field.name)
+        for name in METHODS:
+            mine, theirs = getattr(self, name), getattr(other, name)
             if mine > 1 and theirs > 1:
                 raise ValueError(
-                    f"`{field.name}` is given twice: {mine} and {theirs}. "
-                    f"Write {field.name}:{mine * theirs} for both."
+                    f"`{name}` is given twice: {mine} and {theirs}. "
+                    f"Write {name}:{mine * theirs} for both."
                 )
-            factors[field.name] = mine * theirs
+            factors[name] = mine * theirs
         pool_type = self.pool_type if self.pool > 1 else other.pool_type
         return replace(self, **factors, pool_type=pool_type)
 
     def __str__(self):
         parts = [
-            f"{field.name}:{getattr(self, field.name)}"
-            for field in fields(self)[:3]
-            if getattr(self, field.name) > 1
+            f"{name}:{getattr(self, name)}"
+            for name in METHODS
+            if getattr(self, name) > 1
         ]
         text = "+".join(parts) or "full"
         if self.pool_type == "max":
@@ -123,8 +132,8 @@ class Resolution:
 
     @property
     def factor(self):
-        """int, full-resolution frames that one frame or patch step covers."""
-        return self.shift * self.pool * self.patch
+        """int, how many times fewer tokens in time there are."""
+        return self.shift * self.pool * self.patch * self.token
 
     def num_frames(self, num_frames):
         """Frames left of `num_frames` full-resolution ones (rounded down).
@@ -141,7 +150,9 @@ class Resolution:
         return kept
 
     def compress(self, log_mel, ops):
-        """Keeps every `shift`-th frame, then pools; patches are not touched.
+        """Keeps every `shift`-th frame, then pools frames.
+
+        Patches and tokens are the network's.
 
         Taking every C-th 10 ms frame is exactly a frame shift of 10C ms,
         because frames have no edge padding.
@@ -188,6 +199,15 @@ def Patch(factor):  # noqa: N802
     The spectrogram stays as it is; patch length and stride grow in time.
     """
     return Resolution(patch=factor)
+
+
+def TokenPool(factor):  # noqa: N802
+    """`Resolution` that pools `factor` neighbouring tokens into one.
+
+    Behind patch embedding and positions, by the mean. For pretrained weights:
+    their kernels keep seeing frames of the length they were trained on.
+    """
+    return Resolution(token=factor)
 
 
 def patch_grid(num_frames, num_mel_bins, patch_size, patch_stride):

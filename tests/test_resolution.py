@@ -8,6 +8,7 @@ from keras_c2f.resolution import (
     Patch,
     Pool,
     Resolution,
+    TokenPool,
     patch_grid,
 )
 
@@ -15,9 +16,9 @@ pytestmark = pytest.mark.once
 
 FACTORS = (1, 2, 3, 4)
 ALL = [
-    Resolution(*factors, pool_type)
-    for *factors, pool_type in itertools.product(
-        FACTORS, FACTORS, FACTORS, ("mean", "max")
+    Resolution(*factors, pool_type, token)
+    for *factors, pool_type, token in itertools.product(
+        FACTORS, FACTORS, FACTORS, ("mean", "max"), (1, 3)
     )
 ]
 
@@ -59,6 +60,7 @@ def test_full_resolution_returns_its_input():
     log_mel = np.ones((1, 5, 2))
     assert Resolution().compress(log_mel, np) is log_mel
     assert Patch(4).compress(log_mel, np) is log_mel
+    assert TokenPool(4).compress(log_mel, np) is log_mel
 
 
 def test_text_form_is_read_back():
@@ -82,6 +84,9 @@ def test_text_form_is_read_back():
             "shift:2+pool:2:max+patch:2",
             8,
         ),
+        (TokenPool(4), "token:4", 4),
+        (TokenPool(2) + Pool(2, "max"), "pool:2:max+token:2", 4),
+        (TokenPool(1), "full", 1),
         (Pool(1, "max"), "full", 1),
         (FrameShift(1) + Pool(2), "pool:2", 2),
     ],
@@ -109,6 +114,7 @@ def test_order_and_spaces_do_not_matter():
         "pool:2.5",
         "pool:2:median",
         "shift:2:max",
+        "token:2:max",
         "Pool:2",
         "full+pool:2",
         "pool:2+",
@@ -121,7 +127,7 @@ def test_unreadable_text_is_refused(text):
         Resolution.parse(text)
 
 
-@pytest.mark.parametrize("name", ["shift", "pool", "patch"])
+@pytest.mark.parametrize("name", ["shift", "pool", "patch", "token"])
 @pytest.mark.parametrize("factor", [0, -1, 2.0, "2", None])
 def test_impossible_factors_are_refused(name, factor):
     with pytest.raises(ValueError, match=f"`{name}` is a compression factor"):
@@ -150,6 +156,7 @@ def test_no_frame_left_is_refused():
     with pytest.raises(ValueError, match=r"`shift:2\+pool:2` leaves no frame"):
         (FrameShift(2) + Pool(2)).num_frames(3)
     assert Patch(8).num_frames(3) == 3  # patches are checked by patch_grid
+    assert TokenPool(8).num_frames(3) == 3  # and tokens by their layer
 
 
 def test_patch_grid_equals_counting():

@@ -17,6 +17,7 @@ from keras_c2f.layers.prefix_tokens import PrefixTokens
 from keras_c2f.layers.time_compression import TimeCompression
 from keras_c2f.layers.time_stretch import TimeStretch
 from keras_c2f.layers.token_merging import TokenMerging
+from keras_c2f.layers.token_pooling import TokenPooling
 from keras_c2f.layers.window_attention import WindowAttention
 from keras_c2f.layers.window_block import WindowBlock
 
@@ -38,6 +39,7 @@ __all__ = [
     "TimeCompression",
     "TimeStretch",
     "TokenMerging",
+    "TokenPooling",
     "WindowAttention",
     "WindowBlock",
 ]

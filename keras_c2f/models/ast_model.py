@@ -1,5 +1,6 @@
+from functools import partial
+
 import keras
-import numpy as np
 
 from keras_c2f.layers import (
     EncoderBlock,
@@ -7,8 +8,9 @@ from keras_c2f.layers import (
     Patchout,
     PositionGrid,
     PrefixTokens,
-    TokenMerging,
+    TokenPooling,
 )
+from keras_c2f.models.encoder import check_encoder, encode, freeze_blocks
 from keras_c2f.models.phase_network import Backbone
 from keras_c2f.models.presets import AST_PRESETS, preset_config
 from keras_c2f.resolution import Resolution
@@ -128,21 +130,12 @@ class AST(Backbone):
         dtype=None,
         **kwargs,
     ):
-        if not 0 <= frozen_blocks <= depth:
-            raise ValueError(
-                f"`frozen_blocks` is between 0 and the {depth} blocks of the "
-                f"network. Received: {frozen_blocks}."
-            )
+        check_encoder(depth, frozen_blocks, token_merging)
         if frozen_blocks and position_resize == "random":
             raise ValueError(
                 "With `position_resize='random'` positions begin anew, and "
                 f"frozen_blocks={frozen_blocks} keeps them from being "
                 "learned. Choose another `position_resize`, or freeze nothing."
-            )
-        if not 0 <= token_merging <= 0.5:
-            raise ValueError(
-                "`token_merging` is a share of the patches, between 0 and 0.5: "
-                f"every other one can go. Received: {token_merging}."
             )
         resolution = Resolution.parse(resolution)
         inputs = keras.Input(
@@ -157,11 +150,14 @@ class AST(Backbone):
             name="patch_embedding",
             dtype=dtype,
         )
-        patches = embed(inputs)
-        grid_size = patches.shape[1:3]
         patches = PositionGrid(position_resize, name="positions", dtype=dtype)(
-            patches
+            embed(inputs)
         )
+        if resolution.token > 1:
+            patches = TokenPooling(
+                resolution.token, name="token_pooling", dtype=dtype
+            )(patches)
+        grid_size = patches.shape[1:3]
         # (b, t, f, d) -> (b, t*f, d)
         tokens = keras.layers.Reshape(
             (grid_size[0] * grid_size[1], width), name="tokens", dtype=dtype
@@ -175,32 +171,18 @@ class AST(Backbone):
         tokens = keras.layers.Dropout(dropout, name="dropout", dtype=dtype)(
             tokens
         )
-        for index, rate in enumerate(np.linspace(0, drop_path, depth)):
-            tokens = self.block(
-                num_heads,
-                mlp_ratio,
-                dropout,
-                float(rate),
-                epsilon,
-                name=f"block_{index}",
-                dtype=dtype,
-            )(tokens)
-            if token_merging and index < depth - 1:
-                tokens = TokenMerging(
-                    token_merging,
-                    num_prefix_tokens,
-                    name=f"merging_{index}",
-                    dtype=dtype,
-                )(tokens)
-        if self.final_norm:
-            tokens = keras.layers.LayerNormalization(
-                epsilon=epsilon, name="norm", dtype=dtype
-            )(tokens)
+        tokens = encode(
+            tokens,
+            partial(self.block, num_heads, mlp_ratio, dropout, epsilon=epsilon),
+            depth,
+            drop_path,
+            token_merging,
+            num_prefix_tokens,
+            epsilon if self.final_norm else None,
+            dtype,
+        )
         super().__init__(inputs=inputs, outputs=tokens, dtype=dtype, **kwargs)
-        if frozen_blocks:
-            last = self.get_layer(f"block_{frozen_blocks - 1}")
-            for layer in self.layers[: self.layers.index(last) + 1]:
-                layer.trainable = False
+        freeze_blocks(self, frozen_blocks)
 
         self.num_frames = num_frames
         self.num_mel_bins = num_mel_bins

@@ -8,6 +8,7 @@ from keras_c2f.layers import (
     PatchEmbedding,
     PatchMerging,
     TimeStretch,
+    TokenPooling,
     WindowBlock,
 )
 from keras_c2f.models.phase_network import Backbone
@@ -140,7 +141,8 @@ class HTSAT(Backbone):
             image = TimeStretch(
                 resolution.num_frames(stretch_to), name="stretch", dtype=dtype
             )(image)
-        column = num_folds * patch_size[0] * resolution.patch  # in frames
+        # frames of a token in the first stage, times the parts
+        column = num_folds * patch_size[0] * resolution.patch * resolution.token
         columns = fitting_columns(
             -(-image.shape[1] // column), merged, window_size[0]
         )
@@ -156,6 +158,10 @@ class HTSAT(Backbone):
             dtype=dtype,
         )
         patches = embed(image)
+        if resolution.token > 1:
+            patches = TokenPooling(
+                resolution.token, name="token_pooling", dtype=dtype
+            )(patches)
         grid_size = patches.shape[1:3]
         num_tokens = grid_size[0] * grid_size[1]
         # (b, t, f, d) -> (b, t*f, d)

@@ -46,8 +46,8 @@ class MaskedPatchModel(Task):
 
     Raises:
         ValueError: if the backbone is no `AST`, its patches overlap, or it
-            leaves some out or merges them, or an argument is outside its
-            range.
+            leaves some out, merges or pools them, or an argument is outside
+            its range.
 
     Example:
         >>> from keras_c2f.models import AST
@@ -92,6 +92,13 @@ class MaskedPatchModel(Task):
                 f"patch_stride={backbone.patch_stride}. Leave `patch_stride` "
                 "out; after pre-training a backbone of another stride can "
                 "take over the weights."
+            )
+        if backbone.resolution.token > 1:
+            raise ValueError(
+                "Tokens are pooled with their neighbours, so that a masked "
+                "patch has no token of its own. Received a backbone with "
+                f"resolution={str(backbone.resolution)!r}. Use shift, pool or "
+                "patch in pre-training; token:C is for training on labels."
             )
         if backbone.patchout or backbone.token_merging:
             raise ValueError(

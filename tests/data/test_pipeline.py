@@ -45,7 +45,15 @@ def full_resolution(clips):
 
 @pytest.mark.parametrize(
     "text",
-    ["full", "shift:3", "pool:3", "pool:2:max", "patch:2", "shift:2+pool:3"],
+    [
+        "full",
+        "shift:3",
+        "pool:3",
+        "pool:2:max",
+        "patch:2",
+        "token:2",
+        "shift:2+pool:3",
+    ],
 )
 def test_equals_compressing_the_full_resolution(text):
     clips = make_clips()

@@ -121,6 +121,11 @@ CASES = [
         shapes=((13, 6), (12, 6), (3, 6), (4, 6), (7, 6)),
     ),
     Case(
+        layers.TokenPooling,
+        {"pool_size": 3},
+        shapes=((7, 2, 6), (3, 1, 6), (5, 2, 6), (6, 2, 6), (7, 6)),
+    ),
+    Case(
         layers.TimeCompression,
         {"resolution": Resolution.parse("shift:2+pool:3:max")},
         shapes=((24, 4), (6, 4), (11, 4), (12, 4), (13, 4), (17, 4)),

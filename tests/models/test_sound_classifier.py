@@ -25,6 +25,7 @@ def models():
         "shift:2",
         "pool:3:max",
         "patch:2",
+        "token:4",
         "shift:2+pool:2",
     ):
         yield AST_MODEL.at_resolution(resolution), KALDI, "mean", {}
