@@ -15,6 +15,7 @@ __getattr__, __dir__, __all__ = lazy_names(
             "AudioClassifier",
             "MaskedPatchLoss",
             "MaskedPatchModel",
+            "WhisperEncoder",
             "masked_patch_metrics",
         ],
         ".phases": [

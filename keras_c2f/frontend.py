@@ -17,6 +17,10 @@ floor, statistics. `LogMel` runs it inside a model with `keras.ops`;
 |              | 1.19e-7     | 1e-10           | 1e-10          |             |
 | padded frame | 0           | silence         | silence        | silence     |
 
+`"whisper"` is librosa's with log10 for 10 log10, without the last frame, with
+spectra of as many points as a frame, and with no value further than 8 below the
+largest of the clip, of all its frames at full resolution.
+
 Removing each frame's mean removes the clip's with it, so that is one step.
 
 Per frame: pre-emphasise (the first sample by itself), window, power spectrum,
@@ -29,6 +33,8 @@ its repository YuanGongND/ast, `src/dataloader.py`, which calls
 Chen et al., "HTS-AT", 2022, section 3.1, and its repository
 RetroCirce/HTS-Audio-Transformer, which calls torchlibrosa. Koutini et al.,
 "PaSST", 2022, and its repository kkoutini/PaSST, `models/preprocess.py`.
+Radford et al., "Robust Speech Recognition via Large-Scale Weak Supervision",
+2022, section 2.2, and its repository openai/whisper, `whisper/audio.py`.
 """
 
 import dataclasses
@@ -57,8 +63,8 @@ class Frontend:
         mean, std: float, statistics of the data set; the output is
             `(x - mean) / (2 std)`. Defaults: AudioSet's, from AST; 0 and 0.5
             change nothing.
-        style: `"kaldi"`, `"librosa"`, `"torchaudio"` or `"passt"`: see the
-            table of this module.
+        style: `"kaldi"`, `"librosa"`, `"torchaudio"`, `"passt"` or
+            `"whisper"`: see the table of this module.
 
     Raises:
         ValueError: if no spectrogram could come of the settings.
@@ -131,7 +137,9 @@ class Frontend:
 
     @property
     def fft_length(self):
-        """int, the next power of two from `frame_length`."""
+        """int, points of a spectrum: see `Style.pads_spectrum`."""
+        if not self.steps.pads_spectrum:
+            return self.frame_length
         return 1 << (self.frame_length - 1).bit_length()
 
     @property
@@ -146,8 +154,8 @@ class Frontend:
 
     @property
     def pad_value(self):
-        """float, what a padded frame holds after normalisation."""
-        return float(self.normalize(self.padding))
+        """float, what a padded frame holds once normalised, at least."""
+        return float((self.padding - self.mean) / (2 * self.std))
 
     @property
     def edge(self):
@@ -161,6 +169,8 @@ class Frontend:
 
     def num_frames(self, num_samples):
         """Full-resolution frames of `num_samples`; may be 0."""
+        if self.steps.drops_last:
+            return num_samples // self.frame_shift
         num_samples = num_samples - self.lead
         least = 1 if self.steps.centred else self.frame_length
         if num_samples < least:
@@ -170,6 +180,8 @@ class Frontend:
 
     def num_samples(self, num_frames):
         """Fewest samples that have `num_frames` full-resolution frames."""
+        if self.steps.drops_last:
+            return num_frames * self.frame_shift
         if not self.steps.centred:
             return self.reach(num_frames)
         return max((num_frames - 1) * self.frame_shift, 1) + self.lead
@@ -199,8 +211,19 @@ class Frontend:
         places = last - ops.abs(last - ops.abs(places))
         return ops.maximum(places, 0)
 
-    def normalize(self, log_mel):
-        """`(x - mean) / (2 std)`: AST halves the usual scale."""
+    def normalize(self, log_mel, ops, largest=None):
+        """`(x - mean) / (2 std)`: AST halves the usual scale.
+
+        Args:
+            log_mel: `(..., frames, mel_bins)`.
+            ops: the module that `log_mel` belongs to: `keras.ops`, `numpy` or
+                `tensorflow`.
+            largest: `(..., 1, 1)`, largest value of each clip, which decides
+                on its lowest where the style has `range_below`.
+        """
+        if self.steps.range_below is not None:
+            lowest = largest - self.steps.range_below
+            log_mel = ops.maximum(log_mel, lowest)
         return (log_mel - self.mean) / (2 * self.std)
 
     def window(self):
@@ -257,7 +280,8 @@ class LogMel(keras.layers.Layer):
             cut to.
         shift: int, factor on the frame shift. The frames are every
             `shift`-th of the full-resolution ones; the others are never
-            computed. From 3 on (default sizes) frames do not overlap.
+            computed, or in Whisper's style looked at for their largest value
+            alone. From 3 on (default sizes) frames do not overlap.
         normalize: bool, `False` returns the plain logarithm, padded with
             `frontend.padding`.
         use_fft: bool, whether spectra are fast Fourier transforms, or one
@@ -302,12 +326,14 @@ class LogMel(keras.layers.Layer):
         self.normalize = normalize
         self.use_fft = use_fft
         self._kept_frames = Resolution(shift=shift).num_frames(num_frames)
+        # every which frame is computed
+        self._stride = 1 if frontend.steps.range_below else shift
         self._mel = frontend.mel_matrix().astype("float32")
         self._window = frontend.window().astype("float32")
         self._folded = frontend.folded_matrix().astype("float32")
 
     def call(self, waveform, num_samples=None):
-        frontend, kept = self.frontend, self._kept_frames
+        frontend, computed = self.frontend, self.num_frames // self._stride
         if num_samples is not None:
             num_samples = ops.cast(num_samples, "int32")[:, None]
         waveform = waveform[:, : frontend.reach(self.num_frames)]
@@ -325,21 +351,29 @@ class LogMel(keras.layers.Layer):
         steps = frontend.steps
         log_mel = ops.log(ops.maximum(mel, steps.floor) + steps.offset)
         log_mel = steps.log_scale * log_mel
+        if steps.drops_last:
+            log_mel = log_mel[:, :-1]
         log_mel = ops.pad(
             log_mel,
-            [[0, 0], [0, kept], [0, 0]],
+            [[0, 0], [0, computed], [0, 0]],
             constant_values=frontend.padding,
-        )[:, :kept]
+        )[:, :computed]
         # A graph for samples of a known number has lost count of the frames.
-        log_mel = ops.reshape(log_mel, (-1, kept, frontend.num_mel_bins))
+        log_mel = ops.reshape(log_mel, (-1, computed, frontend.num_mel_bins))
         if num_samples is not None:
             needed = [
-                frontend.num_samples(1 + frame * self.shift)
-                for frame in range(kept)
+                frontend.num_samples(1 + frame * self._stride)
+                for frame in range(computed)
             ]
             whole = ops.greater_equal(num_samples, np.array(needed, "int32"))
             log_mel = ops.where(whole[..., None], log_mel, frontend.padding)
-        return frontend.normalize(log_mel) if self.normalize else log_mel
+        largest = None
+        if frontend.steps.range_below:
+            largest = ops.max(log_mel, axis=(1, 2), keepdims=True)
+            log_mel = log_mel[:, :: self.shift][:, : self._kept_frames]
+        if not self.normalize:
+            return log_mel
+        return frontend.normalize(log_mel, ops, largest)
 
     def _rather_fft(self):
         if self.use_fft is None:  # elsewhere the matrix is faster
@@ -363,7 +397,7 @@ class LogMel(keras.layers.Layer):
         if waveform.shape[1] is not None and waveform.shape[1] < length:
             # Only TensorFlow cuts a short clip into no frames by itself.
             return ops.zeros((ops.shape(waveform)[0], 0, length))
-        stride = self.frontend.frame_shift * self.shift
+        stride = self.frontend.frame_shift * self._stride
         return ops.extract_sequences(waveform, length, stride)
 
     def _rfft(self, frames):

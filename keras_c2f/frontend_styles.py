@@ -24,6 +24,12 @@ class Style(NamedTuple):
             leaves one sample less, rather than over each frame.
         pads_with_zero: bool, whether padded frames are 0 before they are
             normalised, rather than what silence gives.
+        pads_spectrum: bool, whether spectra have the next power of two
+            points, rather than as many as a frame.
+        drops_last: bool, whether the last centred frame is left out.
+        range_below: float or `None`: how far below the largest value of a
+            clip, of all its frames at full resolution, its others may lie;
+            lower ones are raised.
     """
 
     bank: Callable
@@ -35,6 +41,9 @@ class Style(NamedTuple):
     offset: float = 0.0
     emphasises_clip: bool = False
     pads_with_zero: bool = False
+    pads_spectrum: bool = True
+    drops_last: bool = False
+    range_below: float | None = None
 
     @property
     def padding(self):
@@ -58,5 +67,13 @@ STYLES = {
     "torchaudio": Style(htk_mel_bank, **DECIBELS),
     "passt": Style(
         kaldi_mel_bank, symmetric=True, offset=1e-5, emphasises_clip=True
+    ),
+    "whisper": Style(
+        slaney_mel_bank,
+        log_scale=1 / np.log(10),
+        floor=1e-10,
+        pads_spectrum=False,
+        drops_last=True,
+        range_below=8.0,
     ),
 }

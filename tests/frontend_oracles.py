@@ -4,6 +4,7 @@ import warnings
 
 import kaldi_native_fbank
 import numpy as np
+from transformers import WhisperFeatureExtractor
 from transformers.audio_utils import (
     mel_filter_bank,
     spectrogram,
@@ -123,6 +124,13 @@ def passt_log_mel(waveform, frontend):
     power = spectrum.abs().numpy()[: size // 2] ** 2
     log_mel = np.log(mel_bank(frontend, size) @ power + 1e-5).T
     return (log_mel + 4.5) / 5.0
+
+
+def whisper_log_mel(waveform, num_mel_bins=80):
+    """Hugging Face's, without padding: `(frames, mel)`, in float64's FFT."""
+    extractor = WhisperFeatureExtractor(num_mel_bins)
+    # its other way of the same, in torch, cannot have a clip as it is
+    return extractor._np_extract_fbank_features(waveform[None], "cpu")[0].T
 
 
 def librosa_log_mel(waveform, frontend, scale="slaney"):

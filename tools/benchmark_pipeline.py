@@ -135,7 +135,7 @@ class Spectrograms(torch.utils.data.Dataset):
         mels = np.zeros((self.num_frames, FRONTEND.num_mel_bins), "float32")
         found = kaldi_frames(waveform - waveform.mean())[: self.num_frames]
         mels[: len(found)] = found
-        return FRONTEND.normalize(mels), 0
+        return FRONTEND.normalize(mels, np), 0
 
 
 def run_data_loader(paths, workers):

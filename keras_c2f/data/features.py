@@ -13,7 +13,7 @@ def log_mel(waveform, frontend, num_frames, shift=1, normalize=True):
         frontend: `Frontend`.
         num_frames: int, frames at full resolution.
         shift: int or int32 scalar tensor, factor on the frame shift; frames
-            in between are not computed.
+            in between are not computed, see `LogMel`.
         normalize: bool.
 
     Returns:
@@ -21,6 +21,9 @@ def log_mel(waveform, frontend, num_frames, shift=1, normalize=True):
     """
     kept = num_frames // shift
     steps = frontend.steps
+    # every which frame is computed, and how many
+    stride = 1 if steps.range_below else shift
+    computed = num_frames // stride
     waveform = waveform[: frontend.reach(num_frames)]
     if steps.emphasises_clip:
         waveform = waveform[1:] - frontend.preemphasis * waveform[:-1]
@@ -38,9 +41,12 @@ def log_mel(waveform, frontend, num_frames, shift=1, normalize=True):
     if frontend.preemphasis and not steps.emphasises_clip:
         before = tf.concat([waveform[:1], waveform[:-1]], axis=0)
         emphasised = waveform - frontend.preemphasis * before
-    frames = _frame(emphasised, frontend)[::shift][:kept]
+    frames = _frame(emphasised, frontend)
+    if steps.drops_last:
+        frames = frames[:-1]
+    frames = frames[::stride][:computed]
     if steps.removes_mean:
-        means = _frame_means(waveform, frontend)[::shift][:kept]
+        means = _frame_means(waveform, frontend)[::stride][:computed]
         frames -= (1 - frontend.preemphasis) * means
     frames *= tf.constant(frontend.window(), tf.float32)
     spectrum = tf.signal.rfft(frames, [frontend.fft_length])
@@ -48,8 +54,11 @@ def log_mel(waveform, frontend, num_frames, shift=1, normalize=True):
     power += tf.square(tf.math.imag(spectrum))
     energy = tf.matmul(power, tf.constant(frontend.mel_matrix(), tf.float32))
     mels = tf.math.log(tf.maximum(energy, steps.floor) + steps.offset)
-    mels = _pad(steps.log_scale * mels, frontend, kept)
-    return frontend.normalize(mels) if normalize else mels
+    mels = _pad(steps.log_scale * mels, frontend, computed)
+    largest = _largest(mels, frontend)
+    if largest is not None:
+        mels = _pad(mels[::shift][:kept], frontend, kept)
+    return frontend.normalize(mels, tf, largest) if normalize else mels
 
 
 def _frame(waveform, frontend):
@@ -88,8 +97,18 @@ def stored_log_mel(mels, frontend, num_frames, shift=1):
         float32 `(..., num_frames // shift, num_mel_bins)`.
     """
     kept, batch = num_frames // shift, mels.shape[:-2]
-    mels = tf.cast(mels[..., ::shift, :][..., :kept, :], tf.float32)
-    return frontend.normalize(_pad(mels, frontend, kept, batch))
+    mels = tf.cast(mels, tf.float32)
+    largest = _largest(mels[..., :num_frames, :], frontend)
+    mels = _pad(mels[..., ::shift, :][..., :kept, :], frontend, kept, batch)
+    return frontend.normalize(mels, tf, largest)
+
+
+def _largest(mels, frontend):
+    """`(..., 1, 1)`, of each clip, or `None` where it decides on nothing."""
+    if frontend.steps.range_below is None:
+        return None
+    largest = tf.reduce_max(mels, axis=(-2, -1), keepdims=True)
+    return tf.maximum(largest, frontend.padding)  # of no frame
 
 
 def _pad(mels, frontend, num_frames, batch=()):

@@ -14,7 +14,9 @@ from keras_c2f.layers.patchout import Patchout
 from keras_c2f.layers.position_grid import PositionGrid
 from keras_c2f.layers.post_norm_block import PostNormBlock
 from keras_c2f.layers.prefix_tokens import PrefixTokens
+from keras_c2f.layers.sine_positions import SinePositions
 from keras_c2f.layers.time_compression import TimeCompression
+from keras_c2f.layers.time_convolution import TimeConvolution
 from keras_c2f.layers.time_stretch import TimeStretch
 from keras_c2f.layers.token_merging import TokenMerging
 from keras_c2f.layers.token_pooling import TokenPooling
@@ -36,7 +38,9 @@ __all__ = [
     "PostNormBlock",
     "PrefixTokens",
     "SelfAttention",
+    "SinePositions",
     "TimeCompression",
+    "TimeConvolution",
     "TimeStretch",
     "TokenMerging",
     "TokenPooling",

@@ -17,5 +17,6 @@ __getattr__, __dir__, __all__ = lazy_names(
         ".masked_patch_loss": ["MaskedPatchLoss", "masked_patch_metrics"],
         ".masked_patches": ["MaskedPatchModel"],
         ".sound_classifier": ["of_compressed", "sound_classifier"],
+        ".whisper_model": ["WhisperEncoder"],
     },
 )

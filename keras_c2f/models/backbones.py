@@ -9,10 +9,13 @@ from keras_c2f.models.presets import (
     AST_PRESETS,
     HTS_AT_FRONTEND,
     HTS_AT_PRESETS,
+    WHISPER_FRONTEND,
+    WHISPER_PRESETS,
     preset_config,
 )
+from keras_c2f.models.whisper_model import WhisperEncoder
 
-PRESETS = {**AST_PRESETS, **HTS_AT_PRESETS}
+PRESETS = {**AST_PRESETS, **HTS_AT_PRESETS, **WHISPER_PRESETS}
 
 
 def backbone_class(name):
@@ -22,6 +25,8 @@ def backbone_class(name):
         ValueError: if there is no such preset; near names are suggested.
     """
     preset_config(name, PRESETS)
+    if name in WHISPER_PRESETS:
+        return WhisperEncoder
     return HTSAT if name in HTS_AT_PRESETS else AST
 
 
@@ -31,20 +36,26 @@ def preset_frontend(name):
     Raises:
         ValueError: if there is no such preset; near names are suggested.
     """
-    if backbone_class(name) is HTSAT:
-        return Frontend(**HTS_AT_FRONTEND)
-    return Frontend()
+    cls = backbone_class(name)
+    if cls is WhisperEncoder:
+        num_mel_bins = preset_config(name, PRESETS)["num_mel_bins"]
+        return Frontend(**{**WHISPER_FRONTEND, "num_mel_bins": num_mel_bins})
+    return Frontend(**HTS_AT_FRONTEND) if cls is HTSAT else Frontend()
 
 
 def preset_patch(name):
     """Pair `(time, freq)`: the patch of the preset `name` at factor 1.
 
+    Of Whisper's encoder, what a token stands for.
+
     Raises:
         ValueError: if there is no such preset; near names are suggested.
     """
-    arguments = inspect.signature(backbone_class(name)).parameters
-    default = arguments["patch_size"].default
-    return preset_config(name, PRESETS).get("patch_size", default)
+    cls, config = backbone_class(name), preset_config(name, PRESETS)
+    if cls is WhisperEncoder:
+        return (2, config["num_mel_bins"])
+    default = inspect.signature(cls).parameters["patch_size"].default
+    return config.get("patch_size", default)
 
 
 def backbone_from_preset(name, **overrides):

@@ -54,8 +54,11 @@ class Backbone(PhaseNetwork):
 
         `transplant` fills it with this one's weights.
         """
-        config = {**self.get_config(), "resolution": resolution}
-        return type(self).from_config(config)
+        return self.with_arguments(resolution=resolution)
+
+    def with_arguments(self, **arguments):
+        """A new, randomly initialised copy with other arguments."""
+        return type(self).from_config({**self.get_config(), **arguments})
 
     def get_config(self):
         return {**super().get_config(), "resolution": str(self.resolution)}

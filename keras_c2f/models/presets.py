@@ -93,6 +93,38 @@ HTS_AT_PRESETS = {
     },
 }
 
+# (width, depth, heads, mel bins); English-only ones are of the same sizes.
+WHISPER_SIZES = {
+    "tiny": (384, 4, 6, 80),
+    "base": (512, 6, 8, 80),
+    "small": (768, 12, 12, 80),
+    "medium": (1024, 24, 16, 80),
+    "large": (1280, 32, 20, 80),
+    "large_v3": (1280, 32, 20, 128),
+}
+WHISPER_PRESETS = {
+    f"whisper_{size}": {
+        "source": "Radford et al., Whisper, table 1; large_v3: its repository",
+        "config": {
+            "width": width,
+            "depth": depth,
+            "num_heads": num_heads,
+            "num_mel_bins": num_mel_bins,
+        },
+    }
+    for size, (width, depth, num_heads, num_mel_bins) in WHISPER_SIZES.items()
+}
+# Its repository, `whisper/audio.py`; mean and deviation are its last step.
+WHISPER_FRONTEND = {
+    "sample_rate": 16000,
+    "num_mel_bins": 80,
+    "low_hz": 0.0,
+    "preemphasis": 0.0,
+    "mean": -4.0,
+    "std": 2.0,
+    "style": "whisper",
+}
+
 
 def preset_config(name, presets):
     """Arguments of the preset `name`, a new dict.

@@ -126,6 +126,24 @@ CASES = [
         shapes=((7, 2, 6), (3, 1, 6), (5, 2, 6), (6, 2, 6), (7, 6)),
     ),
     Case(
+        layers.TimeConvolution,
+        {
+            "width": 6,
+            "kernel_size": 5,
+            "stride": 2,
+            "time_factor": 2,
+            "kernel_resize": "base",
+        },
+        # 10 steps long, 4 apart, 4 padded: 1, 1, 2, 3 steps
+        shapes=((11, 4), (6, 4), (9, 4), (10, 4), (14, 4)),
+        bfloat16_error=0.02,
+    ),
+    Case(
+        layers.SinePositions,
+        {"num_positions": 20, "time_factor": 3},
+        shapes=((7, 6), (6, 6), (1, 4)),
+    ),
+    Case(
         layers.TimeCompression,
         {"resolution": Resolution.parse("shift:2+pool:3:max")},
         shapes=((24, 4), (6, 4), (11, 4), (12, 4), (13, 4), (17, 4)),

@@ -7,7 +7,13 @@ import pytest
 from contract import Case, numpy
 
 from keras_c2f.frontend import Frontend, LogMel
-from keras_c2f.models import AST, HTSAT, KWT, AudioClassifier
+from keras_c2f.models import (
+    AST,
+    HTSAT,
+    KWT,
+    AudioClassifier,
+    WhisperEncoder,
+)
 from keras_c2f.resolution import FrameShift, Patch, Pool, Resolution
 
 FRONTEND = Frontend(
@@ -72,6 +78,29 @@ HTS_AT = Case(
     seed_generators=12,
     bfloat16_error=0.08,
 )
+WHISPER = Case(
+    WhisperEncoder,
+    {
+        "num_frames": 49,
+        "num_mel_bins": 12,
+        "width": 12,
+        "depth": 2,
+        "num_heads": 3,
+        "mlp_ratio": 2.5,
+        "dropout": 0.2,
+        "drop_path": 0.3,
+        "patchout": 0.4,
+        "token_merging": 0.3,
+        "frozen_blocks": 1,
+        "final_norm": False,
+        "epsilon": 1e-3,
+        "kernel_resize": "base",
+        "resolution": Resolution.parse("shift:2+patch:2"),
+    },
+    shapes=((24, 12),),
+    seed_generators=9,  # as AST
+    bfloat16_error=0.1,  # it ends without a norm
+)
 CLASSIFIER = Case(
     AudioClassifier,
     {
@@ -88,7 +117,7 @@ CLASSIFIER = Case(
     bfloat16_error=0.08,
 )
 POST_NORM = dataclasses.replace(BACKBONE, cls=KWT)
-BACKBONES = [BACKBONE, POST_NORM, HTS_AT]
+BACKBONES = [BACKBONE, POST_NORM, HTS_AT, WHISPER]
 each = pytest.mark.parametrize("case", [*BACKBONES, CLASSIFIER], ids=str)
 
 

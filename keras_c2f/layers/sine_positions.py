@@ -1,0 +1,105 @@
+import keras
+import numpy as np
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("keras_c2f")
+class SinePositions(keras.layers.Layer):
+    """Adds fixed sines and cosines to the tokens of a sequence.
+
+    The table is a weight that is not trained: published files hold one,
+    rounded as they store it. It is that of full resolution in every phase; a
+    token that stands for several has the mean of their positions. No masking.
+
+    Args:
+        num_positions: int, tokens at full resolution.
+        time_factor: int, tokens at full resolution that one stands for.
+
+    Call arguments:
+        tokens: `(batch, num_tokens, width)` with an even width of at least 4,
+            and `(num_tokens - 1) * time_factor < num_positions`.
+
+    Returns:
+        The shape of `tokens`.
+
+    Raises:
+        ValueError: if there are more tokens than the positions reach, or the
+            width is none of these.
+
+    Reference:
+        Radford et al., "Robust Speech Recognition via Large-Scale Weak
+        Supervision", 2022, section 2.2; its code: wavelengths from 2 pi to
+        20000 pi, sines in the first half, cosines in the second. The mean is
+        ours.
+    """
+
+    def __init__(self, num_positions, time_factor=1, **kwargs):
+        super().__init__(**kwargs)
+        self.num_positions = num_positions
+        self.time_factor = time_factor
+
+    def build(self, input_shape):
+        _, num_tokens, width = input_shape
+        if width < 4 or width % 2:
+            raise ValueError(
+                "Sine positions need an even width of at least 4. "
+                f"Received: width={width}."
+            )
+        if (num_tokens - 1) * self.time_factor >= self.num_positions:
+            raise ValueError(
+                f"{num_tokens} tokens, each for {self.time_factor}, reach "
+                f"beyond {self.num_positions} positions."
+            )
+        self.table = self.add_weight(
+            name="table",
+            shape=(self.num_positions, width),
+            initializer=lambda shape, dtype: ops.cast(sines(*shape), dtype),
+            trainable=False,
+        )
+        # row i: the mean of the positions that token i stands for
+        token = np.arange(self.num_positions) // self.time_factor
+        means = (token == np.arange(num_tokens)[:, None]).astype("float32")
+        self.means = means / means.sum(axis=1, keepdims=True)
+
+    def call(self, tokens):
+        table = ops.convert_to_tensor(self.table)
+        if self.time_factor > 1 or self.num_positions > tokens.shape[1]:
+            table = ops.matmul(ops.cast(self.means, table.dtype), table)
+        return tokens + table
+
+    def count_macs(self, input_shape):
+        return 0  # the same for every clip
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def resize_weight(self, value, new_shape, positive=False):
+        """Carries a table over to clips of another length.
+
+        Args:
+            value: `(num_positions, width)` of the other length.
+            new_shape: shape wanted here.
+            positive: bool; no optimizer has slots of this weight.
+
+        Returns:
+            Its first rows, and sines where it ends.
+        """
+        table = sines(*new_shape).astype(value.dtype)
+        kept = min(len(value), len(table))
+        table[:kept] = value[:kept]
+        return table
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_positions": self.num_positions,
+            "time_factor": self.time_factor,
+        }
+
+
+def sines(num_positions, width):
+    """float64 `(num_positions, width)`: Whisper's table of positions."""
+    half = width // 2
+    frequencies = 10000.0 ** (-np.arange(half) / (half - 1))
+    angles = np.arange(num_positions)[:, None] * frequencies
+    return np.concatenate([np.sin(angles), np.cos(angles)], axis=1)

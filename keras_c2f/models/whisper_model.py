@@ -1,0 +1,221 @@
+from functools import partial
+
+import keras
+
+from keras_c2f.layers import (
+    EncoderBlock,
+    Patchout,
+    SinePositions,
+    TimeConvolution,
+    TokenPooling,
+)
+from keras_c2f.models.encoder import check_encoder, encode, freeze_blocks
+from keras_c2f.models.phase_network import Backbone
+from keras_c2f.models.presets import WHISPER_PRESETS, preset_config
+from keras_c2f.resolution import Resolution
+
+
+@keras.saving.register_keras_serializable("keras_c2f")
+class WhisperEncoder(Backbone):
+    """The encoder of Whisper: log-mel in, tokens out.
+
+    Two convolutions over all mel bins, the second with a stride of 2 frames,
+    fixed sine positions, and pre-norm blocks. A clip may have any length:
+    nothing is padded to Whisper's 30 s.
+
+    `shift` and `pool` shorten what the convolutions see, `patch` makes the
+    second one longer and its stride with it, and `token` pools what they give,
+    which suits trained weights best.
+
+    Args:
+        num_frames: int, frames of a clip at full resolution, 10 ms each.
+        num_mel_bins: int, 80, or 128 in large-v3.
+        width: int, size of a token.
+        depth: int, encoder blocks. Trained ones can be the first of a deeper
+            encoder: for sounds other than speech those are the better ones.
+        num_heads: int.
+        mlp_ratio: float, hidden width of the perceptrons over `width`.
+        dropout: float, in attention and perceptrons.
+        drop_path: float, stochastic depth of the last block; grows linearly
+            from 0 at the first.
+        patchout: float, share of the tokens that training leaves out, other
+            ones in every batch: see `Patchout`.
+        token_merging: float in [0, 0.5], share of the tokens merged into
+            others like them after each block but the last, in use too: see
+            `TokenMerging`.
+        frozen_blocks: int, first blocks that are not trained, with all in
+            front of them.
+        final_norm: bool, whether a layer norm follows the last block, as in
+            Whisper. `False` gives the block's own output, for the first blocks
+            of a deeper encoder, whose norm was trained on another one.
+        epsilon: float, of the layer norms.
+        kernel_resize: `"pi"`, `"bilinear"` or `"base"`: see
+            `PatchEmbedding`; matters with `Patch` only.
+        resolution: `Resolution` or its text form.
+
+    Input shape:
+        `(batch, resolution.num_frames(num_frames), num_mel_bins)`, the
+        compressed log-mel, as `Frontend` of the style `"whisper"` makes it.
+
+    Output shape:
+        `(batch, num_tokens, width)`: a token for each 2 frames at full
+        resolution, the last one for a single frame if they are odd. In
+        training with `patchout`, those that are left; with `token_merging` the
+        fewer that are left, in another order.
+
+    Raises:
+        ValueError: if the resolution leaves no token, `kernel_resize` is
+            unknown, more than half of the tokens are to be merged, or blocks
+            are frozen that are not there.
+
+    Example:
+        >>> backbone = WhisperEncoder.from_preset("whisper_tiny",
+        ...                                       num_frames=500)
+        >>> backbone.num_tokens, backbone.output_shape
+        (250, (None, 250, 384))
+
+    Reference:
+        Radford et al., "Robust Speech Recognition via Large-Scale Weak
+        Supervision", 2022, section 2.2. Whisper's keys have no bias; here they
+        have one that begins at zero, and softmax takes no notice of it.
+    """
+
+    num_prefix_tokens = 0
+
+    arguments = (
+        "num_frames",
+        "num_mel_bins",
+        "width",
+        "depth",
+        "num_heads",
+        "mlp_ratio",
+        "dropout",
+        "drop_path",
+        "patchout",
+        "token_merging",
+        "frozen_blocks",
+        "final_norm",
+        "epsilon",
+        "kernel_resize",
+        "resolution",
+    )
+
+    def __init__(
+        self,
+        num_frames=3000,
+        num_mel_bins=80,
+        width=512,
+        depth=6,
+        num_heads=8,
+        mlp_ratio=4.0,
+        dropout=0.0,
+        drop_path=0.0,
+        patchout=0.0,
+        token_merging=0.0,
+        frozen_blocks=0,
+        final_norm=True,
+        epsilon=1e-5,
+        kernel_resize="pi",
+        resolution="full",
+        dtype=None,
+        **kwargs,
+    ):
+        check_encoder(depth, frozen_blocks, token_merging)
+        resolution = Resolution.parse(resolution)
+        inputs = keras.Input(
+            (resolution.num_frames(num_frames), num_mel_bins), name="log_mel"
+        )
+        tokens = TimeConvolution(width, name="convolution_0", dtype=dtype)(
+            inputs
+        )
+        tokens = TimeConvolution(
+            width,
+            stride=2,
+            time_factor=resolution.patch,
+            kernel_resize=kernel_resize,
+            name="convolution_1",
+            dtype=dtype,
+        )(tokens)
+        tokens = SinePositions(
+            -(-num_frames // 2),
+            resolution.shift * resolution.pool * resolution.patch,
+            name="positions",
+            dtype=dtype,
+        )(tokens)
+        if resolution.token > 1:
+            tokens = TokenPooling(
+                resolution.token, name="token_pooling", dtype=dtype
+            )(tokens)
+        num_tokens = tokens.shape[1]
+        if patchout:
+            tokens = Patchout(patchout, name="patchout", dtype=dtype)(tokens)
+        tokens = keras.layers.Dropout(dropout, name="dropout", dtype=dtype)(
+            tokens
+        )
+        tokens = encode(
+            tokens,
+            partial(
+                EncoderBlock, num_heads, mlp_ratio, dropout, epsilon=epsilon
+            ),
+            depth,
+            drop_path,
+            token_merging,
+            norm_epsilon=epsilon if final_norm else None,
+            dtype=dtype,
+        )
+        super().__init__(inputs=inputs, outputs=tokens, dtype=dtype, **kwargs)
+        freeze_blocks(self, frozen_blocks)
+
+        self.num_frames = num_frames
+        self.num_mel_bins = num_mel_bins
+        self.width = width
+        self.depth = depth
+        self.num_heads = num_heads
+        self.mlp_ratio = mlp_ratio
+        self.dropout = dropout
+        self.drop_path = drop_path
+        self.patchout = patchout
+        self.token_merging = token_merging
+        self.frozen_blocks = frozen_blocks
+        self.final_norm = final_norm
+        self.epsilon = epsilon
+        self.kernel_resize = kernel_resize
+        self.resolution = resolution
+        self.num_tokens = num_tokens  # of one clip
+        self.grid_size = (num_tokens, 1)
+
+    @property
+    def patch_size(self):
+        """Pair `(time, freq)`: what a token stands for at full resolution."""
+        return (2, self.num_mel_bins)
+
+    def with_arguments(self, **arguments):
+        """A new, randomly initialised copy with other arguments.
+
+        Fewer blocks come without the last norm, which was trained on the last
+        of them, unless `final_norm` is given.
+        """
+        return super().with_arguments(**_of_fewer_blocks(arguments, self.depth))
+
+    @classmethod
+    def from_preset(cls, name, **overrides):
+        """A randomly initialised model of a named size (`models/presets.py`).
+
+        Args:
+            name: str, such as `"whisper_base"`.
+            overrides: any argument of `WhisperEncoder`. A smaller `depth`
+                leaves out the last norm, unless `final_norm` is given.
+
+        Raises:
+            ValueError: if `name` is unknown; near names are suggested.
+        """
+        config = preset_config(name, WHISPER_PRESETS)
+        overrides = _of_fewer_blocks(overrides, config["depth"])
+        return cls(**{**config, **overrides})
+
+
+def _of_fewer_blocks(arguments, depth):
+    """`arguments`, with no last norm if they ask for fewer blocks."""
+    if arguments.get("depth", depth) < depth:
+        return {"final_norm": False, **arguments}
+    return arguments
