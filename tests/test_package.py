@@ -82,9 +82,11 @@ ROOMS = {
         "keras_c2f.frontend",
         "keras_c2f.layers",
     },
+    "cache_folder": set(),
     "convert": {
         "keras",
         "numpy",
+        "keras_c2f.cache_folder",
         "keras_c2f.resolution",
         "keras_c2f.data.lazy",
         "keras_c2f.frontend",

@@ -22,6 +22,7 @@ WANTED = {
         TEXT,
         "time x frequency, larger is cheaper: --patch_stride=16x16",
     ),
+    "depth": (COUNT, "the first blocks alone: --depth=3"),
     "resolution": (TEXT, "a coarser network: --resolution=pool:2"),
     "num_classes": (
         COUNT,

@@ -3,12 +3,14 @@
 import json
 import pickle
 import re
+import struct
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from keras_c2f.convert.ctranslate2 import is_ctranslate2, read_ctranslate2
 from keras_c2f.data.lazy import LazyModule
 
 torch = LazyModule("torch")
@@ -20,7 +22,7 @@ PATCH_KERNELS = (
     "patch_embed.proj.weight",
     "embeddings.patch_embeddings.projection.weight",
 )
-HUB_FILES = ("model.safetensors", "pytorch_model.bin")
+HUB_FILES = ("model.safetensors", "pytorch_model.bin", "model.bin")
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,8 @@ def read_checkpoint(path, part=None):
 
     Args:
         path: file (`.safetensors`, `.npz`, `.pth`, `.pt`, `.bin`, `.ckpt`),
-            or a folder with `model.safetensors` or `pytorch_model.bin`.
+            or a folder with `model.safetensors`, `pytorch_model.bin` or
+            CTranslate2's `model.bin`.
         part: str, which of several networks in the file, such as a running
             average: its name in the pickle, or what its keys begin with.
 
@@ -65,6 +68,8 @@ def read_checkpoint(path, part=None):
         tensors = _read_safetensors(path)
     elif path.suffix == ".npz":
         tensors = _read_npz(path)
+    elif is_ctranslate2(path):
+        tensors = _read_ctranslate2(path)
     else:
         tensors, part = _read_pickle(path, part)
     tensors = one_network(path, tensors, part)
@@ -115,6 +120,13 @@ def _read_npz(path):
         with open(path, "rb") as file, np.load(file) as arrays:
             return dict(arrays)
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise _damaged(path, error) from error
+
+
+def _read_ctranslate2(path):
+    try:
+        return read_ctranslate2(path)
+    except (struct.error, ValueError, LookupError) as error:
         raise _damaged(path, error) from error
 
 

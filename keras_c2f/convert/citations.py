@@ -47,6 +47,12 @@ CITATIONS = {
   title={An Image is Worth 16x16 Words: Transformers for Image Recognition at
          Scale},
   booktitle={Proc. ICLR}, year={2021}}""",
+    "whisper": """\
+@misc{radford2022whisper,
+  author={Alec Radford and Jong Wook Kim and Tao Xu and Greg Brockman and
+          Christine McLeavey and Ilya Sutskever},
+  title={Robust Speech Recognition via Large-Scale Weak Supervision},
+  year={2022}, eprint={2212.04356}, archivePrefix={arXiv}}""",
     "kwt": """\
 @inproceedings{berg21_interspeech,
   author={Axel Berg and Mark O'Connor and Miguel Tairum Cruz},

@@ -121,6 +121,31 @@ CLAP_WHOLE = {
         READ,
     ),
 }
+WHISPER_FIELDS = {
+    **COMMON,
+    "d_model": Field("width"),
+    "num_mel_bins": Field("num_mel_bins", default=80),
+    "encoder_ffn_dim": Field("hidden"),
+    "encoder_attention_heads": READ,
+    "encoder_layers": READ,
+    "num_hidden_layers": READ,  # `encoder_layers` once more
+    "max_source_positions": Field("num_positions", default=1500),
+    "activation_function": EXACT_GELU,
+    "scale_embedding": ONCE,  # of the encoder, by OpenAI's code never
+    # of the decoder, of text, of training and of a head that is dropped
+    **dict.fromkeys(
+        """
+        activation_dropout apply_spec_augment attention_dropout
+        classifier_proj_size decoder_attention_heads decoder_ffn_dim
+        decoder_layerdrop decoder_layers dropout encoder_layerdrop
+        forced_decoder_ids init_std lang_ids mask_feature_length
+        mask_feature_min_masks mask_feature_prob mask_time_length
+        mask_time_min_masks mask_time_prob max_length max_target_positions
+        median_filter_length use_weighted_layer_sum vocab_size
+        """.split(),
+        READ,
+    ),
+}
 # timm's config.json has no `model_type`; keys of the file tell its parts.
 TIMM_FIELDS = {
     "architecture": READ,
@@ -137,6 +162,7 @@ MODELS = {
     "vit_msn": IMAGE_FIELDS,
     "deit": IMAGE_FIELDS,
     "clap_audio_model": CLAP_FIELDS,
+    "whisper": WHISPER_FIELDS,
 }
 # Of both feature extractors: AST's pads with zeros whatever `padding_value`
 # says, and neither gives a mask to its network.
@@ -146,7 +172,20 @@ UNUSED_FEATURES = frozenset(
     _processor_class
     """.split()
 )
-AST_FEATURES = {
+AST_WHISPER_FEATURES = {
+    "feature_extractor_type": Field(allowed=("WhisperFeatureExtractor",)),
+    "feature_size": Field("num_mel_bins", default=80),
+    "sampling_rate": Field(allowed=(16000,), default=16000),
+    "hop_length": Field(allowed=(160,), default=160),
+    "n_fft": Field(allowed=(400,), default=400),
+    "dither": Field(allowed=(0, 0.0)),
+    "do_normalize": Field(allowed=(False,)),
+    # clips are not padded to 30 s here; the matrix is computed
+    **dict.fromkeys(
+        ("chunk_length", "n_samples", "nb_max_frames", "mel_filters"), READ
+    ),
+}
+FEATURES = {
     "feature_extractor_type": Field(
         allowed=("ASTFeatureExtractor", "AutoFeatureExtractor")
     ),
@@ -159,7 +198,20 @@ AST_FEATURES = {
     "std": Field(default=4.5689974),
     "feature_size": READ,
 }
-CLAP_FEATURES = {
+CLAP_WHISPER_FEATURES = {
+    "feature_extractor_type": Field(allowed=("WhisperFeatureExtractor",)),
+    "feature_size": Field("num_mel_bins", default=80),
+    "sampling_rate": Field(allowed=(16000,), default=16000),
+    "hop_length": Field(allowed=(160,), default=160),
+    "n_fft": Field(allowed=(400,), default=400),
+    "dither": Field(allowed=(0, 0.0)),
+    "do_normalize": Field(allowed=(False,)),
+    # clips are not padded to 30 s here; the matrix is computed
+    **dict.fromkeys(
+        ("chunk_length", "n_samples", "nb_max_frames", "mel_filters"), READ
+    ),
+}
+FEATURES = {
     "feature_extractor_type": Field(allowed=("ClapFeatureExtractor",)),
     "feature_size": Field("num_mel_bins", default=64),
     "sampling_rate": Field(default=48000),
@@ -176,9 +228,23 @@ CLAP_FEATURES = {
     ),
     "top_db": READ,  # kept by transformers' extractor, and never used
 }
+WHISPER_FEATURES = {
+    "feature_extractor_type": Field(allowed=("WhisperFeatureExtractor",)),
+    "feature_size": Field("num_mel_bins", default=80),
+    "sampling_rate": Field(allowed=(16000,), default=16000),
+    "hop_length": Field(allowed=(160,), default=160),
+    "n_fft": Field(allowed=(400,), default=400),
+    "dither": Field(allowed=(0, 0.0)),
+    "do_normalize": Field(allowed=(False,)),
+    # clips are not padded to 30 s here; the matrix is computed
+    **dict.fromkeys(
+        ("chunk_length", "n_samples", "nb_max_frames", "mel_filters"), READ
+    ),
+}
 FEATURES = {
     "audio-spectrogram-transformer": AST_FEATURES,
     "clap_audio_model": CLAP_FEATURES,
+    "whisper": WHISPER_FEATURES,
 }
 
 

@@ -11,6 +11,7 @@ from keras_c2f.models.presets import (
     HTS_AT_FRONTEND,
     HTS_AT_SPEECH_COMMANDS_FRONTEND,
     PASST_FRONTEND,
+    WHISPER_FRONTEND,
 )
 
 # Those of the originals, for files that do not tell theirs.
@@ -23,6 +24,7 @@ FRONTENDS = {
     "hts_at_speech_commands": HTS_AT_SPEECH_COMMANDS_FRONTEND,
     "clap": CLAP_FRONTEND,
     "clap_fused": {**CLAP_FRONTEND, "style": "torchaudio"},
+    "whisper": WHISPER_FRONTEND,
 }
 
 
@@ -63,6 +65,13 @@ def frontend_of(checkpoint, entry, source):
     """
     if source == "kwt":
         return Mfcc.from_tensors(checkpoint.tensors)
+    if source == "whisper":  # that of all its files, but for the mel bins
+        kernel = next(
+            value
+            for key, value in checkpoint.tensors.items()
+            if key.endswith("conv1.weight")
+        )
+        return Frontend(**{**WHISPER_FRONTEND, "num_mel_bins": kernel.shape[1]})
     features = checkpoint.features
     if features and source == "ast":
         return _of_ast(features)

@@ -36,7 +36,7 @@ def at_geometry(network, filled, wanted, positions, frontend):
                 f"{type(backbone).__name__} has no argument {name!r}. It has "
                 f"{', '.join([*config, *HEAD_OPTIONS])}."
             )
-    other = type(backbone).from_config({**config, **wanted})
+    other = backbone.with_arguments(**wanted)
     if other.get_config() == config and not head:
         return network, filled
     _refuse_squeezed(other)

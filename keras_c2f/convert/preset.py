@@ -1,8 +1,8 @@
 """Published checkpoints by name: from a folder, the cache, or their authors."""
 
-import os
 from pathlib import Path
 
+from keras_c2f.cache_folder import cache_folder
 from keras_c2f.convert.class_names import CLASS_LISTS
 from keras_c2f.convert.conversion import load_checkpoint
 from keras_c2f.convert.download import download
@@ -49,12 +49,6 @@ def from_preset(name, folder=None, **options):
         except (OSError, ValueError, ImportError):
             pass  # the model works without; `class_names` is then `None`
     return load_checkpoint(weights, preset=name, **options)
-
-
-def cache_folder():
-    """`Path` of the folder that downloads are kept in."""
-    default = Path.home() / ".cache" / "keras_c2f"
-    return Path(os.environ.get("KERAS_C2F_CACHE", default))
 
 
 def _fetch(entry, file, folder):

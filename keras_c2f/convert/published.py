@@ -313,6 +313,24 @@ PUBLISHED |= {
     for number in range(1, 7)
 }
 PUBLISHED |= {
+    f"openai/whisper-{size}": _hub(
+        f"openai/whisper-{size}",
+        "whisper",
+        "Apache-2.0",
+        "whisper",
+        trained={"depth": depth},
+        score="an encoder trained to recognise speech",
+    )
+    for names, depth in (
+        (("tiny", "tiny.en"), 4),
+        (("base", "base.en"), 6),
+        (("small", "small.en"), 12),
+        (("medium", "medium.en"), 24),
+        (("large", "large-v2", "large-v3", "large-v3-turbo"), 32),
+    )
+    for size in names
+}
+PUBLISHED |= {
     f"laion/clap-htsat-{kind}": _hub(
         f"laion/clap-htsat-{kind}",
         "hts_at",

@@ -12,6 +12,7 @@ from keras_c2f.convert.imagenet import imagenet_plan
 from keras_c2f.convert.kwt import kwt_plan
 from keras_c2f.convert.passt import passt_plan
 from keras_c2f.convert.vit import vit_of
+from keras_c2f.convert.whisper import whisper_plan
 
 
 class Source(NamedTuple):
@@ -34,6 +35,7 @@ SOURCES = {
     ),
     "hts_at": Source(hts_at_plan),
     "kwt": Source(kwt_plan),
+    "whisper": Source(whisper_plan),
 }
 # A key that ends so tells the source; of the others, the kernel does.
 MARKS = {
@@ -41,6 +43,7 @@ MARKS = {
     "p_input_fdim": "ssast",
     "patch_embed/kernel": "kwt",
     "relative_position_bias_table": "hts_at",
+    "encoder.conv1.weight": "whisper",
 }
 
 
