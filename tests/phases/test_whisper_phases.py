@@ -10,6 +10,7 @@ from transformers.models.whisper.modeling_whisper import sinusoids
 from keras_c2f.layers import SinePositions, TimeConvolution
 from keras_c2f.models import AudioClassifier, WhisperEncoder
 from keras_c2f.phases import PhasedModel, PhaseScheduler, transplant
+from keras_c2f.resample import interpolation_matrix
 
 SMALL = {
     "num_frames": 32,
@@ -21,25 +22,28 @@ SMALL = {
 
 
 @pytest.mark.parametrize("kernel_resize", ["pi", "base"])
-@pytest.mark.parametrize("time", [12, 13])
-def test_longer_kernel_on_longer_frames_gives_the_same(kernel_resize, time):
-    """Each frame repeated C times, edges included."""
+def test_longer_kernel_gives_the_tokens_of_stretched_frames(kernel_resize):
+    """Three frames, interpolated to nine, keep their token."""
     options = {"stride": 2, "kernel_resize": kernel_resize}
     fine = TimeConvolution(6, **options)
     coarse = TimeConvolution(6, time_factor=3, **options)
-    frames = np.random.default_rng(0).normal(size=(2, time, 4))
-    longer = np.repeat(frames, 3, axis=1)
-    fine.build(frames.shape)
-    coarse.build(longer.shape)
-    randomize(fine)
-    kernel, bias = fine.get_weights()
+    fine.build((None, 12, 4))
+    coarse.build((None, 36, 4))
+    kernel, bias = randomize(fine).get_weights()
     shape = tuple(coarse.kernel.shape)
-    if shape != kernel.shape:
+    assert shape == ((3 if kernel_resize == "base" else 9), 4, 6)
+    if kernel_resize == "pi":
         kernel = coarse.resize_weight(kernel, shape)
     coarse.set_weights([kernel, bias])
-    np.testing.assert_allclose(
-        numpy(coarse(longer)), numpy(fine(frames)), atol=1e-5
-    )
+    frames = np.random.default_rng(0).normal(size=(2, 3, 4))
+    # 3 frames of padding, then the second window: 6 frames on
+    stretched = np.einsum("st,btc->bsc", interpolation_matrix(3, 9), frames)
+    longer = np.pad(stretched, [[0, 0], [3, 24], [0, 0]])
+    # a frame of padding, then the second window: 2 frames on
+    short = np.pad(frames, [[0, 0], [1, 8], [0, 0]])
+    tokens = [numpy(fine(short)), numpy(coarse(longer))]
+    assert tokens[0].shape == tokens[1].shape == (2, 6, 6)
+    np.testing.assert_allclose(tokens[1][:, 1], tokens[0][:, 1], atol=1e-5)
 
 
 def test_table_is_the_published_one():
