@@ -63,6 +63,7 @@ def _backbone_options(recipe, frontend):
         "name": recipe.model,
         "num_frames": recipe.frames(frontend),
         "num_mel_bins": frontend.num_mel_bins,
+        "depth": recipe.depth or None,
         "patch_size": parse_pair(recipe.patch_size),
         "patch_stride": parse_pair(recipe.patch_stride),
         "kernel_resize": recipe.kernel_resize,
@@ -89,13 +90,20 @@ def build_classifier(recipe, num_classes, frontend):
             "Pre-train on it (`keras-c2f pretrain`), then train on labelled "
             "sounds with --initial."
         )
+    backbone = build_backbone(recipe, frontend)
+    backbone.trainable = not recipe.freeze
+    options = {}
+    if recipe.freeze or recipe.pooling == "statistics":
+        # a head that is solved is linear, and may be trained on afterwards
+        options["head_epsilon"] = None
     return AudioClassifier(
-        build_backbone(recipe, frontend),
+        backbone,
         num_classes,
         frontend=frontend,
         pooling=recipe.pooling,
         dropout=recipe.dropout,
         dtype=recipe.precision,
+        **options,
     )
 
 
@@ -126,7 +134,10 @@ def recipe_frontend(recipe, pipeline, clips):
     """The pipeline's front end, with the recipe's mean and deviation.
 
     With those of `clips` where the recipe gives none: see `measured_frontend`.
+    Whisper's is the same for all data.
     """
+    if not recipe.std and pipeline.frontend.style == "whisper":
+        return pipeline.frontend
     if not recipe.std:
         return measured_frontend(pipeline, clips)
     given = {"mean": recipe.mean, "std": recipe.std}

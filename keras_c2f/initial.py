@@ -8,7 +8,7 @@ from keras_c2f.phases.transplant import weights_by_path
 from keras_c2f.run_folder import find_run, load_model
 
 
-def start_from(network, initial):
+def start_from(network, initial, fewer_blocks=False):
     """Gives a network the weights of a trained one, wherever they fit.
 
     Clip length, mel bins, patch size, patch stride and resolution may differ:
@@ -22,6 +22,8 @@ def start_from(network, initial):
             that `keras-c2f convert` wrote, or the name of a published
             checkpoint (`PUBLISHED`): a backbone, or a model with one, such
             as `MaskedPatchModel`.
+        fewer_blocks: bool, whether `network` may have fewer blocks, and then
+            takes the first ones.
 
     Returns:
         `TransplantReport`.
@@ -39,7 +41,7 @@ def start_from(network, initial):
             "backbone to start from. Give an AudioClassifier, a "
             "MaskedPatchModel or a backbone such as AST."
         )
-    _refuse_other_sizes(backbone, network.backbone, initial)
+    _refuse_other_sizes(backbone, network.backbone, initial, fewer_blocks)
     return transplant(source, network, carry_trainable=False)
 
 
@@ -52,11 +54,12 @@ def _load(initial):
     return getattr(model, "network", model)  # of a saved PhasedModel
 
 
-def _refuse_other_sizes(source, target, path):
+def _refuse_other_sizes(source, target, path, fewer_blocks):
     """Refuses a backbone of which a part would be lost or left untrained."""
     old, new = weights_by_path(source), weights_by_path(target)
+    left_out = _parts_left_out(source, target) if fewer_blocks else ()
     for name in {**new, **old}:
-        if "seed_generator" in name:
+        if name.startswith(left_out) or "seed_generator" in name:
             continue
         shapes = [
             tuple(weights[name][0].shape) if name in weights else ()
@@ -71,3 +74,11 @@ def _refuse_other_sizes(source, target, path):
                 f"and this network's {here}. Choose the model, and the number "
                 "of prefix tokens, that it was trained with."
             )
+
+
+def _parts_left_out(source, target):
+    """Beginnings of paths that a network of fewer blocks does without."""
+    depths = [getattr(network, "depth", 0) for network in (source, target)]
+    blocks = tuple(f"block_{index}/" for index in range(*depths[::-1]))
+    has_norm = getattr(target, "final_norm", True)
+    return blocks if has_norm else (*blocks, "norm/")

@@ -4,7 +4,12 @@ import math
 from dataclasses import asdict, dataclass, fields, replace
 
 from keras_c2f.data.readers.kinds import KINDS, MADE, form
-from keras_c2f.models.presets import AST_PRESETS, HTS_AT_PRESETS
+from keras_c2f.frozen import check_frozen
+from keras_c2f.models.presets import (
+    AST_PRESETS,
+    HTS_AT_PRESETS,
+    WHISPER_PRESETS,
+)
 from keras_c2f.phases.budget import parse_shares
 from keras_c2f.phases.schedule import PhaseSchedule
 from keras_c2f.run_folder import refuse_unknown
@@ -80,8 +85,15 @@ class Recipe:
     model: str = setting(
         "ast_micro",
         "ast_micro, ast_mini, ast_tiny, ast_small or ast_base; hts_at_micro, "
-        "hts_at_mini or hts_at_tiny",
-        Choice((*AST_PRESETS, *HTS_AT_PRESETS)),
+        "hts_at_mini or hts_at_tiny; whisper_tiny, whisper_base, "
+        "whisper_small, whisper_medium, whisper_large or whisper_large_v3",
+        Choice((*AST_PRESETS, *HTS_AT_PRESETS, *WHISPER_PRESETS)),
+    )
+    depth: int = setting(
+        0,
+        "encoder blocks, the first ones of the model's; Whisper's without its "
+        "last norm then; 0: the model's",
+        Number(int, at_least=0, at_most=1000),
     )
     patch_size: str = setting(
         "", "patch, frames x mel bins; default: 16x16, in HTS-AT 4x4"
@@ -94,9 +106,9 @@ class Recipe:
     patch_stride: str = setting("", "patch stride; default: the patch size")
     pooling: str = setting(
         "mean",
-        "what is classified: mean of all tokens; prefix, as in AST; or "
-        "token_semantic, as in HTS-AT",
-        Choice(("mean", "prefix", "token_semantic")),
+        "what is classified: mean of all tokens; statistics, their mean and "
+        "deviation; prefix, as in AST; or token_semantic, as in HTS-AT",
+        Choice(("mean", "statistics", "prefix", "token_semantic")),
     )
     kernel_resize: str = setting(
         "pi",
@@ -140,6 +152,13 @@ class Recipe:
         0,
         "first encoder blocks that stay, with all in front of them, as "
         "--initial has them",
+    )
+    freeze: str = setting(
+        "",
+        "all: the whole backbone stays as --initial has it; features of each "
+        "clip are computed once, at the schedule's last resolution, and the "
+        "head on them is solved in closed form",
+        Choice(("", "all")),
     )
     label_smoothing: float = share(0.0, "for data with one label a clip")
     mixup: float = share(
@@ -193,6 +212,8 @@ class Recipe:
                 "random weights would stay. Give a run or a checkpoint to "
                 f"start from. Received: frozen_blocks={self.frozen_blocks}."
             )
+        if self.freeze:
+            check_frozen(self)
         if self.mean and not self.std:
             raise ValueError(
                 "`mean` and `std` are given together (0: both measured). "
@@ -343,6 +364,7 @@ OF_CLASSIFIERS = (
     "patchout",
     "token_merging",
     "frozen_blocks",
+    "freeze",
     "adaptive",
 )
 

@@ -18,7 +18,7 @@ CONFIG_KEYS = (
     *("name", "task", "command", "recipe", "data", "schedule"),
     *("clip_seconds", "batch_size", "seed", "class_names", "multi_label"),
     *("num_train_clips", "num_validation_clips", "frontend", "model"),
-    *("phases", "versions", "hardware"),
+    *("phases", "versions", "hardware", "digests", "head"),
 )
 NEEDED_KEYS = ("recipe", "class_names", "clip_seconds", "frontend", "phases")
 

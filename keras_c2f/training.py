@@ -5,8 +5,8 @@ per epoch), `clips.npz` (which clips it is of: see `run_clips`),
 `checkpoint-EPOCHS.keras` (while training), `model.keras` (the trained network),
 `evaluation.json` and `evaluation.csv` (a row per class), `example.npz` (one
 clip at each resolution) and, where TensorBoard is installed, `tensorboard/`. A
-run killed at any moment goes on from its last complete epoch. One
-process at a time works in the folder.
+run killed at any moment goes on from its last complete epoch. One process at a
+time works in the folder.
 """
 
 import dataclasses
@@ -126,7 +126,8 @@ class Run:
         """The trained network, which is saved."""
         model, rows = self._resume()
         if model is None:
-            model = self._begin(pipeline)
+            network = self._begin(pipeline)
+            model = self._compile(PhasedModel(network))
         scheduler = self._scheduler(pipeline, rows)
         stopwatch = Stopwatch()
 
@@ -191,18 +192,20 @@ class Run:
         return self._load(path, "the same command trains from the start")[0]
 
     def _begin(self, pipeline):
-        """The model to train; writes what is known before training."""
+        """The network to train; writes what is known before training."""
         network = self._build(pipeline.frontend)
         started = ""
         if self.recipe.initial:
-            started = str(start_from(network, self.recipe.initial))
+            depth = bool(self.recipe.depth)
+            report = start_from(network, self.recipe.initial, depth)
+            started = str(report)
         clips = self.train_clips, self.validation_clips
         check_sides(clips)
         digests = keep_clips(self.folder, clips, self.recipe.initial)
         self._write_config(network, started, digests)
         with pipeline.naming_bad_sound():
             self._write_example(pipeline)
-        return self._compile(PhasedModel(network))
+        return network
 
     def _resume(self):
         """Model of the last complete epoch, and the history up to there."""

@@ -63,11 +63,17 @@ def train(arguments):
     """Trains a recipe, a baseline too if wanted, and writes a report."""
     recipe, clips = _recipe_and_clips(arguments, Recipe)
     from keras_c2f.from_recipe import build_classifier, spend_budget
+    from keras_c2f.frozen import of_last_phase
+    from keras_c2f.frozen_run import FrozenRun
     from keras_c2f.training import Run
 
     recipe = spend_budget(recipe)
     network = build_classifier(recipe, clips[0].num_classes, recipe.frontend)
-    run_all(arguments, recipe, clips, network, Run)
+    if recipe.freeze:
+        recipe = of_last_phase(recipe)
+        run_all(arguments, recipe, clips, network, FrozenRun)
+    else:
+        run_all(arguments, recipe, clips, network, Run)
 
 
 def pretrain(arguments):

@@ -172,20 +172,7 @@ UNUSED_FEATURES = frozenset(
     _processor_class
     """.split()
 )
-AST_WHISPER_FEATURES = {
-    "feature_extractor_type": Field(allowed=("WhisperFeatureExtractor",)),
-    "feature_size": Field("num_mel_bins", default=80),
-    "sampling_rate": Field(allowed=(16000,), default=16000),
-    "hop_length": Field(allowed=(160,), default=160),
-    "n_fft": Field(allowed=(400,), default=400),
-    "dither": Field(allowed=(0, 0.0)),
-    "do_normalize": Field(allowed=(False,)),
-    # clips are not padded to 30 s here; the matrix is computed
-    **dict.fromkeys(
-        ("chunk_length", "n_samples", "nb_max_frames", "mel_filters"), READ
-    ),
-}
-FEATURES = {
+AST_FEATURES = {
     "feature_extractor_type": Field(
         allowed=("ASTFeatureExtractor", "AutoFeatureExtractor")
     ),
@@ -198,20 +185,7 @@ FEATURES = {
     "std": Field(default=4.5689974),
     "feature_size": READ,
 }
-CLAP_WHISPER_FEATURES = {
-    "feature_extractor_type": Field(allowed=("WhisperFeatureExtractor",)),
-    "feature_size": Field("num_mel_bins", default=80),
-    "sampling_rate": Field(allowed=(16000,), default=16000),
-    "hop_length": Field(allowed=(160,), default=160),
-    "n_fft": Field(allowed=(400,), default=400),
-    "dither": Field(allowed=(0, 0.0)),
-    "do_normalize": Field(allowed=(False,)),
-    # clips are not padded to 30 s here; the matrix is computed
-    **dict.fromkeys(
-        ("chunk_length", "n_samples", "nb_max_frames", "mel_filters"), READ
-    ),
-}
-FEATURES = {
+CLAP_FEATURES = {
     "feature_extractor_type": Field(allowed=("ClapFeatureExtractor",)),
     "feature_size": Field("num_mel_bins", default=64),
     "sampling_rate": Field(default=48000),

@@ -151,6 +151,11 @@ class AudioPipeline:
         self.set_phase(resolution, epoch=0)
 
     @property
+    def clip_samples(self):
+        """int, samples that clips are cut to."""
+        return self._clip_samples
+
+    @property
     def skipped(self):
         """list of `(path, reason)` of sounds that could not be used.
 

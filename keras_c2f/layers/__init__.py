@@ -20,6 +20,7 @@ from keras_c2f.layers.time_convolution import TimeConvolution
 from keras_c2f.layers.time_stretch import TimeStretch
 from keras_c2f.layers.token_merging import TokenMerging
 from keras_c2f.layers.token_pooling import TokenPooling
+from keras_c2f.layers.token_statistics import TokenStatistics
 from keras_c2f.layers.window_attention import WindowAttention
 from keras_c2f.layers.window_block import WindowBlock
 
@@ -44,6 +45,7 @@ __all__ = [
     "TimeStretch",
     "TokenMerging",
     "TokenPooling",
+    "TokenStatistics",
     "WindowAttention",
     "WindowBlock",
 ]

@@ -1,9 +1,10 @@
 import keras
 from keras import ops
 
+from keras_c2f.layers import TokenStatistics
 from keras_c2f.models.task import Task, open_input
 
-POOLINGS = ("prefix", "mean", "token_semantic")
+POOLINGS = ("prefix", "mean", "statistics", "token_semantic")
 
 
 @keras.saving.register_keras_serializable("keras_c2f")
@@ -22,7 +23,8 @@ class AudioClassifier(Task):
             inside.
         frontend: `Frontend`, needed with `input_kind="waveform"`.
         pooling: `"prefix"`, the mean of the prefix tokens as AST does, or
-            `"mean"`, the mean of the patch tokens; `"token_semantic"`, as
+            `"mean"`, the mean of the patch tokens; `"statistics"`, their mean
+            and standard deviation, side by side; `"token_semantic"`, as
             HTS-AT: no norm, a convolution gives each step in time logits of
             its own, and their mean is the clip's. See `framewise`.
         dropout: float, before the last layer.
@@ -102,10 +104,15 @@ class AudioClassifier(Task):
             )
             logits = ops.mean(framewise, axis=1)
         else:
+            patches = tokens[:, num_prefix:]
             if pooling == "prefix":
                 pooled = ops.mean(tokens[:, :num_prefix], axis=1)
+            elif pooling == "statistics":
+                pooled = TokenStatistics(name="statistics", dtype=dtype)(
+                    patches
+                )
             else:
-                pooled = ops.mean(tokens[:, num_prefix:], axis=1)
+                pooled = ops.mean(patches, axis=1)
             if head_epsilon is not None:
                 pooled = keras.layers.LayerNormalization(
                     epsilon=head_epsilon, name="head_norm", dtype=dtype

@@ -12,13 +12,49 @@ out one clip at a time makes its class the rarest, and without anything to
 learn the accuracy would be below chance.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 PENALTIES = tuple(10.0**power for power in range(-3, 4))
 
 
+class Ridge(NamedTuple):
+    """A linear classifier, and what it would have been without each fold.
+
+    Attributes:
+        kernel: float64 `(num_features, num_classes)`.
+        bias: float64 `(num_classes,)`.
+        penalty: float, the one taken.
+        left_out: float64 `(n, num_classes)`, predictions for the clips it was
+            fitted to, each by a fit without the clips of its fold.
+    """
+
+    kernel: np.ndarray
+    bias: np.ndarray
+    penalty: float
+    left_out: np.ndarray
+
+
 def predict_left_out(features, targets, folds, penalties=PENALTIES):
     """What ridge regression says of clips that it was not fitted to.
+
+    See `fit_ridge`.
+
+    Returns:
+        float64 `(n, num_classes)`.
+
+    Example:
+        >>> x = np.array([[0.0], [1.0], [0.1], [0.9]])
+        >>> y = np.array([[1.0, 0], [0, 1], [1, 0], [0, 1]])
+        >>> predict_left_out(x, y, np.arange(4)).argmax(axis=1).tolist()
+        [0, 1, 0, 1]
+    """
+    return fit_ridge(features, targets, folds, penalties).left_out
+
+
+def fit_ridge(features, targets, folds, penalties=PENALTIES):
+    """Ridge regression from features to targets.
 
     Features are standardised, the intercept is free, and of the penalties
     the one with the least squared error on clips left out is taken.
@@ -31,28 +67,41 @@ def predict_left_out(features, targets, folds, penalties=PENALTIES):
             to a sum of variances of 1.
 
     Returns:
-        float64 `(n, num_classes)`.
-
-    Example:
-        >>> x = np.array([[0.0], [1.0], [0.1], [0.9]])
-        >>> y = np.array([[1.0, 0], [0, 1], [1, 0], [0, 1]])
-        >>> predict_left_out(x, y, np.arange(4)).argmax(axis=1).tolist()
-        [0, 1, 0, 1]
+        `Ridge`, for features as they are.
     """
-    features = features - features.mean(axis=0)
+    mean = features.mean(axis=0, dtype="float64")
+    features = features - mean
     deviation = features.std(axis=0)
     varying = deviation > 1e-9  # rounding errors of a constant
-    features = features[:, varying] / deviation[varying]
-    features /= max(features.shape[1], 1) ** 0.5
-    variances, vectors = np.linalg.eigh(features @ features.T)
-    variances = np.maximum(variances, 0)
+    scale = deviation[varying] * max(varying.sum(), 1) ** 0.5
+    features = features[:, varying] / scale
+    vectors, variances = _principal(features)
 
     candidates = [
         _left_out(vectors, variances / (variances + penalty), targets, folds)
         for penalty in penalties
     ]
     errors = [np.mean((found - targets) ** 2) for found in candidates]
-    return candidates[int(np.argmin(errors))]
+    best = int(np.argmin(errors))
+    duals = vectors / (variances + penalties[best]) @ (vectors.T @ targets)
+    kernel = np.zeros((len(varying), targets.shape[1]))
+    kernel[varying] = features.T @ duals / scale[:, None]
+    bias = targets.mean(axis=0) - mean @ kernel
+    return Ridge(kernel, bias, penalties[best], candidates[best])
+
+
+def _principal(features):
+    """Left singular vectors `(n, rank)` of centred features, and variances.
+
+    By way of the smaller of the two products, of clips or of features.
+    """
+    if len(features) <= features.shape[1]:
+        variances, vectors = np.linalg.eigh(features @ features.T)
+        return vectors, np.maximum(variances, 0)
+    variances, axes = np.linalg.eigh(features.T @ features)
+    kept = variances > 1e-10 * variances.max(initial=0)
+    variances = variances[kept]
+    return features @ axes[:, kept] / variances**0.5, variances
 
 
 def _left_out(vectors, shrinkage, targets, folds):

@@ -120,6 +120,7 @@ CASES = [
         {"rate": 0.4, "num_prefix_tokens": 2},
         shapes=((13, 6), (12, 6), (3, 6), (4, 6), (7, 6)),
     ),
+    Case(layers.TokenStatistics, {}, shapes=((7, 6), (1, 6))),
     Case(
         layers.TokenPooling,
         {"pool_size": 3},

@@ -294,6 +294,21 @@ def test_prefix_pooling_is_the_mean_of_the_prefix_tokens():
         )
 
 
+def test_statistics_are_mean_and_deviation_of_the_patch_tokens():
+    backbone = AST(**SMALL)
+    model = AudioClassifier(
+        backbone, 5, pooling="statistics", head_epsilon=None
+    )
+    kernel, bias = contract.randomize(model).get_layer("head").get_weights()
+    clips = np.random.default_rng(0).normal(size=(2, 24, 12))
+    tokens = numpy(backbone(clips))[:, 2:].astype("float64")
+    pooled = np.concatenate([tokens.mean(axis=1), tokens.std(axis=1)], axis=1)
+    assert kernel.shape == (24, 5)
+    np.testing.assert_allclose(
+        numpy(model(clips)), pooled @ kernel + bias, atol=1e-4
+    )
+
+
 def test_token_semantic_pooling_is_a_convolution_over_the_grid():
     """On any backbone that knows its grid; here 6 x 3 and 2 prefix tokens."""
     backbone = contract.randomize(AST(**SMALL))

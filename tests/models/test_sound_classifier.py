@@ -4,13 +4,28 @@ import keras
 import numpy as np
 import pytest
 
-from keras_c2f import AST, HTSAT, AudioClassifier, Frontend
+from keras_c2f import (
+    AST,
+    HTSAT,
+    AudioClassifier,
+    Frontend,
+    WhisperEncoder,
+)
 from keras_c2f.data import AudioPipeline, Clips
 from keras_c2f.models import sound_classifier
 
 KALDI = Frontend(sample_rate=8000, num_mel_bins=32)
 LIBROSA = Frontend(
     sample_rate=8000, num_mel_bins=16, preemphasis=0.0, style="librosa"
+)
+WHISPER = Frontend(
+    sample_rate=8000,
+    num_mel_bins=32,
+    low_hz=0.0,
+    preemphasis=0.0,
+    mean=-4.0,
+    std=2.0,
+    style="whisper",
 )
 AST_MODEL = AST(96, 32, (8, 8), width=12, depth=1, num_heads=3)
 
@@ -37,6 +52,9 @@ def models():
     )
     for resolution in ("full", "pool:2"):
         yield backbone.at_resolution(resolution), LIBROSA, "token_semantic", {}
+    backbone = WhisperEncoder(260, 32, width=12, depth=1, num_heads=3)
+    for resolution in ("token:2", "shift:3"):
+        yield backbone.at_resolution(resolution), WHISPER, "statistics", {}
 
 
 @pytest.mark.parametrize("multi_label", [False, True])

@@ -1,0 +1,58 @@
+"""Which recipes leave the backbone as it is, and what they cannot have."""
+
+import dataclasses
+
+# What changes clips from epoch to epoch, or is of epochs alone.
+OF_EPOCHS = (
+    "adaptive",
+    "balanced",
+    "budget",
+    "label_smoothing",
+    "warm_restarts",
+    "mixup",
+    "gain_db",
+    "time_mask",
+    "freq_mask",
+    "noise",
+    "roll_frames",
+    "dropout",
+    "drop_path",
+    "patchout",
+)
+
+
+def check_frozen(recipe):
+    """Refuses settings that do not go with a backbone that stays as it is.
+
+    Raises:
+        ValueError: if `freeze` is another word than `all`, there are no
+            weights to start from, or a setting would change nothing.
+    """
+    if recipe.freeze != "all":
+        raise ValueError(
+            "`freeze` is all, or left out; `frozen_blocks` freezes some "
+            f"blocks. Received: freeze={recipe.freeze!r}."
+        )
+    if not recipe.initial:
+        raise ValueError(
+            "A backbone that is not trained needs trained weights. Give a run "
+            "or a checkpoint to start from with `initial`."
+        )
+    if recipe.pooling == "token_semantic":
+        raise ValueError(
+            "The head on `pooling=token_semantic` is a convolution, which is "
+            "not solved in closed form. Use statistics, mean or prefix."
+        )
+    given = [name for name in OF_EPOCHS if getattr(recipe, name)]
+    if given:
+        raise ValueError(
+            "With `freeze=all` features of each clip are computed once and no "
+            f"epoch follows, so {', '.join(given)} would change nothing. Leave "
+            "it out."
+        )
+
+
+def of_last_phase(recipe):
+    """The recipe with the last of its resolutions alone, for an epoch."""
+    schedule = f"{recipe.resolutions[-1]}@1"
+    return dataclasses.replace(recipe, schedule=schedule)

@@ -1,0 +1,63 @@
+"""A head for features that do not change, in closed form.
+
+Ridge regression on targets of +-1, its penalty chosen by cross-validation on
+the same clips. What it would say of clips it was not fitted to also gives the
+scale that makes its scores logits, which ridge regression itself does not.
+"""
+
+import numpy as np
+
+from keras_c2f.probe.ridge import fit_ridge, stratified_folds
+
+FOLDS = 10
+SCALES = np.geomspace(0.1, 1000, 161)
+
+
+def solve_head(features, targets, multi_label, seed=0):
+    """Kernel and bias of a dense layer that gives logits.
+
+    Args:
+        features: float `(n, num_features)`.
+        targets: float `(n, num_classes)`, from 0 to 1.
+        multi_label: bool, whether probabilities are sigmoids or a softmax.
+        seed: int, of the folds.
+
+    Returns:
+        Kernel, bias, and dict of what was found: `penalty`, `scale`, and
+        `left_out_accuracy` or `left_out_error`, on clips that were left out.
+
+    Raises:
+        ValueError: if there are fewer than 2 clips.
+    """
+    if len(features) < 2:
+        raise ValueError(
+            "A head needs at least 2 clips to be solved for. "
+            f"Received: {len(features)}."
+        )
+    labels = targets.argmax(axis=1)
+    if multi_label:
+        labels = np.zeros(len(targets), int)  # folds hold any clips
+    folds = stratified_folds(
+        labels, min(FOLDS, len(targets)), np.random.default_rng(seed)
+    )
+    ridge = fit_ridge(features, 2 * targets - 1, folds)
+    losses = [
+        cross_entropy(scale * ridge.left_out, targets, multi_label)
+        for scale in SCALES
+    ]
+    scale = float(SCALES[int(np.argmin(losses))])
+    found = {"penalty": ridge.penalty, "scale": scale}
+    if multi_label:
+        found["left_out_error"] = float(min(losses))
+    else:
+        right = ridge.left_out.argmax(axis=1) == labels
+        found["left_out_accuracy"] = float(right.mean())
+    return scale * ridge.kernel, scale * ridge.bias, found
+
+
+def cross_entropy(logits, targets, multi_label):
+    """float, mean over clips; binary, and over classes, if `multi_label`."""
+    if multi_label:
+        return float(np.mean(np.logaddexp(0, logits) - targets * logits))
+    total = np.logaddexp.reduce(logits, axis=-1, keepdims=True)
+    return float(np.mean(((total - logits) * targets).sum(axis=-1)))
