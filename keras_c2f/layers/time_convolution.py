@@ -29,8 +29,8 @@ class TimeConvolution(keras.layers.Layer):
         `new_time` is `time / stride`, rounded up.
 
     Raises:
-        ValueError: if the input is shorter than the kernel without one side's
-            padding, or `kernel_resize` is unknown.
+        ValueError: if the input with its padding is shorter than the kernel,
+            or `kernel_resize` is unknown.
 
     Example:
         >>> layer = TimeConvolution(8, stride=2)
@@ -107,7 +107,7 @@ class TimeConvolution(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         batch, time, _ = input_shape
-        needed = self.current_size - self._padding
+        needed = self.current_size - 2 * self._padding
         if time < needed:
             raise ValueError(
                 f"{time} frames are too few for a convolution over "
