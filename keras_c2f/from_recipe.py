@@ -44,6 +44,22 @@ def _count(options, resolution):
     return network_cost(backbone).macs, backbone.num_frames
 
 
+def baseline_cost(recipe, network):
+    """`NetworkCost` of a network without the padding for coarse phases.
+
+    Args:
+        recipe: `Recipe` with epochs in its schedule; see `Recipe.baseline`.
+        network: of that recipe, at full resolution.
+    """
+    cost, baseline = network_cost(network), recipe.baseline()
+    if baseline.frames(recipe.frontend) == recipe.frames(recipe.frontend):
+        return cost
+    padded, _ = backbone_cost(recipe, "full")
+    unpadded, _ = backbone_cost(baseline, "full")
+    macs = round(cost.macs * unpadded / padded)
+    return dataclasses.replace(cost, macs=macs)
+
+
 def build_backbone(recipe, frontend):
     """The untrained backbone of a recipe, at full resolution.
 

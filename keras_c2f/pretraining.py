@@ -46,6 +46,9 @@ class PretrainRun(Run):
         self._write_reconstruction(network, pipeline)
         return scores, []
 
+    def _score_simple(self, pipeline):
+        return {}  # there is nothing to classify
+
     def _scores(self, network, pipeline):
         weight = self.recipe.generative_weight
         clips = self.validation_clips

@@ -25,6 +25,7 @@ from keras_c2f.values import (
 )
 
 LONGEST = 3600  # seconds; what is longer is windows, not a clip
+KEEP = ("best", "last")  # epochs
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,17 @@ class Recipe:
     )
     warmup: float = share(0.05, "share of a cosine spent warming up", at_most=1)
     weight_decay: float = amount(0.05, "of AdamW")
+    ema: float = share(
+        0.0,
+        "momentum of a moving average of the weights, which is what is "
+        "validated and kept, such as 0.99; 0: none",
+    )
+    keep: str = setting(
+        "best",
+        "network to keep: of the best epoch of the final phase, by the "
+        "validation clips, or of the last epoch",
+        Choice(KEEP),
+    )
     dropout: float = share(0.0, "in attention, perceptrons and head")
     drop_path: float = share(0.0, "stochastic depth of the last block")
     patchout: float = share(
@@ -244,12 +256,17 @@ class Recipe:
         return specification.open_dataset(self.data, **options)
 
     def baseline(self):
-        """The same recipe, at full resolution for all epochs."""
-        return replace(
-            self,
-            schedule=f"full@{self.phases.epochs}",
-            num_frames=self.frames(self.frontend),
-        )
+        """What one would train without coarse phases, for as many epochs.
+
+        At full resolution, and of clips that are padded to whole patches
+        alone: what coarse phases need besides is none of its cost. Frames
+        that were given stay.
+        """
+        frames = self.frames(self.frontend)
+        recipe = replace(self, schedule=f"full@{self.phases.epochs}")
+        if frames == replace(self, num_frames=0).frames(self.frontend):
+            frames = replace(recipe, num_frames=0).frames(self.frontend)
+        return replace(recipe, num_frames=frames)
 
     @property
     def frontend(self):
@@ -318,6 +335,9 @@ class PretrainRecipe(Recipe):
         "ast_micro, ast_mini, ast_tiny, ast_small or ast_base",
         Choice(tuple(AST_PRESETS)),
     )
+    keep: str = setting(
+        "last", "network to keep: of the last epoch", Choice(("last",))
+    )
     mask_ratio: float = setting(
         400 / 512,
         "share of the patches masked",
@@ -366,6 +386,7 @@ OF_CLASSIFIERS = (
     "frozen_blocks",
     "freeze",
     "adaptive",
+    "keep",
 )
 
 

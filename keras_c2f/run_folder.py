@@ -151,6 +151,11 @@ def _damaged_rows(path, reason):
     )
 
 
+def phase_file(number):
+    """Name of the file with the network at the end of a phase, from 1."""
+    return f"phase-{number}.keras"
+
+
 def find_run(folder):
     """The folder below `folder`, or itself, that holds a trained model.
 

@@ -2,11 +2,13 @@
 
 A run folder holds `config.json` (the resolved recipe), `history.csv` (a row
 per epoch), `clips.npz` (which clips it is of: see `run_clips`),
-`checkpoint-EPOCHS.keras` (while training), `model.keras` (the trained network),
-`evaluation.json` and `evaluation.csv` (a row per class), `example.npz` (one
-clip at each resolution) and, where TensorBoard is installed, `tensorboard/`. A
-run killed at any moment goes on from its last complete epoch. One process at a
-time works in the folder.
+`checkpoint-EPOCHS.keras` and `best-EPOCHS.keras` (while training),
+`model.keras` (the trained network: of the best epoch of the final phase, or of
+the last one), `phase-NUMBER.keras` (the network at the end of each phase, at
+its own resolution), `evaluation.json` and `evaluation.csv` (a row per class),
+`example.npz` (one clip at each resolution) and, where TensorBoard is installed,
+`tensorboard/`. A run killed at any moment goes on from its last complete epoch.
+One process at a time works in the folder.
 """
 
 import dataclasses
@@ -24,11 +26,19 @@ from keras_c2f.evaluation import Validation, evaluate, headline_metric
 from keras_c2f.flops import network_cost
 from keras_c2f.folder_lock import alone_in
 from keras_c2f.from_recipe import (
+    baseline_cost,
     build_classifier,
     make_pipeline,
     recipe_frontend,
 )
 from keras_c2f.initial import start_from
+from keras_c2f.kept_networks import (
+    KeepNetworks,
+    averaged_weights,
+    kept_epoch,
+    kept_network,
+    remove_best,
+)
 from keras_c2f.machine import hardware, versions
 from keras_c2f.phases import (
     CarryOver,
@@ -37,6 +47,7 @@ from keras_c2f.phases import (
     PhaseScheduler,
     with_cosine,
 )
+from keras_c2f.probe import score_simple_classifier
 from keras_c2f.progress import Progress
 from keras_c2f.recipes import recipe_settings
 from keras_c2f.run_clips import check_sides, keep_clips, refuse_changed_clips
@@ -67,6 +78,8 @@ class Run:
         recipe: `Recipe`.
         clips: pair `(train, validation)` of `Clips`.
         command: str, what to type to get this run again.
+        reasons: dict from settings that were chosen from the data to the
+            reasons, to write down.
 
     Raises:
         ValueError: if the folder holds a run of another task or recipe, or
@@ -75,11 +88,12 @@ class Run:
 
     task = "classification"
 
-    def __init__(self, folder, recipe, clips, command=""):
+    def __init__(self, folder, recipe, clips, command="", reasons=()):
         self.folder = folder
         self.recipe = recipe
         self.train_clips, self.validation_clips = clips
         self.command = command
+        self.reasons = dict(reasons)
         os.makedirs(folder, exist_ok=True)
         self._refuse_other_run()
 
@@ -109,6 +123,7 @@ class Run:
             if os.path.exists(self.path("evaluation.json")):
                 if os.path.exists(self.path("model.keras")):
                     self._remove_checkpoints(keep=None)  # killed before that
+                    remove_best(self.folder)
                 return self._result()
             keras.utils.set_random_seed(self.recipe.seed)
             self._validation_set = None  # of a pipeline before
@@ -117,9 +132,12 @@ class Run:
             if network is None:
                 network = self._fit(pipeline)
             summary, classes = self._evaluate(network, pipeline)
+            summary["epoch"] = self._kept_epoch()
+            summary["simple_classifier"] = self._score_simple(pipeline)
             summary["skipped"] = pipeline.skipped
             write_evaluation(self.folder, summary, classes)
             self._remove_checkpoints(keep=None)
+            remove_best(self.folder)
             return self._result()
 
     def _fit(self, pipeline):
@@ -132,7 +150,7 @@ class Run:
         stopwatch = Stopwatch()
 
         def score(network):
-            with stopwatch.paused():
+            with stopwatch.paused(), averaged_weights(model):
                 return self._validate(network, pipeline)
 
         with warnings.catch_warnings(), pipeline.naming_bad_sound():
@@ -147,6 +165,10 @@ class Run:
                     scheduler,
                     SwitchScore(scheduler, score),
                     Validation(score),
+                    KeepNetworks(
+                        *(self.folder, self.recipe.keep),
+                        *(scheduler, rows, stopwatch),
+                    ),
                     RunLog(self, rows, stopwatch),
                     *_tensorboard(self.path("tensorboard")),
                     Progress(scheduler, self.name, len(rows)),
@@ -154,8 +176,14 @@ class Run:
             )
         if self.recipe.adaptive:
             self._write_epochs(scheduler.schedule)
-        self._save("model.keras", model.network)
-        return model.network
+        network = kept_network(self.folder, self._kept_epoch(), model)
+        self._save("model.keras", network)
+        return network
+
+    def _kept_epoch(self):
+        """int from 1, the epoch whose network is kept."""
+        rows = read_rows(self.path("history.csv"))
+        return kept_epoch(rows, self.recipe.keep, len(self.recipe.phases))
 
     def save_epoch(self, model, rows):
         """Keeps model and history after a complete epoch.
@@ -270,7 +298,8 @@ class Run:
         config = read_config(self.folder)
         defaults = type(self.recipe)().to_dict()  # of options added since
         defaults["task"] = Run.task
-        defaults["warm_restarts"] = True  # what all did before it was one
+        # what all did before these were options
+        defaults |= {"warm_restarts": True, "keep": "last"}
         kept = {**defaults, **config, **recipe_settings(config, self.folder)}
         for name, wanted in {
             "task": self.task,
@@ -332,6 +361,8 @@ class Run:
             recipe.learning_rate,
             weight_decay=recipe.weight_decay,
             global_clipnorm=1.0,
+            use_ema=recipe.ema > 0,
+            ema_momentum=recipe.ema,
         )
         loss, metrics = self._objective()
         model.compile(optimizer, loss, metrics=metrics)
@@ -367,6 +398,18 @@ class Run:
             self._validation_set = pipeline.dataset(clips)
         return evaluate(network, pipeline, clips, dataset=self._validation_set)
 
+    def _score_simple(self, pipeline):
+        """dict, what a linear classifier scores on the same clips."""
+        frontend, clips = pipeline.frontend, self.train_clips
+        samples = int(self.recipe.clip_seconds * frontend.sample_rate)
+        return score_simple_classifier(
+            pipeline,
+            clips,
+            self.validation_clips,
+            num_frames=max(frontend.num_frames(samples), 1),
+            seed=self.recipe.seed,
+        )
+
     def _write_config(self, network, started, digests):
         phases = []
         for phase in self.recipe.phases:
@@ -385,6 +428,7 @@ class Run:
             "task": self.task,
             "command": self.command,
             "recipe": self.recipe.to_dict(),
+            "chosen": self.reasons,
             "data": self.recipe.data,
             "schedule": self.recipe.schedule,
             "clip_seconds": self.recipe.clip_seconds,
@@ -403,6 +447,7 @@ class Run:
                 "initial": started,
             },
             "phases": phases,
+            "baseline_gmacs": baseline_cost(self.recipe, network).macs / 1e9,
             "versions": versions(),
             "hardware": hardware(),
         }

@@ -52,6 +52,8 @@ def test_run_is_complete(pretrained):
         "example.npz",
         "history.csv",
         "model.keras",
+        "phase-1.keras",
+        "phase-2.keras",
         "reconstruction.npz",
         "tensorboard",
     }

@@ -13,8 +13,11 @@ import numpy as np
 import pytest
 
 from keras_c2f.data import Clips, LabelSets
+from keras_c2f.flops import network_cost
 from keras_c2f.from_recipe import (
+    baseline_cost,
     build_backbone,
+    build_classifier,
     make_pipeline,
     measured_frontend,
 )
@@ -78,6 +81,8 @@ def test_run_folder_is_complete(finished):
         "example.npz",
         "history.csv",
         "model.keras",
+        "phase-1.keras",
+        "phase-2.keras",
         "tensorboard",
     }
     assert np.sum(result["confusion"]) == result["num_clips"] == 2
@@ -454,12 +459,30 @@ def test_made_sounds_have_the_rate_of_the_model(data):
     assert len(fine) == 2 * len(coarse)
 
 
-def test_baseline_has_the_same_frames_and_epochs():
+def test_baseline_has_as_many_epochs_and_no_padding_for_coarse_phases():
     recipe = Recipe(schedule="pool:4@3, full@1", clip_seconds=1.0)
     baseline = recipe.baseline()
     assert baseline.phases.epochs == 4
-    # 98 frames, to a multiple of 16 x 4
-    assert recipe.frames(Frontend()) == baseline.frames(Frontend()) == 128
+    # 98 frames, to a multiple of 16 x 4, and of 16
+    assert recipe.frames(Frontend()) == 128
+    assert baseline.frames(Frontend()) == 112
+    spent = dataclasses.replace(recipe, num_frames=128)
+    assert spent.baseline().frames(Frontend()) == 112
+    given = dataclasses.replace(recipe, num_frames=192)
+    assert given.baseline().frames(Frontend()) == 192
+
+
+@pytest.mark.parametrize("pooling", ["mean", "prefix"])
+def test_baseline_costs_what_its_own_network_does(pooling):
+    """Up to the head, which is a millionth of it."""
+    recipe = Recipe(
+        schedule="pool:4@3, full@1", clip_seconds=3.0, pooling=pooling
+    )
+    network = build_classifier(recipe, 10, recipe.frontend)
+    baseline = build_classifier(recipe.baseline(), 10, recipe.frontend)
+    found = baseline_cost(recipe, network).macs
+    assert found < 0.97 * network_cost(network).macs  # 304 of 320 frames
+    assert found == pytest.approx(network_cost(baseline).macs, rel=1e-3)
 
 
 @pytest.mark.parametrize(

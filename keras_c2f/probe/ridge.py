@@ -76,7 +76,6 @@ def fit_ridge(features, targets, folds, penalties=PENALTIES):
     scale = deviation[varying] * max(varying.sum(), 1) ** 0.5
     features = features[:, varying] / scale
     vectors, variances = _principal(features)
-
     candidates = [
         _left_out(vectors, variances / (variances + penalty), targets, folds)
         for penalty in penalties

@@ -19,6 +19,7 @@ from keras_c2f.report.blocks import (
 )
 from keras_c2f.report.classes import class_table
 from keras_c2f.report.exports import exports_section
+from keras_c2f.report.findings import findings_of_all
 from keras_c2f.report.runs import (
     find_baseline,
     read_runs,
@@ -77,9 +78,10 @@ def write_report(folder):
         _skipped_section(runs),
         _config_section(runs),
     )
+    sentences = [*headline(runs), *findings_of_all(runs)]
     page = PAGE.substitute(
         title=escape(f"Coarse to fine: {runs[0].config.get('data', '')}"),
-        headline="".join(f"<p>{escape(s)}</p>" for s in headline(runs)),
+        headline="".join(f"<p>{escape(s)}</p>" for s in sentences),
         caution=paragraph(caution(runs, metric)),
         body="\n".join(section for section in sections if section),
     )

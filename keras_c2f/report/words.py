@@ -7,6 +7,10 @@ from keras_c2f.report.runs import chance_points, find_baseline, share
 
 DASH = "–"
 SPACE = "\u00a0"  # keeps a number and its unit on one line
+BEST_KEPT = (
+    "The epoch that is kept was chosen on these validation clips, which "
+    "flatters a run a little, one with many epochs in its last phase most."
+)
 
 
 def headline(runs):
@@ -81,13 +85,14 @@ def _lone_sentence(run, metric):
 
 
 def _full_resolution_macs(run):
-    """Cost of as many epochs at the last phase's resolution, if that is full"""
+    """Cost of as many epochs without coarse phases, if the last is full."""
     last = run.phases[-1]
     if len(run.phases) < 2 or last["resolution"] != "full":
         return None
     epochs = len(run.history) or run.planned_epochs
     clips = run.config["num_train_clips"]
-    return PASSES * 1e9 * last["gmacs"] * clips * epochs
+    gmacs = run.config.get("baseline_gmacs", last["gmacs"])
+    return PASSES * 1e9 * gmacs * clips * epochs
 
 
 def _progress_sentence(run, metric):
@@ -103,8 +108,14 @@ def _progress_sentence(run, metric):
 
 
 def caution(runs, metric):
-    """What the figures cannot tell apart, or an empty str."""
+    """How the figures flatter, and what they cannot tell apart; or nothing."""
     finished = [run for run in runs if run.is_finished]
+    kept = [run.config.get("recipe", {}).get("keep") for run in finished]
+    sentences = [BEST_KEPT] if "best" in kept else []
+    return " ".join([*sentences, *_within_chance(finished, metric)])
+
+
+def _within_chance(finished, metric):
     scores = [run.score(metric) for run in finished]
     scores = [score for score in scores if score is not None]
     clips = [
@@ -113,9 +124,9 @@ def caution(runs, metric):
         for run in finished
     ]
     if len(scores) < 2 or metric != "accuracy" or not all(clips):
-        return ""
+        return
     points = chance_points(float(np.mean(scores)), min(clips))
-    return (
+    yield (
         f"One seed each, {min(clips)} validation clips: differences below "
         f"about {points:.1f} points can be chance."
     )

@@ -143,7 +143,10 @@ class _Workers:
         if cell.initial:
             initial["initial"] = self.path(cell.initial)
         data = with_path(cell.data, self._paths)
-        return cell.words(data=data, run=self.path(cell), **initial)
+        words = cell.words(data=data, run=self.path(cell), **initial)
+        if cell.command == "train":  # rows compare with earlier ones
+            words.append("--keep=last")
+        return words
 
     def _call(self, words, cell, cores):
         os.makedirs(self.path(cell), exist_ok=True)
