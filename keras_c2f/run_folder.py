@@ -19,6 +19,7 @@ CONFIG_KEYS = (
     *("clip_seconds", "batch_size", "seed", "class_names", "multi_label"),
     *("num_train_clips", "num_validation_clips", "frontend", "model"),
     *("phases", "versions", "hardware", "digests", "head"),
+    *("chosen", "baseline_gmacs"),
 )
 NEEDED_KEYS = ("recipe", "class_names", "clip_seconds", "frontend", "phases")
 

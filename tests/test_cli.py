@@ -15,10 +15,10 @@ import torch_vit
 from test_training import write_sounds
 
 from keras_c2f import cli
+from keras_c2f.cli.recipe import recipe_of
 from keras_c2f.convert import from_preset
 from keras_c2f.data import Augment, open_dataset
 from keras_c2f.from_recipe import make_pipeline
-from keras_c2f.recipes import Recipe
 from keras_c2f.run_folder import read_json
 
 pytestmark = pytest.mark.once
@@ -292,7 +292,7 @@ def test_stats(trained, tmp_path, capsys):
     schedule = "--schedule=shift:2@1, pool:4:max@1, full@1"
     code, out, _ = run(capsys, "stats", data, *SMALL, schedule)
     assert code == 0
-    for text in ("full  ", "shift:2  ", "pool:4:max  ", "8 clips of 64 frames"):
+    for text in ("full  ", "shift:2  ", "pool:4:max  ", "8 clips of 32 frames"):
         assert text in out
     assert "broken.wav: cannot be decoded" in out
     mean, std = re.search(r"--mean=(\S+) --std=(\S+)", out).groups()
@@ -361,6 +361,33 @@ def test_describe_shows_the_published_cost(capsys):
     assert "512" in out and "48.6" in out  # tokens, GMACs: AST, stride 16
 
 
+def test_describe_counts_the_classes_of_the_data(trained, capsys):
+    data = f"--data=folder:{trained / 'sounds'}"
+    outs = [
+        run(capsys, "describe", data, "--no-choose", *given)[1]
+        for given in ([], ["--num_classes=2"], ["--num_classes=5002"])
+    ]
+    own, two, many = (float(re.search(r"([\d.]+) M", out)[1]) for out in outs)
+    assert own == two
+    assert many - two == pytest.approx(0.49, abs=0.02)  # 96 x 5000 + 5000
+
+
+def test_what_is_not_given_is_chosen_and_explained(trained, capsys):
+    """And what is given stays; `stats` and others choose what `train` does."""
+    data = f"--data=folder:{trained / 'sounds'}"
+    code, out, _ = run(capsys, "describe", data, "--batch_size=4", "--mixup=0")
+    assert code == 0
+    lines = dict(
+        line.removeprefix("--").split(maxsplit=1)
+        for line in out.splitlines()
+        if line.startswith("--")
+    )
+    assert lines["clip_seconds"].startswith("0.4 ")  # recordings of 0.32 s
+    assert "no longer" in lines["clip_seconds"]
+    assert lines["patch_size"].startswith("2x128")
+    assert not {"batch_size", "mixup"} & set(lines)
+
+
 def test_convert(tmp_path, capsys, monkeypatch):
     original = torch_vit.randomize(torch_vit.Ast())
     path = torch_vit.save_pth(original, tmp_path / "ast.pth", "module.")
@@ -409,7 +436,7 @@ def test_convert(tmp_path, capsys, monkeypatch):
         (["--data=folder:nowhere"], "nowhere"),
         (["--data=esc05:x"], "Did you mean"),
         (["--model=ast_tyni"], "Did you mean ast_tiny"),
-        (["--schedule=pool:4"], "A phase reads"),
+        (["--no-choose", "--schedule=pool:4"], "A phase reads"),
         (["--schedule=pull:4@2"], "A resolution reads"),
         (["--schedule=pool:999@2", "--num_frames=128"], "at most 128"),
         (["--patch_size=bigxsmall"], "FRAMESxBINS"),
@@ -452,10 +479,8 @@ def test_every_augmentation_is_an_option(capsys):
     given = {"crop": "leading", "balanced": True}
     given |= dict.fromkeys(settings, 1)
     flags = [f"--{n}={v}" for n, v in given.items() if v is not True]
-    recipe = cli.parse(["keras-c2f", "train", "--run=x", "--balanced", *flags])
-    recipe = Recipe(
-        **{f.name: getattr(recipe, f.name) for f in dataclasses.fields(Recipe)}
-    )
+    flags += ["--run=x", "--balanced"]
+    recipe = recipe_of(cli.parse(["keras-c2f", "train", *flags]))
     pipeline = make_pipeline(recipe, recipe.frontend)
     assert pipeline.balanced and pipeline.crop == "leading"
     for name in settings:

@@ -5,6 +5,7 @@ import dataclasses
 from keras_c2f.cli.recipe import (
     add_options,
     add_recipe,
+    data_and_recipe,
     print_data,
     recipe_of,
     require_for,
@@ -20,7 +21,7 @@ def add_commands(add):
     """Adds the commands of this module; see `cli.parse`."""
     command = add(show_data)
     add_option(command, "out", Folder(), "folder to write", required=True)
-    add_recipe(command)
+    add_recipe(command, chooses=True)
     command = add(prepare)
     add_option(command, "out", Folder(), "folder to write", required=True)
     add_option(
@@ -40,7 +41,7 @@ def add_commands(add):
         "threads; default: one per core",
     )
     add_options(command, ("data", "held_out", "model"))
-    add_recipe(add(stats))
+    add_recipe(add(stats), chooses=True)
     command = add(probe)
     command.add_argument(
         "--factors",
@@ -55,14 +56,11 @@ def add_commands(add):
 
 def show_data(arguments):
     """Writes a page of what the network will really be shown in training."""
-    recipe = recipe_of(arguments)
-    require_for(recipe.data, "matplotlib")
-    clips = recipe.open_data()
+    clips, recipe, _ = data_and_recipe(arguments, "matplotlib")
     from keras_c2f.from_recipe import spend_budget
     from keras_c2f.report import write_data_page
 
     recipe = spend_budget(recipe)
-    print_data(clips)
     print(f"Page: {write_data_page(arguments.out, recipe, clips)}")
 
 
@@ -95,15 +93,12 @@ def prepare(arguments):
 
 def stats(arguments):
     """Prints mean and deviation of the training part's log-mel."""
-    recipe = recipe_of(arguments)
-    require_for(recipe.data)
-    clips = recipe.open_data()
+    clips, recipe, _ = data_and_recipe(arguments)
     from keras_c2f.data import feature_moments
     from keras_c2f.evaluation import no_sound
     from keras_c2f.from_recipe import make_pipeline, spend_budget
 
     recipe = spend_budget(recipe)
-    print_data(clips)
     pipeline = make_pipeline(recipe, recipe.frontend)
     resolutions = ["full", *(str(p.resolution) for p in recipe.phases)]
     resolutions = list(dict.fromkeys(resolutions))

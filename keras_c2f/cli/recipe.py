@@ -7,51 +7,65 @@ from dataclasses import fields
 
 from keras_c2f.data.readers.kinds import MADE
 from keras_c2f.packages import require
+from keras_c2f.recipe_choices import CHOSEN, choose, find_facts
 from keras_c2f.recipes import Recipe, option_names
 from keras_c2f.run_folder import find_run, read_json
-from keras_c2f.values import add_option, values_of
+from keras_c2f.values import Flag, add_option, values_of
 
 
-def add_options(parser, names, recipe_class=Recipe, **defaults):
+def add_options(parser, names, recipe_class=Recipe, chosen=(), **defaults):
     """Adds settings of a recipe to what a command is asked for.
 
     Args:
         parser: `argparse.ArgumentParser`, or a group of one.
         names: collection of str, the settings to add.
         recipe_class: `Recipe` or `PretrainRecipe`.
+        chosen: collection of str, settings that are chosen from the data
+            where they are not given; their default is `None`.
         **defaults: other defaults than the recipe's.
     """
     for option in fields(recipe_class):
         if option.name not in names:
             continue
-        add_option(
-            parser,
-            option.name,
-            values_of(option),
-            default=defaults.get(option.name, option.default),
-            help=option.metadata["help"],
-        )
+        default = defaults.get(option.name, option.default)
+        text = option.metadata["help"]
+        if option.name in chosen:
+            text += f" (chosen from the data; {default!r} with --no-choose)"
+            default = None
+        add_option(parser, option.name, values_of(option), text, default)
 
 
-def add_recipe(command, recipe_class=Recipe, without=(), **defaults):
+def add_recipe(
+    command, recipe_class=Recipe, without=(), chooses=False, **defaults
+):
     """Lets a command be given the settings of a recipe.
 
     Args:
         command: `argparse.ArgumentParser`.
         recipe_class: `Recipe` or `PretrainRecipe`.
         without: collection of str, settings not to ask for.
+        chooses: bool, whether what is not given is chosen from the data: see
+            `data_and_recipe`.
         **defaults: other defaults than the recipe's.
     """
     names = set(option_names(recipe_class)) - set(without)
     group = command.add_argument_group("recipe")
-    add_options(group, names, recipe_class, **defaults)
+    chosen = CHOSEN if chooses else ()
+    add_options(group, names, recipe_class, chosen=chosen, **defaults)
+    if chooses:
+        add_option(
+            group,
+            "choose",
+            Flag(),
+            "choose settings that are not given from the data, and print why; "
+            "or leave them at fixed defaults",
+            True,
+        )
 
 
 def recipe_of(arguments, recipe_class=Recipe):
     """The recipe that a command was given."""
-    given = vars(arguments)
-    names = [name for name in option_names(recipe_class) if name in given]
-    return recipe_class(**{name: given[name] for name in names})
+    return recipe_class(**_given(arguments, recipe_class))
 
 
 def check_initial(initial):
@@ -95,6 +109,48 @@ def require_for(data, *packages):
     require("tensorflow", "tqdm", *sounds, *packages)
 
 
+def data_and_recipe(arguments, *packages):
+    """The data of a command, and its recipe, chosen where nothing was given.
+
+    What the data hold and what was chosen are printed.
+
+    Args:
+        arguments: as parsed, of a command that `chooses`.
+        *packages: str, those of the command, beside what feeds the data.
+
+    Returns:
+        `(train, validation)`, the `Recipe`, and a dict from chosen settings
+        to the reasons.
+    """
+    given = _given(arguments, Recipe)
+    early = ("data", "held_out", "model")
+    first = Recipe(**{name: given[name] for name in early if name in given})
+    check_initial(given.get("initial", ""))
+    require_for(first.data, *packages)
+    clips = first.open_data()
+    print_data(clips)
+    if not arguments.choose:
+        return clips, Recipe(**given), {}
+    facts = find_facts(clips[0], first.frontend, first.model)
+    chosen = choose(facts, given)
+    width = max(map(len, chosen), default=0)
+    for name, (value, reason) in chosen.items():
+        print(f"--{name:<{width}} {value!s:<12}  {reason}")
+    settings = {name: value for name, (value, _) in chosen.items()}
+    reasons = {name: reason for name, (_, reason) in chosen.items()}
+    return clips, Recipe(**settings, **given), reasons
+
+
+def _given(arguments, recipe_class):
+    """dict, settings that the command line has; chosen ones are `None`."""
+    given = vars(arguments)
+    return {
+        name: given[name]
+        for name in option_names(recipe_class)
+        if given.get(name) is not None
+    }
+
+
 def print_data(clips):
     """What a data set holds, and what is missing."""
     train, validation = clips
@@ -111,18 +167,27 @@ def print_data(clips):
 
 
 def print_costs(recipe, network):
-    """What each phase costs.
+    """What each phase costs, and how much of a clip is padding.
 
     Raises:
         ValueError: if phases shall be adaptive and cannot.
     """
     from keras_c2f.flops import cost_table, network_cost
+    from keras_c2f.from_recipe import baseline_cost
     from keras_c2f.phases.budget import check_rising
 
     costs = [
         network_cost(network.at_resolution(phase.resolution))
         for phase in recipe.phases
     ]
-    print(cost_table(recipe.phases, costs, network_cost(network)))
+    print(cost_table(recipe.phases, costs, baseline_cost(recipe, network)))
+    frontend, baseline = recipe.frontend, recipe.baseline()
+    whole, padded = baseline.frames(frontend), recipe.frames(frontend)
+    if whole < padded:
+        print(
+            f"Clips of {whole} frames are padded to {padded}, to be whole "
+            "patches in each phase. The baseline, and full resolution above, "
+            "have no such padding."
+        )
     if recipe.adaptive:
         check_rising(recipe.phases, [cost.macs for cost in costs])

@@ -7,6 +7,7 @@ import sys
 from keras_c2f.cli.recipe import (
     add_recipe,
     check_initial,
+    data_and_recipe,
     print_costs,
     print_data,
     recipe_of,
@@ -30,9 +31,9 @@ def add_commands(add):
     command = add(demo)
     add_option(command, "run", Folder(), "folder to write", "runs/demo")
     add_recipe(command, **DEMO)
-    for function, recipe_class, without in (
-        (train, Recipe, ()),
-        (pretrain, PretrainRecipe, OF_CLASSIFIERS),
+    for function, recipe_class, without, chooses in (
+        (train, Recipe, (), True),
+        (pretrain, PretrainRecipe, OF_CLASSIFIERS, False),
     ):
         command = add(function)
         add_option(command, "run", Folder(), "folder to write", required=True)
@@ -41,27 +42,26 @@ def add_commands(add):
             action="store_true",
             help="train at full resolution too, for as many epochs, to compare",
         )
-        add_recipe(command, recipe_class, without=without)
+        add_recipe(command, recipe_class, without=without, chooses=chooses)
     command = add(describe)
     add_option(
         command,
         "num_classes",
         Number(int, at_least=1, at_most=1_000_000),
-        "as many as AudioSet has, if nothing is said",
-        527,
+        "default: those of --data; without data AudioSet's 527",
     )
-    add_recipe(command)
+    add_recipe(command, chooses=True, data=None)
 
 
 def demo(arguments):
     """Baseline and coarse-to-fine on synthesised keywords, and a report."""
-    arguments.baseline = True
+    arguments.baseline, arguments.choose = True, False
     return train(arguments)
 
 
 def train(arguments):
     """Trains a recipe, a baseline too if wanted, and writes a report."""
-    recipe, clips = _recipe_and_clips(arguments, Recipe)
+    clips, recipe, reasons = data_and_recipe(arguments, "matplotlib")
     from keras_c2f.from_recipe import build_classifier, spend_budget
     from keras_c2f.frozen import of_last_phase
     from keras_c2f.frozen_run import FrozenRun
@@ -69,16 +69,19 @@ def train(arguments):
 
     recipe = spend_budget(recipe)
     network = build_classifier(recipe, clips[0].num_classes, recipe.frontend)
+    run_class = Run
     if recipe.freeze:
-        recipe = of_last_phase(recipe)
-        run_all(arguments, recipe, clips, network, FrozenRun)
-    else:
-        run_all(arguments, recipe, clips, network, Run)
+        recipe, run_class = of_last_phase(recipe), FrozenRun
+    run_all(arguments, recipe, clips, network, run_class, reasons)
 
 
 def pretrain(arguments):
     """Trains a backbone without labels, by masked patches, for --initial."""
-    recipe, clips = _recipe_and_clips(arguments, PretrainRecipe)
+    recipe = recipe_of(arguments, PretrainRecipe)
+    check_initial(recipe.initial)
+    require_for(recipe.data, "matplotlib")
+    clips = recipe.open_data()
+    print_data(clips)
     from keras_c2f.from_recipe import spend_budget
     from keras_c2f.pretraining import PretrainRun, build_masked_patches
 
@@ -87,22 +90,15 @@ def pretrain(arguments):
     run_all(arguments, recipe, clips, network, PretrainRun)
 
 
-def _recipe_and_clips(arguments, recipe_class):
-    """What can be refused before a framework is imported."""
-    recipe = recipe_of(arguments, recipe_class)
-    check_initial(recipe.initial)
-    require_for(recipe.data, "matplotlib")
-    return recipe, recipe.open_data()
-
-
-def run_all(arguments, recipe, clips, network, run_class):
+def run_all(arguments, recipe, clips, network, run_class, reasons=()):
     """Runs of one kind, baseline first if wanted, and their report."""
     from keras_c2f.evaluation import headline_metric
     from keras_c2f.evaluation_table import format_metric, metric_words
     from keras_c2f.report import write_report
+    from keras_c2f.report.findings import findings_of_all
+    from keras_c2f.report.runs import read_runs
     from keras_c2f.run_clips import check_sides
 
-    print_data(clips)
     for line in check_sides(clips, recipe.initial):
         print(line)
     print_costs(recipe, network)
@@ -113,25 +109,33 @@ def run_all(arguments, recipe, clips, network, run_class):
     skipped = {}
     for name, run_recipe in runs.items():
         folder = os.path.join(arguments.run, name)
-        result = run_class(folder, run_recipe, clips, command).train()
+        run = run_class(folder, run_recipe, clips, command, reasons)
+        result = run.train()
         metric = headline_metric(result)
         print(
             f"{name}: {metric_words(metric)} "
             f"{format_metric(metric, result[metric])} on "
             f"{result['num_clips']} validation clips"
+            + (f", epoch {result['epoch']}" if "epoch" in result else "")
         )
         skipped.update(map(tuple, result["skipped"]))
     for path, reason in skipped.items():
         print(f"skipped {path}: {reason}")
+    for sentence in findings_of_all(read_runs(arguments.run)):
+        print(sentence)
     print(f"Report: {write_report(arguments.run)}")
 
 
 def describe(arguments):
     """Prints what each phase of a recipe costs, without any training."""
-    recipe = recipe_of(arguments)
+    num_classes = arguments.num_classes
+    if arguments.data:
+        clips, recipe, _ = data_and_recipe(arguments)
+        num_classes = num_classes or clips[0].num_classes
+    else:
+        recipe, num_classes = recipe_of(arguments), num_classes or 527
     from keras_c2f.from_recipe import build_classifier, spend_budget
 
     recipe = spend_budget(recipe)
-    num_classes = arguments.num_classes
     network = build_classifier(recipe, num_classes, recipe.frontend)
     print_costs(recipe, network)

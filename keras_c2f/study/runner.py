@@ -145,7 +145,7 @@ class _Workers:
         data = with_path(cell.data, self._paths)
         words = cell.words(data=data, run=self.path(cell), **initial)
         if cell.command == "train":  # rows compare with earlier ones
-            words.append("--keep=last")
+            words += ["--keep=last", "--no-choose"]
         return words
 
     def _call(self, words, cell, cores):
