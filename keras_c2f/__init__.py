@@ -1,8 +1,7 @@
 """Coarse-to-fine training of audio spectrogram transformers in Keras 3."""
 
-import sys
-
 from keras_c2f.lazy_names import lazy_names
+from keras_c2f.registration import register_with_keras
 from keras_c2f.version import __version__
 
 __getattr__, __dir__, __all__ = lazy_names(
@@ -36,5 +35,4 @@ __getattr__, __dir__, __all__ = lazy_names(
 )
 __all__ += ["__version__"]
 
-if "keras" in sys.modules:  # saved models are loaded by the classes' names
-    __getattr__("AST")
+register_with_keras()

@@ -6,26 +6,7 @@ from pathlib import Path
 
 from keras_c2f.convert.kwt import Mfcc
 from keras_c2f.frontend import Frontend
-from keras_c2f.models.presets import (
-    CLAP_FRONTEND,
-    HTS_AT_FRONTEND,
-    HTS_AT_SPEECH_COMMANDS_FRONTEND,
-    PASST_FRONTEND,
-    WHISPER_FRONTEND,
-)
-
-# Those of the originals, for files that do not tell theirs.
-FRONTENDS = {
-    "ast": {},
-    "ast_speech_commands": {"mean": -6.845978, "std": 5.5654526},
-    "ast_esc50": {"mean": -6.6268077, "std": 5.358466},
-    "passt": PASST_FRONTEND,
-    "hts_at": HTS_AT_FRONTEND,
-    "hts_at_speech_commands": HTS_AT_SPEECH_COMMANDS_FRONTEND,
-    "clap": CLAP_FRONTEND,
-    "clap_fused": {**CLAP_FRONTEND, "style": "torchaudio"},
-    "whisper": WHISPER_FRONTEND,
-}
+from keras_c2f.models.presets import FRONTENDS, WHISPER_FRONTEND
 
 
 def named_frontend(name):

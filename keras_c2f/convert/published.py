@@ -6,7 +6,6 @@ its own with each file. The others' authors publish none, so none is given.
 
 import difflib
 
-from keras_c2f.convert.frontends import FRONTENDS
 from keras_c2f.convert.published_file import (
     HUB,
     HUB_FILES,
@@ -15,6 +14,7 @@ from keras_c2f.convert.published_file import (
 )
 from keras_c2f.models.presets import (
     CLAP_FRONTEND,
+    FRONTENDS,
     HTS_AT_FRONTEND,
     PASST_FRONTEND,
 )

@@ -124,6 +124,18 @@ WHISPER_FRONTEND = {
     "std": 2.0,
     "style": "whisper",
 }
+# Front ends of the originals, for files that do not tell theirs.
+FRONTENDS = {
+    "ast": {},
+    "ast_speech_commands": {"mean": -6.845978, "std": 5.5654526},
+    "ast_esc50": {"mean": -6.6268077, "std": 5.358466},
+    "passt": PASST_FRONTEND,
+    "hts_at": HTS_AT_FRONTEND,
+    "hts_at_speech_commands": HTS_AT_SPEECH_COMMANDS_FRONTEND,
+    "clap": CLAP_FRONTEND,
+    "clap_fused": {**CLAP_FRONTEND, "style": "torchaudio"},
+    "whisper": WHISPER_FRONTEND,
+}
 
 
 def preset_config(name, presets):
