@@ -13,7 +13,7 @@ import time
 import keras
 import numpy as np
 
-from keras_c2f.run_folder import write_json, write_whole
+from keras_c2f.files import write_json, write_whole
 
 
 class FeatureStore:

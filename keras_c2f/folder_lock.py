@@ -7,7 +7,7 @@ import os
 import shutil
 import warnings
 
-from keras_c2f.run_folder import UNFINISHED
+from keras_c2f.files import UNFINISHED
 
 NAME = ".lock"
 

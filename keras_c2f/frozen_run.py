@@ -6,13 +6,9 @@ import numpy as np
 from keras_c2f.cache_folder import cache_folder
 from keras_c2f.clip_features import clip_features
 from keras_c2f.evaluation import evaluate, no_sound
+from keras_c2f.files import read_json, write_json, write_rows
 from keras_c2f.flops import network_cost
 from keras_c2f.phases import transplant
-from keras_c2f.run_folder import (
-    read_json,
-    write_json,
-    write_rows,
-)
 from keras_c2f.solved_head import solve_head
 from keras_c2f.stopwatch import Stopwatch
 from keras_c2f.training import Run

@@ -9,8 +9,9 @@ import keras
 import numpy as np
 
 from keras_c2f.evaluation import headline_metric
+from keras_c2f.files import write_whole
 from keras_c2f.phases.keras_private import moving_averages
-from keras_c2f.run_folder import phase_file, write_whole
+from keras_c2f.run_folder import phase_file
 
 
 class KeepNetworks(keras.callbacks.Callback):

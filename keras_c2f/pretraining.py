@@ -6,13 +6,13 @@ import keras
 import numpy as np
 
 from keras_c2f.evaluation import no_sound
+from keras_c2f.files import write_whole
 from keras_c2f.from_recipe import build_backbone
 from keras_c2f.models import (
     MaskedPatchLoss,
     MaskedPatchModel,
     masked_patch_metrics,
 )
-from keras_c2f.run_folder import write_whole
 from keras_c2f.training import Run
 
 

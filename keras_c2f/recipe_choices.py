@@ -217,9 +217,9 @@ def find_facts(clips, frontend, model="ast_micro"):
     # not above: the command line reads the table alone
     import numpy as np
 
+    from keras_c2f.data.lengths import clip_seconds
     from keras_c2f.data.sampling import class_counts
     from keras_c2f.data.shards import Record
-    from keras_c2f.report.data_sample import clip_seconds
 
     lengths, _ = clip_seconds(clips, frontend.sample_rate, SAMPLE)
     if not len(lengths):

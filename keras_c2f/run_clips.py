@@ -18,7 +18,7 @@ from keras_c2f.data.clips import some_of
 from keras_c2f.data.fingerprint import sound_name
 from keras_c2f.data.labels import LabelSets
 from keras_c2f.data.readers.specification import draws_parts
-from keras_c2f.run_folder import write_whole
+from keras_c2f.files import write_whole
 
 FILE = "clips.npz"
 PARTS = {"train": "to train on", "validation": "to validate on"}

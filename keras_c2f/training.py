@@ -23,6 +23,13 @@ import keras
 import numpy as np
 
 from keras_c2f.evaluation import Validation, evaluate, headline_metric
+from keras_c2f.files import (
+    read_json,
+    read_rows,
+    write_json,
+    write_rows,
+    write_whole,
+)
 from keras_c2f.flops import network_cost
 from keras_c2f.folder_lock import alone_in
 from keras_c2f.from_recipe import (
@@ -54,14 +61,9 @@ from keras_c2f.run_clips import check_sides, keep_clips, refuse_changed_clips
 from keras_c2f.run_folder import (
     load_model,
     read_config,
-    read_json,
-    read_rows,
     refuse_other_config,
     save_model,
     write_evaluation,
-    write_json,
-    write_rows,
-    write_whole,
 )
 from keras_c2f.run_log import RunLog, SwitchScore
 from keras_c2f.stopwatch import Stopwatch

@@ -18,8 +18,8 @@ from keras_c2f import cli
 from keras_c2f.cli.recipe import recipe_of
 from keras_c2f.convert import from_preset
 from keras_c2f.data import Augment, open_dataset
+from keras_c2f.files import read_json
 from keras_c2f.from_recipe import make_pipeline
-from keras_c2f.run_folder import read_json
 
 pytestmark = pytest.mark.once
 SMALL = ("--clip_seconds=0.32", "--schedule=pool:2@1, full@1", "--batch_size=4")

@@ -11,11 +11,12 @@ from sklearn import metrics
 from keras_c2f.data import AudioPipeline, Clips, Corruption, LabelSets
 from keras_c2f.evaluation import Validation, evaluate
 from keras_c2f.evaluation_table import evaluation_line, evaluation_table
+from keras_c2f.files import read_rows
 from keras_c2f.frontend import Frontend
 from keras_c2f.metrics import d_prime
 from keras_c2f.models import AST, AudioClassifier
 from keras_c2f.phases import PhasedModel, PhaseScheduler
-from keras_c2f.run_folder import read_rows, write_evaluation
+from keras_c2f.run_folder import write_evaluation
 
 pytest.importorskip("soundfile", reason="needs the extra `sound`")
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from keras_c2f.data import Clips
+from keras_c2f.files import read_json, read_rows
 from keras_c2f.kept_networks import averaged_weights, best_epoch
 from keras_c2f.phases import PhasedModel, PhaseScheduler
 from keras_c2f.recipes import PretrainRecipe, Recipe
-from keras_c2f.run_folder import read_json, read_rows
 from keras_c2f.training import Run
 
 SCORES = [0.9, 0.6, 0.6, 0.2]  # the first at pool:2

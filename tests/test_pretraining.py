@@ -9,6 +9,7 @@ import pytest
 from test_training import OPTIONS, write_sounds
 
 from keras_c2f.convert import Pretrained
+from keras_c2f.files import read_json, read_rows, write_rows
 from keras_c2f.from_recipe import make_pipeline
 from keras_c2f.initial import start_from
 from keras_c2f.models import AST, AudioClassifier, MaskedPatchModel
@@ -20,7 +21,6 @@ from keras_c2f.pretraining import (
 )
 from keras_c2f.recipes import PretrainRecipe, Recipe
 from keras_c2f.report import write_report
-from keras_c2f.run_folder import read_json, read_rows, write_rows
 from keras_c2f.training import Run
 
 pytest.importorskip("soundfile", reason="needs the extra `sound`")

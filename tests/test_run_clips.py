@@ -12,9 +12,9 @@ from test_training import write_sounds
 
 from keras_c2f.data import Clips, LabelSets
 from keras_c2f.export.run import export_run
+from keras_c2f.files import read_json, write_json
 from keras_c2f.recipes import Recipe
 from keras_c2f.run_clips import check_sides, keep_clips, read_clips, trained_on
-from keras_c2f.run_folder import read_json, write_json
 from keras_c2f.training import Run
 
 pytestmark = pytest.mark.once

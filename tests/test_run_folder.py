@@ -8,17 +8,17 @@ import sys
 
 import pytest
 
-from keras_c2f import folder_lock, run_folder
-from keras_c2f.folder_lock import alone_in
-from keras_c2f.run_folder import (
+from keras_c2f import files, folder_lock
+from keras_c2f.files import (
     read_json,
     read_rows,
-    write_evaluation,
     write_json,
     write_rows,
     write_whole,
     write_whole_folder,
 )
+from keras_c2f.folder_lock import alone_in
+from keras_c2f.run_folder import write_evaluation
 
 pytestmark = pytest.mark.once
 HOLD = """
@@ -122,8 +122,8 @@ def test_files_are_on_disk_before_they_have_their_names(tmp_path, monkeypatch):
     if not os.path.isdir("/proc/self/fd"):
         pytest.skip("needs /proc to see what a handle is of")
     move = os.replace
-    monkeypatch.setattr(run_folder.os, "fsync", fsync)
-    monkeypatch.setattr(run_folder.os, "replace", replace)
+    monkeypatch.setattr(files.os, "fsync", fsync)
+    monkeypatch.setattr(files.os, "replace", replace)
     folder = os.path.realpath(tmp_path)
     write_json(f"{folder}/a.json", 1)
     assert done == [

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from keras_c2f.data import Clips, LabelSets
+from keras_c2f.files import read_rows
 from keras_c2f.flops import network_cost
 from keras_c2f.from_recipe import (
     baseline_cost,
@@ -25,7 +26,6 @@ from keras_c2f.frontend import Frontend
 from keras_c2f.phases import CarryOver
 from keras_c2f.recipes import Recipe, parse_pair
 from keras_c2f.resample import resize_axes
-from keras_c2f.run_folder import read_rows
 from keras_c2f.run_log import SwitchScore
 from keras_c2f.training import Run
 

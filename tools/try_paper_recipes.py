@@ -19,9 +19,9 @@ import sys
 import numpy as np
 import soundfile
 
+from keras_c2f.files import read_json, read_rows
 from keras_c2f.machine import hardware, versions
 from keras_c2f.recipes import Recipe
-from keras_c2f.run_folder import read_json, read_rows
 from keras_c2f.study import Cell, read_study
 
 SAMPLE_RATE = 16000

@@ -5,12 +5,9 @@ import os
 import sys
 
 from keras_c2f.cli.recipe import data_of_run, require_for
+from keras_c2f.files import read_json
 from keras_c2f.recipes import Recipe
-from keras_c2f.run_folder import (
-    evaluation_name,
-    read_json,
-    write_evaluation,
-)
+from keras_c2f.run_folder import evaluation_name, write_evaluation
 from keras_c2f.values import Number, Text, add_option
 
 ALL = "all"  # of the parts of a data set

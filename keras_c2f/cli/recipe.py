@@ -6,10 +6,11 @@ import sys
 from dataclasses import fields
 
 from keras_c2f.data.readers.kinds import MADE
+from keras_c2f.files import read_json
 from keras_c2f.packages import require
 from keras_c2f.recipe_choices import CHOSEN, choose, find_facts
 from keras_c2f.recipes import Recipe, option_names
-from keras_c2f.run_folder import find_run, read_json
+from keras_c2f.run_folder import find_run
 from keras_c2f.values import Flag, add_option, values_of
 
 

@@ -234,8 +234,8 @@ def _listen_to_files(classifier, paths, arguments, printer):
 def _draw(windows, info, picture, path):
     """Draws the timeline of a file; returns 1 if it could not be written."""
     from keras_c2f.data.decode import printable
+    from keras_c2f.files import write_whole
     from keras_c2f.report.timeline import draw_timeline
-    from keras_c2f.run_folder import write_whole
 
     title = printable(os.path.basename(path))
     try:

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from keras_c2f import run_folder
+from keras_c2f import files
 from keras_c2f.data import features
 from keras_c2f.data.cache import SoundCache
 from keras_c2f.data.decode import SoundError, printable
@@ -279,7 +279,7 @@ def _table(rows):
 def write_whole(path, text):
     """Writes a text file that appears whole or not at all.
 
-    As `run_folder.write_whole`, on any path that `tf.io.gfile` knows.
+    As `files.write_whole`, on any path that `tf.io.gfile` knows.
     """
 
     def write(temporary):
@@ -291,7 +291,7 @@ def write_whole(path, text):
 
 def _move_when_whole(path, write):
     if "://" not in str(path):
-        run_folder.write_whole(path, write)
+        files.write_whole(path, write)
         return
     folder, name = os.path.split(path)
     temporary = os.path.join(folder, f"unfinished-{name}")

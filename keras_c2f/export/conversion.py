@@ -28,8 +28,8 @@ from keras_c2f.export.onnx_file import (
     write_onnx,
 )
 from keras_c2f.export.saved_model import write_saved_model
+from keras_c2f.files import write_whole, write_whole_folder
 from keras_c2f.models import AudioClassifier  # noqa: F401  archives hold one
-from keras_c2f.run_folder import write_whole, write_whole_folder
 
 
 def save_archive(model, info, path):

@@ -5,20 +5,20 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_c2f.data.lengths import clip_seconds
 from keras_c2f.data.sampling import balancing_weights, class_counts
+from keras_c2f.files import write_text
 from keras_c2f.from_recipe import make_pipeline, recipe_frontend
 from keras_c2f.report import data_plots
 from keras_c2f.report.blocks import figure_section, paragraph, skipped_section
 from keras_c2f.report.data_plots import Panel
 from keras_c2f.report.data_sample import (
-    clip_seconds,
     samples_of_augmentations,
     samples_of_phases,
 )
 from keras_c2f.report.plots import frame_step
 from keras_c2f.report.style import PAGE
 from keras_c2f.report.words import SPACE, format_count, format_percent
-from keras_c2f.run_folder import write_text
 
 CLIPS_OF_PHASE = 3
 EFFECTS = {

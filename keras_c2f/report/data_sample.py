@@ -5,9 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_c2f.data import Augment, SoundError
-from keras_c2f.data.decode import sound_seconds
-from keras_c2f.data.shards import Record
+from keras_c2f.data import Augment
 from keras_c2f.evaluation import no_sound
 from keras_c2f.from_recipe import make_pipeline
 
@@ -84,31 +82,6 @@ def samples_of_augmentations(recipe, frontend, clips, num_clips=12):
             pairs = _pairs(originals, shown)
             samples[f"{name}={value:g}"] = max(pairs, key=_change)
     return samples
-
-
-def clip_seconds(clips, sample_rate, num_clips=2000):
-    """Lengths of clips, from their headers or the index of prepared data.
-
-    Args:
-        clips: `Clips`.
-        sample_rate: int, Hz, of those that are arrays.
-        num_clips: int; of more, so many are looked at, spread evenly.
-
-    Returns:
-        float `(n,)` seconds of those that can be opened, and a dict from the
-        path of each other to the reason.
-    """
-    step = -(-len(clips) // num_clips)
-    seconds, bad = [], {}
-    for sound in clips.sounds[::step]:
-        try:
-            if isinstance(sound, Record):
-                seconds.append(sound.seconds())
-            else:
-                seconds.append(sound_seconds(sound, sample_rate))
-        except SoundError as error:
-            bad[error.path] = error.reason
-    return np.array(seconds), bad
 
 
 def describe_target(target, class_names, most=3):

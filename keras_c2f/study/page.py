@@ -5,7 +5,7 @@ import os
 import statistics
 
 from keras_c2f.data.readers.specification import form
-from keras_c2f.run_folder import write_text, write_whole
+from keras_c2f.files import write_text, write_whole
 from keras_c2f.study.comparison import (
     UNITS,
     compare,

@@ -9,8 +9,8 @@ import shlex
 from dataclasses import dataclass
 
 from keras_c2f.evaluation import headline_metric
+from keras_c2f.files import read_json, read_rows, write_rows
 from keras_c2f.flops import PASSES
-from keras_c2f.run_folder import read_json, read_rows, write_rows
 
 FILES = ("runs", "epochs", "corrupted")
 

@@ -9,8 +9,9 @@ import sys
 import threading
 
 from keras_c2f.data.lazy import tqdm
+from keras_c2f.files import read_json
 from keras_c2f.folder_lock import alone_in
-from keras_c2f.run_folder import evaluation_name, read_json
+from keras_c2f.run_folder import evaluation_name
 from keras_c2f.study.plan import with_path
 from keras_c2f.study.results import summarise
 

@@ -6,9 +6,9 @@ from test_training import write_sounds
 
 from keras_c2f.export import comparison, export_run
 from keras_c2f.export import run as module
+from keras_c2f.files import read_rows
 from keras_c2f.recipes import Recipe
 from keras_c2f.report import write_report
-from keras_c2f.run_folder import read_rows
 from keras_c2f.training import Run
 
 pytestmark = pytest.mark.once

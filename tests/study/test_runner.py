@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from keras_c2f.run_folder import read_rows
+from keras_c2f.files import read_rows
 from keras_c2f.study import read_results, read_study, run_study, runner
 
 PLAN = """
