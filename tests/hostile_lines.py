@@ -18,7 +18,7 @@ from absl.flags import argparse_flags
 
 from keras_c2f import cli
 from keras_c2f.cli.parser import make_parser
-from keras_c2f.data.readers.kinds import KINDS, MADE
+from keras_c2f.datasets.kinds import KINDS, MADE
 
 NUMBERS = ("-1", "0", "nan", "inf", "-inf", "1e999", "9" * 30, "0x10", "1,5")
 TEXTS = ("", " ", "x" * 5000, "ünï/☃", "a\nb", "None", "[]", "full@1@2", "--")
@@ -62,7 +62,6 @@ def to_fail(command, name, nowhere):
         "export": [f"--run={nowhere}"],
         "predict": [f"--run={nowhere}", f"{nowhere}.wav"],
         "convert": [f"{nowhere}.pth", f"{nowhere}/out"],
-        "study": [f"{nowhere}.toml"],
         "stats": data,
         "probe": data,
     }.get(command, [*data, *writes])
@@ -107,8 +106,6 @@ def data_lines(paths):
         yield ["evaluate", f"--run={path}"]
         yield ["export", f"--run={path}"]
         yield ["convert", path, f"{path}/below"]
-        yield ["study", path]
-        yield ["study", f"{path}.toml"]
         yield [f"--flagfile={path}", "stats", "--seed=-1"]
 
 

@@ -17,9 +17,10 @@ from test_training import write_sounds
 from keras_c2f import cli
 from keras_c2f.cli.recipe import recipe_of
 from keras_c2f.convert import from_preset
-from keras_c2f.data import Augment, open_dataset
-from keras_c2f.files import read_json
-from keras_c2f.from_recipe import make_pipeline
+from keras_c2f.data import Augment
+from keras_c2f.datasets import open_dataset
+from keras_c2f.training.from_recipe import make_pipeline
+from keras_c2f.utils.files import read_json
 
 pytestmark = pytest.mark.once
 SMALL = ("--clip_seconds=0.32", "--schedule=pool:2@1, full@1", "--batch_size=4")
@@ -490,7 +491,7 @@ def test_every_augmentation_is_an_option(capsys):
 def test_help_lists_commands(capsys):
     code, out, _ = run(capsys, "--help")
     assert code == 0
-    names = "demo train pretrain show-data prepare stats probe evaluate study"
+    names = "demo train pretrain show-data prepare stats probe evaluate"
     for name in (*names.split(), "predict", "export", "describe", "convert"):
         assert name in out
 

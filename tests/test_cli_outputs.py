@@ -11,10 +11,10 @@ import pytest
 from inference.fake import INFO, make_classifier
 
 from keras_c2f import cli
-from keras_c2f.classifier_info import FILE_NAME
 from keras_c2f.cli import evaluation
 from keras_c2f.export import NotNotedError, conversion
-from keras_c2f.folder_lock import alone_in
+from keras_c2f.models.metadata import FILE_NAME
+from keras_c2f.utils.folder_lock import alone_in
 
 soundfile = pytest.importorskip("soundfile", reason="needs the extra `sound`")
 pytestmark = pytest.mark.once

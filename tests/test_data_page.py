@@ -7,8 +7,6 @@ import numpy as np
 import pytest
 
 from keras_c2f.data import Clips, prepare, read_prepared
-from keras_c2f.from_recipe import make_pipeline
-from keras_c2f.recipes import Recipe
 from keras_c2f.report import write_data_page
 from keras_c2f.report.data_sample import (
     clip_seconds,
@@ -16,6 +14,8 @@ from keras_c2f.report.data_sample import (
     samples_of_augmentations,
     samples_of_phases,
 )
+from keras_c2f.training.from_recipe import make_pipeline
+from keras_c2f.training.recipe import Recipe
 
 pytest.importorskip("tensorflow")
 

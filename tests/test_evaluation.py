@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from keras_c2f.data import AudioPipeline, Clips, Corruption, LabelSets
-from keras_c2f.evaluation import Validation, evaluate
-from keras_c2f.evaluation_table import evaluation_line, evaluation_table
-from keras_c2f.files import read_rows
-from keras_c2f.frontend import Frontend
-from keras_c2f.metrics import d_prime
+from keras_c2f.audio import Corruption
+from keras_c2f.data import AudioPipeline, Clips, LabelSets
+from keras_c2f.evaluation.evaluate import Validation, evaluate
+from keras_c2f.evaluation.metrics import d_prime
+from keras_c2f.evaluation.table import evaluation_line, evaluation_table
+from keras_c2f.layers.log_mel import Frontend
 from keras_c2f.models import AST, AudioClassifier
 from keras_c2f.phases import PhasedModel, PhaseScheduler
-from keras_c2f.run_folder import write_evaluation
+from keras_c2f.training.run_folder import write_evaluation
+from keras_c2f.utils.files import read_rows
 
 pytest.importorskip("soundfile", reason="needs the extra `sound`")
 

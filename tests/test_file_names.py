@@ -6,9 +6,9 @@ import unicodedata
 
 import pytest
 
-from keras_c2f.file_names import FileNames, file_name
-from keras_c2f.files import UNFINISHED, write_json
-from keras_c2f.run_folder import evaluation_name, write_evaluation
+from keras_c2f.training.run_folder import evaluation_name, write_evaluation
+from keras_c2f.utils.file_names import FileNames, file_name
+from keras_c2f.utils.files import UNFINISHED, write_json
 
 pytestmark = pytest.mark.once
 LIMIT = 143  # bytes, of eCryptfs; others take 255

@@ -6,12 +6,7 @@ from keras import layers
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import ASTConfig, ASTForAudioClassification
 
-from keras_c2f.flops import (
-    NetworkCost,
-    count_macs,
-    network_cost,
-    schedule_cost,
-)
+from keras_c2f.cost import NetworkCost, count_macs, network_cost, schedule_cost
 from keras_c2f.layers import TimeCompression
 from keras_c2f.models import AST, AudioClassifier
 from keras_c2f.phases import Phase, PhaseSchedule

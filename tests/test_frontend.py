@@ -12,7 +12,7 @@ from frontend_oracles import (
     sounds,
 )
 
-from keras_c2f.frontend import Frontend, LogMel
+from keras_c2f.layers.log_mel import Frontend, LogMel
 from keras_c2f.models.presets import (
     CLAP_FRONTEND,
     HTS_AT_SPEECH_COMMANDS_FRONTEND,

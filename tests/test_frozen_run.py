@@ -10,19 +10,19 @@ import pytest
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
-from keras_c2f import clip_features
 from keras_c2f.data import LabelSets
-from keras_c2f.evaluation import evaluate
-from keras_c2f.from_recipe import build_backbone, make_pipeline
-from keras_c2f.frozen import of_last_phase
-from keras_c2f.frozen_run import FrozenRun
+from keras_c2f.evaluation.evaluate import evaluate
 from keras_c2f.inference import load_classifier
 from keras_c2f.probe.ridge import fit_ridge, stratified_folds
-from keras_c2f.recipes import Recipe
 from keras_c2f.report import write_report
-from keras_c2f.solved_head import cross_entropy, solve_head
-from keras_c2f.trained_run import read_trained_run
-from keras_c2f.training import Run
+from keras_c2f.training import clip_features
+from keras_c2f.training.from_recipe import build_backbone, make_pipeline
+from keras_c2f.training.frozen import of_last_phase
+from keras_c2f.training.frozen_run import FrozenRun
+from keras_c2f.training.recipe import Recipe
+from keras_c2f.training.run import Run
+from keras_c2f.training.solved_head import cross_entropy, solve_head
+from keras_c2f.training.trained_run import read_trained_run
 
 pytest.importorskip("soundfile", reason="needs the extra `sound`")
 

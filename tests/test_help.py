@@ -12,7 +12,7 @@ from keras_c2f import cli
 from keras_c2f.cli import log_filter
 from keras_c2f.cli.parser import make_parser
 from keras_c2f.phases.schedule import PhaseSchedule
-from keras_c2f.progress import Progress
+from keras_c2f.training.progress import Progress
 
 pytestmark = pytest.mark.once
 HELP = """
@@ -38,7 +38,7 @@ def test_help_imports_no_framework():
     )
     assert done.returncode == 0, done.stderr
     loaded = set(done.stdout.split())
-    assert "keras_c2f.recipes" in loaded
+    assert "keras_c2f.training.recipe" in loaded
     heavy = "keras tensorflow jax torch numpy scipy matplotlib soundfile"
     assert not loaded & set(heavy.split())
 

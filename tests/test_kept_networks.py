@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from keras_c2f.data import Clips
-from keras_c2f.files import read_json, read_rows
-from keras_c2f.kept_networks import averaged_weights, best_epoch
 from keras_c2f.phases import PhasedModel, PhaseScheduler
-from keras_c2f.recipes import PretrainRecipe, Recipe
-from keras_c2f.training import Run
+from keras_c2f.training.kept_networks import averaged_weights, best_epoch
+from keras_c2f.training.recipe import PretrainRecipe, Recipe
+from keras_c2f.training.run import Run
+from keras_c2f.utils.files import read_json, read_rows
 
 SCORES = [0.9, 0.6, 0.6, 0.2]  # the first at pool:2
 LOSSES = [1.0, 2.0, 1.0, 1.0]

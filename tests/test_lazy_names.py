@@ -61,7 +61,7 @@ def test_in_any_order(imports):
 
 def test_light_modules_import_nothing_heavy():
     program = (
-        "import sys, keras_c2f, keras_c2f.recipes, keras_c2f.data\n"
+        "import sys, keras_c2f, keras_c2f.training.recipe, keras_c2f.data\n"
         "assert not {'keras', 'numpy'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

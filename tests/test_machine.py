@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_c2f.machine import hardware
+from keras_c2f.utils.environment import hardware
 
 
 def pretend_cards(monkeypatch, number, name="NVIDIA H100"):

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 from sklearn import metrics as oracle
 
-from keras_c2f.metrics import ExactMetrics, d_prime, ranking_scores
+from keras_c2f.evaluation.metrics import ExactMetrics, d_prime, ranking_scores
 
 pytestmark = pytest.mark.once
 

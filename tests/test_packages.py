@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import keras_c2f
-from keras_c2f import packages
+from keras_c2f.utils import packages
 
 pytestmark = pytest.mark.once
 ROOT = Path(keras_c2f.__file__).parents[1]
@@ -79,14 +79,13 @@ def test_all_that_is_missing_is_said_at_once(tmp_path):
         (("predict", "--run={0}", "{0}/a.wav"), ("soxr",), "sound"),
         (("predict", "--run={0}/a.onnx", "-"), ("onnxruntime",), "export"),
         (("convert", "{0}/a.pth", "{0}/out"), ("torch",), "torch"),
-        (("study", "timing"), ("scipy", "matplotlib"), "study,report"),
     ],
 )
 def test_each_command_says_what_it_needs(words, hidden, extras, tmp_path):
     for name in ("model.keras", "a.wav", "a.onnx", "a.pth"):
         (tmp_path / name).touch()
     words = [word.format(tmp_path) for word in words]
-    if words[0] in ("demo", "study"):
+    if words[0] == "demo":
         words.append(f"--run={tmp_path}")
     code, _, errors = run(command(*words), hidden, tmp_path)
     assert code == 2, errors
@@ -95,7 +94,7 @@ def test_each_command_says_what_it_needs(words, hidden, extras, tmp_path):
 
 
 CHOICE = """
-from keras_c2f.packages import choose_backend
+from keras_c2f.utils.packages import choose_backend
 try:
     print(choose_backend())
 except (ImportError, ValueError) as error:

@@ -9,19 +9,19 @@ import pytest
 from test_training import OPTIONS, write_sounds
 
 from keras_c2f.convert import Pretrained
-from keras_c2f.files import read_json, read_rows, write_rows
-from keras_c2f.from_recipe import make_pipeline
-from keras_c2f.initial import start_from
 from keras_c2f.models import AST, AudioClassifier, MaskedPatchModel
 from keras_c2f.phases import PhasedModel
-from keras_c2f.pretraining import (
+from keras_c2f.report import write_report
+from keras_c2f.training.from_recipe import make_pipeline
+from keras_c2f.training.init_from import start_from
+from keras_c2f.training.pretraining import (
     PretrainRun,
     evaluate_masked_patches,
     reconstruct,
 )
-from keras_c2f.recipes import PretrainRecipe, Recipe
-from keras_c2f.report import write_report
-from keras_c2f.training import Run
+from keras_c2f.training.recipe import PretrainRecipe, Recipe
+from keras_c2f.training.run import Run
+from keras_c2f.utils.files import read_json, read_rows, write_rows
 
 pytest.importorskip("soundfile", reason="needs the extra `sound`")
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from keras_c2f.data import Clips
-from keras_c2f.frontend import Frontend
-from keras_c2f.recipe_choices import CHOSEN, Facts, choose, find_facts
-from keras_c2f.recipes import Recipe, option_names
+from keras_c2f.layers.log_mel import Frontend
+from keras_c2f.training.choices import CHOSEN, Facts, choose, find_facts
+from keras_c2f.training.recipe import Recipe, option_names
 
 pytestmark = pytest.mark.once
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from keras_c2f.resample import (
+from keras_c2f.layers.resizing import (
     GRID_METHODS,
     cubic_matrix,
     interpolation_matrix,

@@ -12,10 +12,15 @@ from test_training import write_sounds
 
 from keras_c2f.data import Clips, LabelSets
 from keras_c2f.export.run import export_run
-from keras_c2f.files import read_json, write_json
-from keras_c2f.recipes import Recipe
-from keras_c2f.run_clips import check_sides, keep_clips, read_clips, trained_on
-from keras_c2f.training import Run
+from keras_c2f.training.recipe import Recipe
+from keras_c2f.training.run import Run
+from keras_c2f.training.run_clips import (
+    check_sides,
+    keep_clips,
+    read_clips,
+    trained_on,
+)
+from keras_c2f.utils.files import read_json, write_json
 
 pytestmark = pytest.mark.once
 soundfile = pytest.importorskip("soundfile", reason="needs the extra `sound`")
@@ -164,7 +169,7 @@ def test_scores_of_own_data_say_what_was_trained_on(trained, sounds, capsys):
         written = json.load(file)
     kept = read_clips(trained / "drawn").train
     _, now = validated(trained)
-    from keras_c2f.data.fingerprint import fingerprints
+    from keras_c2f.audio.fingerprint import fingerprints
 
     expected = [
         p for p, f in zip(now, fingerprints(now), strict=True) if f in kept

@@ -8,8 +8,9 @@ import sys
 
 import pytest
 
-from keras_c2f import files, folder_lock
-from keras_c2f.files import (
+from keras_c2f.training.run_folder import write_evaluation
+from keras_c2f.utils import files, folder_lock
+from keras_c2f.utils.files import (
     read_json,
     read_rows,
     write_json,
@@ -17,13 +18,12 @@ from keras_c2f.files import (
     write_whole,
     write_whole_folder,
 )
-from keras_c2f.folder_lock import alone_in
-from keras_c2f.run_folder import write_evaluation
+from keras_c2f.utils.folder_lock import alone_in
 
 pytestmark = pytest.mark.once
 HOLD = """
 import sys
-from keras_c2f.folder_lock import alone_in
+from keras_c2f.utils.folder_lock import alone_in
 with alone_in(sys.argv[1]):
     print("locked", flush=True)
     sys.stdin.read()

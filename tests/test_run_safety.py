@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from test_training import OPTIONS, noise_clips
 
-from keras_c2f.files import read_rows
-from keras_c2f.folder_lock import alone_in
-from keras_c2f.recipes import Recipe
-from keras_c2f.run_folder import NOTES, load_model
-from keras_c2f.trained_run import read_trained_run
-from keras_c2f.training import Run
+from keras_c2f.training.recipe import Recipe
+from keras_c2f.training.run import Run
+from keras_c2f.training.run_folder import NOTES, load_model
+from keras_c2f.training.trained_run import read_trained_run
+from keras_c2f.utils.files import read_rows
+from keras_c2f.utils.folder_lock import alone_in
 
 pytest.importorskip("soundfile", reason="needs the extra `sound`")
 pytestmark = pytest.mark.once

@@ -2,8 +2,8 @@
 
 import pytest
 
-from keras_c2f import stopwatch
-from keras_c2f.stopwatch import Stopwatch
+from keras_c2f.training import stopwatch
+from keras_c2f.training.stopwatch import Stopwatch
 
 pytestmark = pytest.mark.once
 

@@ -12,22 +12,22 @@ import time
 import numpy as np
 import pytest
 
+from keras_c2f.cost import network_cost
 from keras_c2f.data import Clips, LabelSets
-from keras_c2f.files import read_rows
-from keras_c2f.flops import network_cost
-from keras_c2f.from_recipe import (
+from keras_c2f.layers.log_mel import Frontend
+from keras_c2f.layers.resizing import resize_axes
+from keras_c2f.phases import CarryOver
+from keras_c2f.training.from_recipe import (
     baseline_cost,
     build_backbone,
     build_classifier,
     make_pipeline,
     measured_frontend,
 )
-from keras_c2f.frontend import Frontend
-from keras_c2f.phases import CarryOver
-from keras_c2f.recipes import Recipe, parse_pair
-from keras_c2f.resample import resize_axes
-from keras_c2f.run_log import SwitchScore
-from keras_c2f.training import Run
+from keras_c2f.training.recipe import Recipe, parse_pair
+from keras_c2f.training.run import Run
+from keras_c2f.training.run_log import SwitchScore
+from keras_c2f.utils.files import read_rows
 
 pytest.importorskip("soundfile", reason="needs the extra `sound`")
 

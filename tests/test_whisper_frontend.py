@@ -6,7 +6,7 @@ import pytest
 from frontend_oracles import sounds, whisper_log_mel
 
 from keras_c2f.data import AudioPipeline, Clips
-from keras_c2f.frontend import Frontend, LogMel
+from keras_c2f.layers.log_mel import Frontend, LogMel
 from keras_c2f.models import preset_frontend
 
 BASE = preset_frontend("whisper_base")

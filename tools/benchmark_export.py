@@ -22,13 +22,13 @@ import numpy as np
 from absl import app, flags
 
 from keras_c2f import AudioClassifier, LogMel
-from keras_c2f.classifier_info import ClassifierInfo
 from keras_c2f.export import FORMATS, export_classifier
 from keras_c2f.export.comparison import size_of
 from keras_c2f.export.conversion import convert_archive, save_archive
-from keras_c2f.machine import hardware, versions
 from keras_c2f.models import backbone_from_preset
 from keras_c2f.models.backbones import preset_frontend
+from keras_c2f.models.metadata import ClassifierInfo
+from keras_c2f.utils.environment import hardware, versions
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("model", "ast_tiny", "Preset.")

@@ -27,8 +27,8 @@ from keras.losses import CategoricalCrossentropy
 
 from keras_c2f import AST, AudioClassifier, PhasedModel
 from keras_c2f.data import AudioPipeline, Clips, prepare, read_prepared
-from keras_c2f.frontend import Frontend
-from keras_c2f.machine import hardware, versions
+from keras_c2f.layers.log_mel import Frontend
+from keras_c2f.utils.environment import hardware, versions
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("clips", 512, "Number of clips; 32 sounds, repeated.")

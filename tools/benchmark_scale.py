@@ -23,9 +23,10 @@ import soundfile
 from absl import app, flags
 
 from keras_c2f import AST, AudioClassifier
-from keras_c2f.data import AudioPipeline, Clips, open_dataset
-from keras_c2f.frontend import Frontend
-from keras_c2f.machine import hardware, versions
+from keras_c2f.data import AudioPipeline, Clips
+from keras_c2f.datasets import open_dataset
+from keras_c2f.layers.log_mel import Frontend
+from keras_c2f.utils.environment import hardware, versions
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("classes", 200, "Number of class folders.")

@@ -31,15 +31,9 @@ from transformers import (
     ClapAudioModel,
 )
 
-from keras_c2f import (
-    AST,
-    HTSAT,
-    AudioClassifier,
-    PhasedModel,
-    PhaseScheduler,
-)
-from keras_c2f.flops import PASSES, network_cost
-from keras_c2f.machine import hardware, versions
+from keras_c2f import AST, HTSAT, AudioClassifier, PhasedModel, PhaseScheduler
+from keras_c2f.cost import PASSES, network_cost
+from keras_c2f.utils.environment import hardware, versions
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("turns", 8, "Timed steps of each network.")

@@ -22,12 +22,12 @@ from absl import app, flags
 
 from keras_c2f.export import FORMATS, at_resolution, export_classifier
 from keras_c2f.export.comparison import compare, leading_windows
-from keras_c2f.files import read_json
 from keras_c2f.inference.classifier import classifier_of
-from keras_c2f.machine import hardware, versions
-from keras_c2f.recipes import Recipe
-from keras_c2f.run_folder import find_run
-from keras_c2f.trained_run import read_trained_run
+from keras_c2f.training.recipe import Recipe
+from keras_c2f.training.run_folder import find_run
+from keras_c2f.training.trained_run import read_trained_run
+from keras_c2f.utils.environment import hardware, versions
+from keras_c2f.utils.files import read_json
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list("runs", [], "Folders of trained runs.")

@@ -11,12 +11,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from studies import read_results, read_study
+from studies.comparison import mean_curve
 
 from keras_c2f import Frontend, LogMel, Resolution
-from keras_c2f.data import synthesize_keywords
+from keras_c2f.datasets import synthesize_keywords
 from keras_c2f.report.plots import RUN_COLOURS, STYLE, import_matplotlib
-from keras_c2f.study import read_results, read_study
-from keras_c2f.study.comparison import mean_curve
 
 ROWS = Path(__file__).parent / "results" / "study"
 PHASES = (("pool:4", 40), ("pool:2", 20), ("full", 10))  # ms a frame

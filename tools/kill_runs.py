@@ -29,9 +29,9 @@ import h5py
 import numpy as np
 from absl import app, flags
 
-from keras_c2f.files import read_json, read_rows
-from keras_c2f.folder_lock import NAME
-from keras_c2f.machine import hardware
+from keras_c2f.utils.environment import hardware
+from keras_c2f.utils.files import read_json, read_rows
+from keras_c2f.utils.folder_lock import NAME
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list("kills", ["tensorflow:15"], "BACKEND:NUMBER of kills.")

@@ -33,7 +33,7 @@ import soundfile
 import soxr
 from absl import app, flags
 
-from keras_c2f.machine import hardware
+from keras_c2f.utils.environment import hardware
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("model", None, "Exported ONNX classifier.", required=True)

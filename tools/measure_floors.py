@@ -6,9 +6,9 @@ Of each sound's log-mel, at its own length: mean, standard deviation, mean
 change from frame to frame and maximum over time of 64 bands, and how many
 frames there are. scikit-learn's logistic regression learns these,
 standardised, and is scored on the held-out folds or speakers of
-`keras-c2f study coarse-to-fine`. A network below this floor has learned less
-than its data allow. Prints a Markdown table. Minutes on two cores; needs the
-extra `tests`.
+`python tools/study.py coarse-to-fine`. A network below this floor has learned
+less than its data allow. Prints a Markdown table. Minutes on two cores; needs
+the extra `tests`.
 """
 
 import argparse
@@ -19,13 +19,13 @@ import sklearn
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from studies.plan import read_study
 
-from keras_c2f.data.decode import load_sound
+from keras_c2f.audio.decode import load_sound
 from keras_c2f.data.features import log_mel
-from keras_c2f.frontend import Frontend
-from keras_c2f.machine import hardware, versions
-from keras_c2f.recipes import Recipe
-from keras_c2f.study.plan import read_study
+from keras_c2f.layers.log_mel import Frontend
+from keras_c2f.training.recipe import Recipe
+from keras_c2f.utils.environment import hardware, versions
 
 FRONTEND = Frontend(num_mel_bins=64)
 

@@ -20,11 +20,11 @@ import sys
 import numpy as np
 
 from keras_c2f.convert import load_checkpoint
-from keras_c2f.data import synthesize_keywords
-from keras_c2f.machine import hardware, versions
+from keras_c2f.datasets import synthesize_keywords
+from keras_c2f.layers.resizing import kernel_matrix, resize_axes
 from keras_c2f.phases import transplant
 from keras_c2f.phases.transplant import weights_by_path
-from keras_c2f.resample import kernel_matrix, resize_axes
+from keras_c2f.utils.environment import hardware, versions
 
 FACTORS = (1, 2, 4)
 WAYS = ("bilinear", "pi", "naive")

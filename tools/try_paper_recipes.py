@@ -18,11 +18,11 @@ import sys
 
 import numpy as np
 import soundfile
+from studies import Cell, read_study
 
-from keras_c2f.files import read_json, read_rows
-from keras_c2f.machine import hardware, versions
-from keras_c2f.recipes import Recipe
-from keras_c2f.study import Cell, read_study
+from keras_c2f.training.recipe import Recipe
+from keras_c2f.utils.environment import hardware, versions
+from keras_c2f.utils.files import read_json, read_rows
 
 SAMPLE_RATE = 16000
 CLIP_SECONDS = 10

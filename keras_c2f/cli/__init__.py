@@ -12,16 +12,16 @@ from absl import app, logging
 
 from keras_c2f.cli.log_filter import filter_logs
 from keras_c2f.cli.parser import make_parser
-from keras_c2f.packages import choose_backend
+from keras_c2f.utils.packages import choose_backend
 
 RESUMABLE = ("demo", "train", "pretrain", "prepare", "study")
 
 
-def main():
-    """Entry point of the console script."""
+def main(parse_tool=None):
+    """Entry point of the command, and of tools with options of their own."""
     # a name of a file that is not UTF-8 is printed with escapes
     sys.stdout.reconfigure(errors="backslashreplace")
-    app.run(_run_quietly, flags_parser=parse)
+    app.run(_run_quietly, flags_parser=parse_tool or parse)
 
 
 def _run_quietly(arguments):

@@ -4,9 +4,9 @@ import argparse
 import os
 
 from keras_c2f.convert.published import PUBLISHED, published
-from keras_c2f.packages import require
-from keras_c2f.recipes import parse_pair
-from keras_c2f.values import Choice, Folder, Number, Text, add_option
+from keras_c2f.training.recipe import parse_pair
+from keras_c2f.utils.packages import require
+from keras_c2f.utils.values import Choice, Folder, Number, Text, add_option
 
 COUNT = Number(int, at_least=1, at_most=1_000_000)
 TEXT = Text(wanted=True)

@@ -10,9 +10,9 @@ from keras_c2f.cli.recipe import (
     recipe_of,
     require_for,
 )
-from keras_c2f.recipes import parse_pair
 from keras_c2f.resolution import LARGEST_FACTOR
-from keras_c2f.values import Choice, Folder, Number, add_option
+from keras_c2f.training.recipe import parse_pair
+from keras_c2f.utils.values import Choice, Folder, Number, add_option
 
 METHODS = Choice(("pool", "pool:max", "shift"))
 
@@ -57,8 +57,8 @@ def add_commands(add):
 def show_data(arguments):
     """Writes a page of what the network will really be shown in training."""
     clips, recipe, _ = data_and_recipe(arguments, "matplotlib")
-    from keras_c2f.from_recipe import spend_budget
     from keras_c2f.report import write_data_page
+    from keras_c2f.training.from_recipe import spend_budget
 
     recipe = spend_budget(recipe)
     print(f"Page: {write_data_page(arguments.out, recipe, clips)}")
@@ -95,8 +95,8 @@ def stats(arguments):
     """Prints mean and deviation of the training part's log-mel."""
     clips, recipe, _ = data_and_recipe(arguments)
     from keras_c2f.data import feature_moments
-    from keras_c2f.evaluation import no_sound
-    from keras_c2f.from_recipe import make_pipeline, spend_budget
+    from keras_c2f.evaluation.evaluate import no_sound
+    from keras_c2f.training.from_recipe import make_pipeline, spend_budget
 
     recipe = spend_budget(recipe)
     pipeline = make_pipeline(recipe, recipe.frontend)
@@ -129,9 +129,9 @@ def probe(arguments):
     recipe = recipe_of(arguments)
     require_for(recipe.data)
     clips = recipe.open_data()
-    from keras_c2f.from_recipe import make_pipeline
     from keras_c2f.models import preset_patch
     from keras_c2f.probe import probe
+    from keras_c2f.training.from_recipe import make_pipeline
 
     frontend = recipe.frontend
     # Frames of padding, to whole patches, would say nothing.

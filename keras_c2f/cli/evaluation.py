@@ -5,10 +5,10 @@ import os
 import sys
 
 from keras_c2f.cli.recipe import data_of_run, require_for
-from keras_c2f.files import read_json
-from keras_c2f.recipes import Recipe
-from keras_c2f.run_folder import evaluation_name, write_evaluation
-from keras_c2f.values import Number, Text, add_option
+from keras_c2f.training.recipe import Recipe
+from keras_c2f.training.run_folder import evaluation_name, write_evaluation
+from keras_c2f.utils.files import read_json
+from keras_c2f.utils.values import Number, Text, add_option
 
 ALL = "all"  # of the parts of a data set
 
@@ -56,14 +56,14 @@ def evaluate(arguments):
 
     Returns 1 if some scores could not be written.
     """
-    from keras_c2f.data import Corruption
+    from keras_c2f.audio import Corruption
 
     texts = arguments.corrupt.split(",") if arguments.corrupt else []
     corruptions = [Corruption(text.strip()) for text in texts]
     own = data_of_run(arguments.run)
     require_for(arguments.data or own)
-    from keras_c2f.folder_lock import alone_in
-    from keras_c2f.trained_run import read_trained_run
+    from keras_c2f.training.trained_run import read_trained_run
+    from keras_c2f.utils.folder_lock import alone_in
 
     trained = read_trained_run(arguments.run)
     with alone_in(trained.folder):
@@ -71,10 +71,10 @@ def evaluate(arguments):
 
 
 def _evaluate(arguments, trained, corruptions):
-    from keras_c2f.evaluation import evaluate
-    from keras_c2f.evaluation_table import evaluation_line, evaluation_table
-    from keras_c2f.from_recipe import make_pipeline
-    from keras_c2f.recipes import recipe_settings
+    from keras_c2f.evaluation.evaluate import evaluate
+    from keras_c2f.evaluation.table import evaluation_line, evaluation_table
+    from keras_c2f.training.from_recipe import make_pipeline
+    from keras_c2f.training.recipe import recipe_settings
 
     folder = trained.folder
     settings = recipe_settings(trained.config, folder)
@@ -111,7 +111,7 @@ def _evaluate(arguments, trained, corruptions):
 
 def _known_clips(arguments, folder, clips):
     """dict of what is to be kept of clips that the run was trained on."""
-    from keras_c2f.run_clips import trained_on
+    from keras_c2f.training.run_clips import trained_on
 
     known, lines = trained_on(folder, clips)
     for line in lines:
@@ -124,7 +124,7 @@ def _known_clips(arguments, folder, clips):
 
 def _write(arguments, folder, corruption, kept, summary, classes):
     """Writes the scores under a name of their own, and returns the path."""
-    from keras_c2f.evaluation_table import absent_classes
+    from keras_c2f.evaluation.table import absent_classes
 
     asked = {
         "data": arguments.data or "",
@@ -157,8 +157,8 @@ def _clips_to_score(arguments, recipe, trained):
     The part of the run's own data that is scored by itself has to be that of
     the training: its score takes the place of the training's.
     """
-    from keras_c2f.data.readers.specification import same_data
-    from keras_c2f.run_clips import refuse_changed_clips
+    from keras_c2f.datasets.registry import same_data
+    from keras_c2f.training.run_clips import refuse_changed_clips
 
     more = trained.config["class_names"]
     if not arguments.data and not arguments.held_out:

@@ -7,14 +7,7 @@ import re
 from absl import flags
 from absl.flags import argparse_flags
 
-from keras_c2f.cli import (
-    conversion,
-    data,
-    evaluation,
-    study,
-    training,
-    use,
-)
+from keras_c2f.cli import conversion, data, evaluation, training, use
 
 DESCRIPTION = """\
 Train audio spectrogram transformers coarse to fine: first on spectrograms
@@ -92,6 +85,6 @@ def make_parser():
         )
         return command
 
-    for module in (training, evaluation, use, data, study, conversion):
+    for module in (training, evaluation, use, data, conversion):
         module.add_commands(add)
     return parser

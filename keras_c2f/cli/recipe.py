@@ -5,13 +5,13 @@ import os
 import sys
 from dataclasses import fields
 
-from keras_c2f.data.readers.kinds import MADE
-from keras_c2f.files import read_json
-from keras_c2f.packages import require
-from keras_c2f.recipe_choices import CHOSEN, choose, find_facts
-from keras_c2f.recipes import Recipe, option_names
-from keras_c2f.run_folder import find_run
-from keras_c2f.values import Flag, add_option, values_of
+from keras_c2f.datasets.kinds import MADE
+from keras_c2f.training.choices import CHOSEN, choose, find_facts
+from keras_c2f.training.recipe import Recipe, option_names
+from keras_c2f.training.run_folder import find_run
+from keras_c2f.utils.files import read_json
+from keras_c2f.utils.packages import require
+from keras_c2f.utils.values import Flag, add_option, values_of
 
 
 def add_options(parser, names, recipe_class=Recipe, chosen=(), **defaults):
@@ -173,9 +173,9 @@ def print_costs(recipe, network):
     Raises:
         ValueError: if phases shall be adaptive and cannot.
     """
-    from keras_c2f.flops import cost_table, network_cost
-    from keras_c2f.from_recipe import baseline_cost
+    from keras_c2f.cost import cost_table, network_cost
     from keras_c2f.phases.budget import check_rising
+    from keras_c2f.training.from_recipe import baseline_cost
 
     costs = [
         network_cost(network.at_resolution(phase.resolution))

@@ -13,8 +13,8 @@ from keras_c2f.cli.recipe import (
     recipe_of,
     require_for,
 )
-from keras_c2f.recipes import OF_CLASSIFIERS, PretrainRecipe, Recipe
-from keras_c2f.values import Folder, Number, add_option
+from keras_c2f.training.recipe import OF_CLASSIFIERS, PretrainRecipe, Recipe
+from keras_c2f.utils.values import Folder, Number, add_option
 
 # Words: patches of 20 ms over all mel bins, as in the Keyword Transformer.
 DEMO = {
@@ -62,10 +62,10 @@ def demo(arguments):
 def train(arguments):
     """Trains a recipe, a baseline too if wanted, and writes a report."""
     clips, recipe, reasons = data_and_recipe(arguments, "matplotlib")
-    from keras_c2f.from_recipe import build_classifier, spend_budget
-    from keras_c2f.frozen import of_last_phase
-    from keras_c2f.frozen_run import FrozenRun
-    from keras_c2f.training import Run
+    from keras_c2f.training.from_recipe import build_classifier, spend_budget
+    from keras_c2f.training.frozen import of_last_phase
+    from keras_c2f.training.frozen_run import FrozenRun
+    from keras_c2f.training.run import Run
 
     recipe = spend_budget(recipe)
     network = build_classifier(recipe, clips[0].num_classes, recipe.frontend)
@@ -82,8 +82,8 @@ def pretrain(arguments):
     require_for(recipe.data, "matplotlib")
     clips = recipe.open_data()
     print_data(clips)
-    from keras_c2f.from_recipe import spend_budget
-    from keras_c2f.pretraining import PretrainRun, build_masked_patches
+    from keras_c2f.training.from_recipe import spend_budget
+    from keras_c2f.training.pretraining import PretrainRun, build_masked_patches
 
     recipe = spend_budget(recipe)
     network = build_masked_patches(recipe, recipe.frontend)
@@ -92,12 +92,12 @@ def pretrain(arguments):
 
 def run_all(arguments, recipe, clips, network, run_class, reasons=()):
     """Runs of one kind, baseline first if wanted, and their report."""
-    from keras_c2f.evaluation import headline_metric
-    from keras_c2f.evaluation_table import format_metric, metric_words
+    from keras_c2f.evaluation.evaluate import headline_metric
+    from keras_c2f.evaluation.table import format_metric, metric_words
     from keras_c2f.report import write_report
     from keras_c2f.report.findings import findings_of_all
     from keras_c2f.report.runs import read_runs
-    from keras_c2f.run_clips import check_sides
+    from keras_c2f.training.run_clips import check_sides
 
     for line in check_sides(clips, recipe.initial):
         print(line)
@@ -134,7 +134,7 @@ def describe(arguments):
         num_classes = num_classes or clips[0].num_classes
     else:
         recipe, num_classes = recipe_of(arguments), num_classes or 527
-    from keras_c2f.from_recipe import build_classifier, spend_budget
+    from keras_c2f.training.from_recipe import build_classifier, spend_budget
 
     recipe = spend_budget(recipe)
     network = build_classifier(recipe, num_classes, recipe.frontend)

@@ -10,10 +10,10 @@ from pathlib import Path
 from keras_c2f.cli.recipe import data_of_run, require_for
 from keras_c2f.export.formats import FORMATS as EXPORTS
 from keras_c2f.export.formats import VARIANTS, choose_format
-from keras_c2f.packages import require
 from keras_c2f.resolution import Resolution
-from keras_c2f.run_folder import find_run
-from keras_c2f.values import Choice, Folder, Number, Text, add_option
+from keras_c2f.training.run_folder import find_run
+from keras_c2f.utils.packages import require
+from keras_c2f.utils.values import Choice, Folder, Number, Text, add_option
 
 FORMATS = ("text", "csv", "json")
 STANDARD_INPUT = "-"
@@ -112,7 +112,7 @@ def predict(arguments):
     Returns 1 if some sounds could not be read, or not to their end, or a
     picture could not be written.
     """
-    from keras_c2f.data.readers.sound_files import look_into
+    from keras_c2f.audio.walk import look_into
 
     from_input = arguments.sounds == [STANDARD_INPUT]
     if arguments.timeline:
@@ -202,9 +202,9 @@ class Printer:
 
 
 def _listen_to_files(classifier, paths, arguments, printer):
-    from keras_c2f.data.decode import SoundError
-    from keras_c2f.file_names import FileNames
+    from keras_c2f.audio.decode import SoundError
     from keras_c2f.inference.output import clock
+    from keras_c2f.utils.file_names import FileNames
 
     problems, names = 0, FileNames()
     for path in paths:
@@ -233,9 +233,9 @@ def _listen_to_files(classifier, paths, arguments, printer):
 
 def _draw(windows, info, picture, path):
     """Draws the timeline of a file; returns 1 if it could not be written."""
-    from keras_c2f.data.decode import printable
-    from keras_c2f.files import write_whole
+    from keras_c2f.audio.audio_file import printable
     from keras_c2f.report.timeline import draw_timeline
+    from keras_c2f.utils.files import write_whole
 
     title = printable(os.path.basename(path))
     try:

@@ -1,6 +1,6 @@
 """Checkpoints of other projects as Keras models."""
 
-from keras_c2f.lazy_names import lazy_names
+from keras_c2f.utils.lazy_names import lazy_names
 
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,

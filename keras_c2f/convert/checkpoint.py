@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_c2f.convert.ctranslate2 import is_ctranslate2, read_ctranslate2
-from keras_c2f.data.lazy import LazyModule
+from keras_c2f.utils.optional import LazyModule
 
 torch = LazyModule("torch")
 safetensors = LazyModule("safetensors")

@@ -7,7 +7,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from keras_c2f.data.lazy import LazyModule
+from keras_c2f.utils.optional import LazyModule
 
 tqdm = LazyModule("tqdm")
 

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from keras_c2f.convert.kwt import Mfcc
-from keras_c2f.frontend import Frontend
+from keras_c2f.layers.log_mel import Frontend
 from keras_c2f.models.presets import FRONTENDS, WHISPER_FRONTEND
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from keras_c2f.convert.positions import cut_positions
-from keras_c2f.frontend import Frontend
+from keras_c2f.layers.log_mel import Frontend
 from keras_c2f.models import AudioClassifier, MaskedPatchModel
 from keras_c2f.phases import TransplantReport, transplant
 

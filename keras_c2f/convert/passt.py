@@ -4,12 +4,7 @@ import numpy as np
 
 from keras_c2f.convert.audio import audio_backbone
 from keras_c2f.convert.rules import Plan, Rule
-from keras_c2f.convert.vit import (
-    dense_rules,
-    norm_rules,
-    vit_of,
-    vit_rules,
-)
+from keras_c2f.convert.vit import dense_rules, norm_rules, vit_of, vit_rules
 from keras_c2f.models import AudioClassifier
 
 

@@ -2,8 +2,8 @@
 
 from keras import ops
 
+from keras_c2f.layers.resizing import resize_axes
 from keras_c2f.phases.transplant import weights_by_path
-from keras_c2f.resample import resize_axes
 
 GRID = "positions/grid"
 

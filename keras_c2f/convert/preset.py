@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from keras_c2f.cache_folder import cache_folder
 from keras_c2f.convert.class_names import CLASS_LISTS
 from keras_c2f.convert.conversion import load_checkpoint
 from keras_c2f.convert.download import download
 from keras_c2f.convert.pretrained import CARD, load_folder
 from keras_c2f.convert.published import published
+from keras_c2f.utils.cache_folder import cache_folder
 
 
 def from_preset(name, folder=None, **options):

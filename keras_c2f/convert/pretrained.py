@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from keras_c2f.convert.kwt import Mfcc
-from keras_c2f.frontend import Frontend
+from keras_c2f.layers.log_mel import Frontend
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.weights.h5", "preset.json"
 MATRICES = "frontend.npz"

@@ -2,11 +2,7 @@
 
 from typing import NamedTuple
 
-from keras_c2f.convert.audio import (
-    ast_plan,
-    ssast_plan,
-    ssast_pretraining_plan,
-)
+from keras_c2f.convert.audio import ast_plan, ssast_plan, ssast_pretraining_plan
 from keras_c2f.convert.hts_at import hts_at_plan
 from keras_c2f.convert.imagenet import imagenet_plan
 from keras_c2f.convert.kwt import kwt_plan

@@ -16,7 +16,7 @@ import dataclasses
 import sys
 from collections.abc import Callable, Sequence
 
-from keras_c2f.data.lazy import tf
+from keras_c2f.utils.optional import tf
 
 MIXUP_BETA = 10.0  # lambda ~ Beta(10, 10): close to one half
 

@@ -2,7 +2,7 @@
 
 import os
 
-from keras_c2f.data.lazy import tf
+from keras_c2f.utils.optional import tf
 
 BATCHES_AT_ONCE = 2  # of those that are made whole
 

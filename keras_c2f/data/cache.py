@@ -5,12 +5,12 @@ import threading
 
 import numpy as np
 
+from keras_c2f.audio.decode import SoundError, load_crop
+from keras_c2f.audio.excerpt import crop_start
+from keras_c2f.audio.fingerprint import file_version
 from keras_c2f.data import features
-from keras_c2f.data.decode import SoundError, load_crop
-from keras_c2f.data.excerpt import crop_start
-from keras_c2f.data.fingerprint import file_version
-from keras_c2f.data.lazy import tf
 from keras_c2f.data.shards import Record
+from keras_c2f.utils.optional import tf
 
 
 class ArrayCache:

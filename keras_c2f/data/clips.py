@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from keras_c2f.data.fingerprint import fingerprints
+from keras_c2f.audio.fingerprint import fingerprints
 from keras_c2f.data.labels import LabelSets
 
 
@@ -128,7 +128,7 @@ class Clips:
     def fingerprints(self):
         """uint64 `(n,)`, equal where sounds have the same content.
 
-        Files are looked at once: see `keras_c2f.data.fingerprint`.
+        Files are looked at once: see `keras_c2f.audio.fingerprint`.
         """
         return fingerprints(self.sounds)
 

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from keras_c2f.data import features
-from keras_c2f.data.lazy import tf
+from keras_c2f.utils.optional import tf
 
 
 class Compression(NamedTuple):

@@ -2,7 +2,7 @@
 
 import math
 
-from keras_c2f.data.lazy import tf
+from keras_c2f.utils.optional import tf
 
 
 def log_mel(waveform, frontend, num_frames, shift=1, normalize=True):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_c2f.data.decode import SoundError, sound_seconds
+from keras_c2f.audio.decode import SoundError, sound_seconds
 from keras_c2f.data.shards import Record
 
 

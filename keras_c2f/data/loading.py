@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from keras_c2f.data.decode import SoundError
-from keras_c2f.data.lazy import tf
+from keras_c2f.audio.decode import SoundError
+from keras_c2f.utils.optional import tf
 
 # Of an epoch's clips: more that have to be loaded are so one by one, as many
 # at a time as there are cores. A batch that has all loads its few in turn.

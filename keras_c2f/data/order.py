@@ -1,6 +1,6 @@
 """Which clips of an epoch's order are whose, and which are left."""
 
-from keras_c2f.data.lazy import tf
+from keras_c2f.utils.optional import tf
 
 
 def clips_to_read(order, usable, shard, start, training):

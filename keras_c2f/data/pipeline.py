@@ -4,20 +4,20 @@ import contextlib
 
 import numpy as np
 
+from keras_c2f.audio.corruption import CorruptedSounds
+from keras_c2f.audio.decode import DECODERS, SoundError
 from keras_c2f.data import augment as augmentation
 from keras_c2f.data import sampling
 from keras_c2f.data.augment import Augment
 from keras_c2f.data.batches import BATCHES_AT_ONCE, make_batches
 from keras_c2f.data.cache import ArrayCache, LogMelCache, SoundCache
 from keras_c2f.data.compression import Compression, Features
-from keras_c2f.data.corruption import CorruptedSounds
-from keras_c2f.data.decode import DECODERS, SoundError
-from keras_c2f.data.lazy import tf
 from keras_c2f.data.loading import ClipLoader
 from keras_c2f.data.order import check_shard, clips_to_read, count_steps
 from keras_c2f.data.shards import are_log_mel
 from keras_c2f.resolution import Resolution
-from keras_c2f.values import Number
+from keras_c2f.utils.optional import tf
+from keras_c2f.utils.values import Number
 
 OUTPUTS = ("compressed", "log_mel", "waveform")
 ON_ERROR = ("raise", "skip")
@@ -76,7 +76,7 @@ class AudioPipeline:
 
     Example:
         >>> from keras_c2f.data import Clips
-        >>> from keras_c2f.frontend import Frontend
+        >>> from keras_c2f.layers.log_mel import Frontend
         >>> clips = Clips(np.ones((5, 16000), "float32"), [0, 1, 0, 1, 1], "ab")
         >>> pipeline = AudioPipeline(Frontend(), num_frames=96, batch_size=4)
         >>> dataset = pipeline.dataset(clips)

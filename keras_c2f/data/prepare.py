@@ -11,19 +11,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from keras_c2f import files
-from keras_c2f.data import features
-from keras_c2f.data.cache import SoundCache
-from keras_c2f.data.decode import SoundError, printable
-from keras_c2f.data.fingerprint import (
+from keras_c2f.audio.audio_file import SoundError, printable
+from keras_c2f.audio.fingerprint import (
     file_state,
     file_version,
     fingerprints,
     over_chunks,
     sound_name,
 )
-from keras_c2f.data.lazy import tf, tqdm
-from keras_c2f.data.readers.prepared import label_kind, labels_to_json
+from keras_c2f.data import features
+from keras_c2f.data.cache import SoundCache
+from keras_c2f.data.prepared import label_kind, labels_to_json
 from keras_c2f.data.shards import (
     FOOTER,
     HEADER,
@@ -33,7 +31,9 @@ from keras_c2f.data.shards import (
     Shards,
     read_json,
 )
-from keras_c2f.folder_lock import alone_in
+from keras_c2f.utils import files
+from keras_c2f.utils.folder_lock import alone_in
+from keras_c2f.utils.optional import tf, tqdm
 
 
 def prepare(
@@ -110,7 +110,7 @@ def _alone_in(folder):
 
 def _write_shards(clips, folder, config, workers):
     """Writes what is missing, and `dataset.json` at last."""
-    from keras_c2f.frontend import Frontend  # imports Keras
+    from keras_c2f.layers.log_mel import Frontend
 
     frontend = Frontend.from_config(config["frontend"])
     encode = _encoder(frontend, config["store"])

@@ -8,7 +8,7 @@ repository. Mix-up partners are drawn uniformly there, balanced or not.
 import numpy as np
 
 from keras_c2f.data.labels import LabelSets
-from keras_c2f.data.lazy import tf
+from keras_c2f.utils.optional import tf
 
 
 def balancing_weights(clips):

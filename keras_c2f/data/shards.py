@@ -33,9 +33,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_c2f.data.decode import SoundError
-from keras_c2f.data.fingerprint import differs
-from keras_c2f.data.lazy import tf
+from keras_c2f.audio.decode import SoundError
+from keras_c2f.audio.fingerprint import differs
+from keras_c2f.utils.optional import tf
 
 STORES = ("waveform", "log_mel")
 HEADER = 12  # bytes before a TFRecord's data: their length and its checksum
@@ -60,7 +60,7 @@ class Shards:
     """
 
     def __init__(self, folder, part, config):
-        from keras_c2f.frontend import Frontend  # imports Keras
+        from keras_c2f.layers.log_mel import Frontend
 
         self.folder = folder
         self.part = part

@@ -3,10 +3,10 @@
 import os
 import tempfile
 
-from keras_c2f.classifier_info import ClassifierInfo
 from keras_c2f.export.conversion import convert_archive, save_archive
 from keras_c2f.export.formats import choose_format
 from keras_c2f.models import sound_classifier
+from keras_c2f.models.metadata import ClassifierInfo
 from keras_c2f.phases import transplant
 from keras_c2f.resolution import Resolution
 

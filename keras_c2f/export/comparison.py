@@ -5,11 +5,11 @@ import time
 
 import numpy as np
 
+from keras_c2f.audio.decode import SoundError
 from keras_c2f.data.cache import SoundCache
-from keras_c2f.data.decode import SoundError
 from keras_c2f.data.shards import are_log_mel
+from keras_c2f.evaluation.metrics import ExactMetrics
 from keras_c2f.inference import load_classifier
-from keras_c2f.metrics import ExactMetrics
 
 SAME_CLASS = 0.98  # share of the clips, for a variant to be recommended
 POINTS = 0.5  # that it may lose

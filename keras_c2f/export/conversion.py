@@ -16,7 +16,6 @@ import zipfile
 import keras
 import numpy as np
 
-from keras_c2f.classifier_info import FILE_NAME, ClassifierInfo
 from keras_c2f.export.litert import (
     convert_to_litert,
     quantize_litert,
@@ -28,8 +27,9 @@ from keras_c2f.export.onnx_file import (
     write_onnx,
 )
 from keras_c2f.export.saved_model import write_saved_model
-from keras_c2f.files import write_whole, write_whole_folder
 from keras_c2f.models import AudioClassifier  # noqa: F401  archives hold one
+from keras_c2f.models.metadata import FILE_NAME, ClassifierInfo
+from keras_c2f.utils.files import write_whole, write_whole_folder
 
 
 def save_archive(model, info, path):

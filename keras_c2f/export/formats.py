@@ -3,7 +3,7 @@
 import dataclasses
 import math
 
-from keras_c2f.packages import require
+from keras_c2f.utils.packages import require
 
 VARIANTS = ("float32", "float16", "dynamic", "int8")
 

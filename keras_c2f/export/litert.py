@@ -7,9 +7,9 @@ import tempfile
 import warnings
 import zipfile
 
-from keras_c2f.classifier_info import FILE_NAME
-from keras_c2f.data.lazy import LazyModule, tf
 from keras_c2f.export.saved_model import write_saved_model
+from keras_c2f.models.metadata import FILE_NAME
+from keras_c2f.utils.optional import LazyModule, tf
 
 LABELS = "labels.txt"  # where tools of LiteRT look for class names
 FRONTEND = ".*frontend.*"  # in the names of tensors

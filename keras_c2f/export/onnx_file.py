@@ -6,9 +6,9 @@ import tempfile
 
 import numpy as np
 
-from keras_c2f.classifier_info import PROPERTY
-from keras_c2f.data.lazy import LazyModule, tf
 from keras_c2f.export.saved_model import input_specs
+from keras_c2f.models.metadata import PROPERTY
+from keras_c2f.utils.optional import LazyModule, tf
 
 OPSET = 18
 FRONTEND = "/frontend"  # in the names of its nodes

@@ -4,17 +4,17 @@ import contextlib
 import os
 import shutil
 
-from keras_c2f.data.lazy import tqdm
 from keras_c2f.export.classifier import at_resolution, export_classifier
 from keras_c2f.export.comparison import INT8_POINTS, compare, leading_windows
 from keras_c2f.export.formats import choose_format
-from keras_c2f.files import read_rows, write_rows
-from keras_c2f.folder_lock import alone_in
 from keras_c2f.inference.classifier import classifier_of
-from keras_c2f.recipes import Recipe, recipe_settings
 from keras_c2f.resolution import Resolution
-from keras_c2f.run_clips import refuse_changed_clips
-from keras_c2f.trained_run import read_trained_run
+from keras_c2f.training.recipe import Recipe, recipe_settings
+from keras_c2f.training.run_clips import refuse_changed_clips
+from keras_c2f.training.trained_run import read_trained_run
+from keras_c2f.utils.files import read_rows, write_rows
+from keras_c2f.utils.folder_lock import alone_in
+from keras_c2f.utils.optional import tqdm
 
 FOLDER, TABLE = "export", "exports.csv"
 CALIBRATION_CLIPS = 128

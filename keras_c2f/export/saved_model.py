@@ -2,8 +2,8 @@
 
 import os
 
-from keras_c2f.classifier_info import FILE_NAME
-from keras_c2f.data.lazy import tf
+from keras_c2f.models.metadata import FILE_NAME
+from keras_c2f.utils.optional import tf
 
 EXTRA = "assets.extra"  # TensorFlow's folder for files of others
 

@@ -1,6 +1,6 @@
 """What exported files are worth, in words and numbers."""
 
-from keras_c2f.evaluation_table import metric_words
+from keras_c2f.evaluation.table import metric_words
 from keras_c2f.export.comparison import INT8_POINTS, POINTS, SAME_CLASS
 
 # heading -> cell of a row of `export_run`

@@ -1,12 +1,12 @@
 """Trained classifiers at work: files, folders and streams of sound."""
 
-from keras_c2f.lazy_names import lazy_names
+from keras_c2f.utils.lazy_names import lazy_names
 
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
         ".classifier": ["Classifier", "load_classifier"],
-        "..data.readers.sound_files": ["find_sounds"],
+        "..audio.walk": ["find_sounds"],
         ".stream": ["Stream", "Window"],
     },
 )

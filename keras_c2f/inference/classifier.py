@@ -4,11 +4,11 @@ import os
 
 import numpy as np
 
-from keras_c2f.data.decode import sound_blocks
+from keras_c2f.audio.decode import sound_blocks
 from keras_c2f.inference.runtimes import OPENERS, in_batches, keras_scores
 from keras_c2f.inference.stream import Stream, as_floats
 from keras_c2f.models import sound_classifier
-from keras_c2f.trained_run import read_trained_run
+from keras_c2f.training.trained_run import read_trained_run
 
 
 class Classifier:

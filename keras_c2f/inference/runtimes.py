@@ -10,9 +10,9 @@ import zipfile
 import keras
 import numpy as np
 
-from keras_c2f.classifier_info import FILE_NAME, PROPERTY, ClassifierInfo
-from keras_c2f.data.lazy import LazyModule, tf
 from keras_c2f.models import AudioClassifier  # noqa: F401  archives hold one
+from keras_c2f.models.metadata import FILE_NAME, PROPERTY, ClassifierInfo
+from keras_c2f.utils.optional import LazyModule, tf
 
 litert = LazyModule("ai_edge_litert.interpreter")
 onnxruntime = LazyModule("onnxruntime")

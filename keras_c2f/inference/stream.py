@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from keras_c2f.data.decode import LOUDEST
+from keras_c2f.audio.decode import LOUDEST
 
 
 @dataclasses.dataclass(frozen=True)

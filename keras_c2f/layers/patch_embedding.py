@@ -3,7 +3,7 @@ import math
 import keras
 from keras import ops
 
-from keras_c2f.resample import kernel_matrix, resize_kernel
+from keras_c2f.layers.resizing import kernel_matrix, resize_kernel
 from keras_c2f.resolution import patch_grid
 
 KERNEL_RESIZES = ("pi", "bilinear", "base")

@@ -3,7 +3,7 @@ import math
 import keras
 from keras import ops
 
-from keras_c2f.resample import KERNEL_METHODS, resize_kernel
+from keras_c2f.layers.resizing import KERNEL_METHODS, resize_kernel
 
 
 @keras.saving.register_keras_serializable("keras_c2f")

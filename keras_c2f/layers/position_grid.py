@@ -1,6 +1,6 @@
 import keras
 
-from keras_c2f.resample import GRID_METHODS, resize_axes
+from keras_c2f.layers.resizing import GRID_METHODS, resize_axes
 
 POSITION_RESIZES = (*GRID_METHODS, "random")
 

@@ -2,7 +2,7 @@ import keras
 from keras import ops
 
 from keras_c2f.layers.patch_embedding import KERNEL_RESIZES
-from keras_c2f.resample import kernel_matrix, resize_kernel
+from keras_c2f.layers.resizing import kernel_matrix, resize_kernel
 
 
 @keras.saving.register_keras_serializable("keras_c2f")

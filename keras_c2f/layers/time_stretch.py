@@ -1,7 +1,7 @@
 import keras
 from keras import ops
 
-from keras_c2f.resample import cubic_matrix
+from keras_c2f.layers.resizing import cubic_matrix
 
 
 @keras.saving.register_keras_serializable("keras_c2f")

@@ -3,7 +3,7 @@ import numpy as np
 from keras import ops
 
 from keras_c2f.layers.attention import SelfAttention
-from keras_c2f.resample import resize_axes
+from keras_c2f.layers.resizing import resize_axes
 
 OTHER_REGION = -100.0  # added to a score: its weight is 0 in float32
 

@@ -2,7 +2,7 @@
 
 import inspect
 
-from keras_c2f.frontend import Frontend
+from keras_c2f.layers.log_mel import Frontend
 from keras_c2f.models.ast_model import AST
 from keras_c2f.models.hts_at import HTSAT
 from keras_c2f.models.presets import (

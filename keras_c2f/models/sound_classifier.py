@@ -3,8 +3,8 @@ import dataclasses
 import keras
 from keras import ops
 
-from keras_c2f.frontend import LogMel
 from keras_c2f.layers import TimeCompression
+from keras_c2f.layers.log_mel import LogMel
 
 
 def sound_classifier(

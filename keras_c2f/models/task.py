@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import keras
 
-from keras_c2f.frontend import Frontend, LogMel
 from keras_c2f.layers import TimeCompression
+from keras_c2f.layers.log_mel import Frontend, LogMel
 from keras_c2f.models.phase_network import PhaseNetwork
 
 INPUT_KINDS = ("compressed", "log_mel", "waveform")

@@ -8,12 +8,12 @@ is written anew from it.
 
 import os
 
-from keras_c2f.files import write_json
 from keras_c2f.phases.keras_private import (
     BACKUP_METADATA,
     BACKUP_WEIGHTS,
     OWN_VARIABLES,
 )
+from keras_c2f.utils.files import write_json
 
 
 def read_backup(folder):

@@ -3,7 +3,6 @@ import inspect
 import keras
 import numpy as np
 
-from keras_c2f.files import write_whole
 from keras_c2f.phases import keras_private
 from keras_c2f.phases.fit_checks import check_optimizer
 from keras_c2f.phases.learning_rate import FromStep
@@ -16,6 +15,7 @@ from keras_c2f.phases.tensorflow_graph import (
 from keras_c2f.phases.torch_optimizer import fused_adam
 from keras_c2f.phases.transplant import transplant
 from keras_c2f.resolution import Resolution
+from keras_c2f.utils.files import write_whole
 
 
 @keras.saving.register_keras_serializable("keras_c2f")

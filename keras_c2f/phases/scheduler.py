@@ -2,7 +2,7 @@ import warnings
 
 import keras
 
-from keras_c2f.flops import network_cost
+from keras_c2f.cost import network_cost
 from keras_c2f.phases import keras_private
 from keras_c2f.phases.backup import read_backup
 from keras_c2f.phases.fit_checks import check_fit, check_state

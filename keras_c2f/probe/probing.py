@@ -64,7 +64,7 @@ def probe(
 
     Example:
         >>> from keras_c2f.data import AudioPipeline, synthesize_timbre
-        >>> from keras_c2f.frontend import Frontend
+        >>> from keras_c2f.layers.log_mel import Frontend
         >>> clips, _ = synthesize_timbre(20, 1)
         >>> pipeline = AudioPipeline(Frontend(), num_frames=98, batch_size=32)
         >>> probe(pipeline, clips, factors=(1, 4)).coarsest.resolution

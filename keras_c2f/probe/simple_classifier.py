@@ -4,8 +4,8 @@ import contextlib
 
 import numpy as np
 
-from keras_c2f.evaluation import headline_metric
-from keras_c2f.metrics import ExactMetrics
+from keras_c2f.evaluation.evaluate import headline_metric
+from keras_c2f.evaluation.metrics import ExactMetrics
 from keras_c2f.probe.ridge import fit_ridge, stratified_folds
 from keras_c2f.probe.time_summary import summarise
 

@@ -5,7 +5,7 @@ from html import escape
 import numpy as np
 
 from keras_c2f.data.clips import some_of
-from keras_c2f.evaluation_table import absent_classes, ranked_classes
+from keras_c2f.evaluation.table import absent_classes, ranked_classes
 from keras_c2f.report.words import DASH, format_count, format_percent
 
 SHOWN = 10  # worst classes, and as many of the best

@@ -7,8 +7,6 @@ import numpy as np
 
 from keras_c2f.data.lengths import clip_seconds
 from keras_c2f.data.sampling import balancing_weights, class_counts
-from keras_c2f.files import write_text
-from keras_c2f.from_recipe import make_pipeline, recipe_frontend
 from keras_c2f.report import data_plots
 from keras_c2f.report.blocks import figure_section, paragraph, skipped_section
 from keras_c2f.report.data_plots import Panel
@@ -19,6 +17,8 @@ from keras_c2f.report.data_sample import (
 from keras_c2f.report.plots import frame_step
 from keras_c2f.report.style import PAGE
 from keras_c2f.report.words import SPACE, format_count, format_percent
+from keras_c2f.training.from_recipe import make_pipeline, recipe_frontend
+from keras_c2f.utils.files import write_text
 
 CLIPS_OF_PHASE = 3
 EFFECTS = {

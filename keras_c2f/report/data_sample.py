@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_c2f.data import Augment
-from keras_c2f.evaluation import no_sound
-from keras_c2f.from_recipe import make_pipeline
+from keras_c2f.evaluation.evaluate import no_sound
+from keras_c2f.training.from_recipe import make_pipeline
 
 AUGMENTATIONS = {
     field.name: field.default

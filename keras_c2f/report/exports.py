@@ -4,12 +4,7 @@ from html import escape
 from itertools import groupby
 
 from keras_c2f.export.comparison import recommended
-from keras_c2f.export.table import (
-    COLUMNS,
-    NUM_TEXTS,
-    caption,
-    recommendation,
-)
+from keras_c2f.export.table import COLUMNS, NUM_TEXTS, caption, recommendation
 from keras_c2f.report.blocks import paragraph, section
 
 

@@ -2,8 +2,8 @@
 
 import math
 
-from keras_c2f.evaluation_table import format_metric, metric_words
-from keras_c2f.run_folder import phase_file
+from keras_c2f.evaluation.table import format_metric, metric_words
+from keras_c2f.training.run_folder import phase_file
 
 POINTS = 0.02  # differences that are not worth a word
 

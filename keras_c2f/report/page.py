@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_c2f.files import write_text
 from keras_c2f.report import plots
 from keras_c2f.report.blocks import (
     figure_section,
@@ -42,6 +41,7 @@ from keras_c2f.report.words import (
     main_metric,
     words,
 )
+from keras_c2f.utils.files import write_text
 
 
 def write_report(folder):

@@ -12,9 +12,9 @@ import zlib
 
 import numpy as np
 
-from keras_c2f import packages
 from keras_c2f.report.labels import Mark, place_labels
 from keras_c2f.resolution import Resolution
+from keras_c2f.utils import packages
 
 INK, FAINT, PAPER = "#1f2328", "#d3d8de", "#fdfdfc"
 # Okabe and Ito's colours, darkened where white is too near (contrast >= 3).

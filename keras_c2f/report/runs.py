@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_c2f.files import read_json, read_rows
-from keras_c2f.flops import PASSES
+from keras_c2f.cost import PASSES
+from keras_c2f.utils.files import read_json, read_rows
 
 BASELINE = "baseline"
 

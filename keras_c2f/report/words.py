@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_c2f.flops import PASSES
+from keras_c2f.cost import PASSES
 from keras_c2f.report.runs import chance_points, find_baseline, share
 
 DASH = "–"

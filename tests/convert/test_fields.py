@@ -33,7 +33,7 @@ from keras_c2f.convert.fields import (
     UNUSED_FEATURES,
 )
 from keras_c2f.convert.vit import ratio
-from keras_c2f.frontend import Frontend, LogMel
+from keras_c2f.layers.log_mel import Frontend, LogMel
 
 CLIPS = np.random.default_rng(0).normal(size=(2, 53, 38)).astype("float32")
 

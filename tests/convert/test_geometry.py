@@ -9,8 +9,8 @@ from torch.nn import functional
 
 from keras_c2f.convert import load_checkpoint
 from keras_c2f.convert.positions import centre_cut
+from keras_c2f.layers.resizing import kernel_matrix
 from keras_c2f.models import AST, AudioClassifier
-from keras_c2f.resample import kernel_matrix
 
 TRAINED = {
     "num_frames": 53,

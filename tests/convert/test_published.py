@@ -26,7 +26,7 @@ from keras_c2f.convert import preset as preset_module
 from keras_c2f.convert.citations import CITATIONS
 from keras_c2f.convert.class_names import CLASS_LISTS, read_class_names
 from keras_c2f.convert.download import download
-from keras_c2f.frontend import Frontend, LogMel
+from keras_c2f.layers.log_mel import Frontend, LogMel
 
 TRAINED = {
     "num_frames": 53,

@@ -10,7 +10,7 @@ from contract import numpy
 from test_cli import run
 
 from keras_c2f.convert.frontends import FRONTENDS, named_frontend
-from keras_c2f.frontend import Frontend, LogMel
+from keras_c2f.layers.log_mel import Frontend, LogMel
 
 soundfile = pytest.importorskip("soundfile")
 pytestmark = pytest.mark.once

@@ -11,7 +11,7 @@ from contract import numpy
 from transformers import WhisperConfig, WhisperModel
 
 from keras_c2f.convert import PUBLISHED, load_checkpoint, load_folder
-from keras_c2f.flops import count_macs
+from keras_c2f.cost import count_macs
 from keras_c2f.models import WhisperEncoder, backbone_from_preset
 from keras_c2f.models.presets import WHISPER_PRESETS
 from keras_c2f.resolution import Resolution

@@ -5,7 +5,7 @@ from scipy import stats
 
 from keras_c2f.data import AudioPipeline, Augment, Clips
 from keras_c2f.data import augment as augmentation
-from keras_c2f.frontend import Frontend
+from keras_c2f.layers.log_mel import Frontend
 
 tf = pytest.importorskip("tensorflow")
 once = pytest.mark.once  # but for those with layers

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_c2f.data import features
-from keras_c2f.frontend import Frontend, LogMel
+from keras_c2f.layers.log_mel import Frontend, LogMel
 from keras_c2f.models.presets import PASST_FRONTEND
 from keras_c2f.resolution import Resolution
 

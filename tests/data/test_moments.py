@@ -6,7 +6,7 @@ import pytest
 
 from keras_c2f.data import AudioPipeline, Clips, feature_moments
 from keras_c2f.data.moments import Moments
-from keras_c2f.frontend import Frontend, LogMel
+from keras_c2f.layers.log_mel import Frontend, LogMel
 from keras_c2f.resolution import Resolution
 
 pytest.importorskip("tensorflow")

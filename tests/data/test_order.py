@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_c2f.data import AudioPipeline, Augment, Clips
-from keras_c2f.frontend import Frontend
+from keras_c2f.layers.log_mel import Frontend
 
 tf = pytest.importorskip("tensorflow")
 

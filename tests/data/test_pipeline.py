@@ -7,7 +7,7 @@ import pytest
 from keras_c2f.data import AudioPipeline, Augment, Clips, LabelSets
 from keras_c2f.data.cache import ArrayCache
 from keras_c2f.data.loading import ClipLoader
-from keras_c2f.frontend import Frontend, LogMel
+from keras_c2f.layers.log_mel import Frontend, LogMel
 from keras_c2f.resolution import Resolution
 
 tf = pytest.importorskip("tensorflow")

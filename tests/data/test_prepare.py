@@ -13,15 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keras_c2f.data import (
-    AudioPipeline,
-    Augment,
-    Clips,
-    prepare,
-    read_prepared,
-)
-from keras_c2f.data.decode import SoundError
-from keras_c2f.frontend import Frontend
+from keras_c2f.audio.decode import SoundError
+from keras_c2f.data import AudioPipeline, Augment, Clips, prepare, read_prepared
+from keras_c2f.layers.log_mel import Frontend
 
 tf = pytest.importorskip("tensorflow")
 soundfile = pytest.importorskip("soundfile")
@@ -329,7 +323,7 @@ def test_stopped_anywhere_it_goes_on(tmp_path, monkeypatch):
 PROGRAM = """
 import sys
 from keras_c2f.data import Clips, prepare
-from keras_c2f.frontend import Frontend
+from keras_c2f.layers.log_mel import Frontend
 paths = open(sys.argv[1]).read().split()
 clips = Clips(paths, [i % 3 for i in range(len(paths))], "abc")
 prepare.__globals__["tf"].io.gfile  # loads TensorFlow

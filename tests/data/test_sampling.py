@@ -6,7 +6,7 @@ from scipy import stats
 
 from keras_c2f.data import AudioPipeline, Augment, Clips
 from keras_c2f.data.sampling import balancing_weights, with_replacement
-from keras_c2f.frontend import Frontend
+from keras_c2f.layers.log_mel import Frontend
 
 tf = pytest.importorskip("tensorflow")
 

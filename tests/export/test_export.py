@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from keras_c2f import AST, HTSAT, AudioClassifier, Frontend
-from keras_c2f.classifier_info import FILE_NAME, PROPERTY, ClassifierInfo
 from keras_c2f.export import FORMATS, at_resolution, export_classifier
 from keras_c2f.inference import load_classifier
 from keras_c2f.inference.classifier import classifier_of
 from keras_c2f.inference.runtimes import OPENERS
+from keras_c2f.models.metadata import FILE_NAME, PROPERTY, ClassifierInfo
 from keras_c2f.models.presets import HTS_AT_FRONTEND
 
 for module in ("ai_edge_quantizer", "tf2onnx", "onnxruntime", "tensorflow"):

@@ -6,10 +6,10 @@ from test_training import write_sounds
 
 from keras_c2f.export import comparison, export_run
 from keras_c2f.export import run as module
-from keras_c2f.files import read_rows
-from keras_c2f.recipes import Recipe
 from keras_c2f.report import write_report
-from keras_c2f.training import Run
+from keras_c2f.training.recipe import Recipe
+from keras_c2f.training.run import Run
+from keras_c2f.utils.files import read_rows
 
 pytestmark = pytest.mark.once
 for name in ("ai_edge_quantizer", "onnxruntime", "tensorflow", "soundfile"):
@@ -75,7 +75,7 @@ def test_a_coarse_one_is_measured_beside_a_coarse_network(folder, tmp_path):
 @pytest.mark.parametrize("store", ["waveform", "log_mel"])
 def test_windows_of_prepared_data(folder, tmp_path, store):
     from keras_c2f.data import prepare, read_prepared
-    from keras_c2f.trained_run import read_trained_run
+    from keras_c2f.training.trained_run import read_trained_run
 
     trained = read_trained_run(folder)
     clips = Recipe(**trained.config["recipe"]).open_data()
@@ -99,7 +99,7 @@ def test_windows_of_prepared_data(folder, tmp_path, store):
 @pytest.mark.parametrize("limit", [1, 3, 4, 5, 9])
 def test_as_many_clips_as_wanted_spread_evenly(limit):
     from keras_c2f.data import Clips
-    from keras_c2f.frontend import Frontend
+    from keras_c2f.layers.log_mel import Frontend
 
     sounds = np.arange(5)[:, None] * np.ones((5, 100), "float32")
     clips = Clips(sounds, np.zeros(5, int), ("a", "b"))
@@ -125,7 +125,7 @@ def test_clips_that_changed_sides_are_not_measured_on(folder):
 
 def test_no_readable_sound_is_a_sentence(folder, tmp_path):
     from keras_c2f.data import Clips
-    from keras_c2f.frontend import Frontend
+    from keras_c2f.layers.log_mel import Frontend
 
     (tmp_path / "a.wav").write_bytes(b"")
     clips = Clips([str(tmp_path / "a.wav")], [0], ("a", "b"))

@@ -17,10 +17,10 @@ import pytest
 from inference.fake import Recorder, make_classifier
 
 from keras_c2f import AST, AudioClassifier, Frontend
-from keras_c2f.classifier_info import ClassifierInfo
 from keras_c2f.export import export_classifier
 from keras_c2f.inference import load_classifier
 from keras_c2f.inference.classifier import classifier_of
+from keras_c2f.models.metadata import ClassifierInfo
 
 soundfile = pytest.importorskip("soundfile", reason="needs the extra `sound`")
 pytestmark = pytest.mark.once

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from keras_c2f.classifier_info import ClassifierInfo
 from keras_c2f.inference import Classifier
+from keras_c2f.models.metadata import ClassifierInfo
 
 INFO = ClassifierInfo(("quiet", "loud"), sample_rate=100, num_samples=50)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from inference.fake import Recorder, make_classifier
 
-from keras_c2f.data.decode import SoundError
+from keras_c2f.audio.decode import SoundError
 
 pytestmark = pytest.mark.once
 

@@ -367,7 +367,7 @@ def test_coarse_kernel_sees_a_stretched_clip_as_before(kernel_resize):
     The middle patches are compared with non-overlapping patches, each
     stretched by itself, as FlexiViT resizes patches rather than images.
     """
-    from keras_c2f.resample import interpolation_matrix
+    from keras_c2f.layers.resizing import interpolation_matrix
 
     clip = np.random.default_rng(0).normal(size=(1, 12, 5)).astype("float32")
     patches = clip.reshape(3, 4, 5)

@@ -9,7 +9,7 @@ import torch_hts_at
 from contract import numpy
 from torch.utils.flop_counter import FlopCounterMode
 
-from keras_c2f.flops import count_macs, network_cost
+from keras_c2f.cost import count_macs, network_cost
 from keras_c2f.models import HTSAT, AudioClassifier
 from keras_c2f.models.hts_at import fitting_columns, fold, unfold, windows
 from keras_c2f.models.presets import HTS_AT_PRESETS

@@ -7,7 +7,7 @@ import torch_vit
 from contract import Case, numpy
 
 from keras_c2f.convert import load_checkpoint
-from keras_c2f.frontend import Frontend
+from keras_c2f.layers.log_mel import Frontend
 from keras_c2f.models import (
     AST,
     HTSAT,

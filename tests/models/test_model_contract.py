@@ -6,14 +6,8 @@ import numpy as np
 import pytest
 from contract import Case, numpy
 
-from keras_c2f.frontend import Frontend, LogMel
-from keras_c2f.models import (
-    AST,
-    HTSAT,
-    KWT,
-    AudioClassifier,
-    WhisperEncoder,
-)
+from keras_c2f.layers.log_mel import Frontend, LogMel
+from keras_c2f.models import AST, HTSAT, KWT, AudioClassifier, WhisperEncoder
 from keras_c2f.resolution import FrameShift, Patch, Pool, Resolution
 
 FRONTEND = Frontend(

@@ -1,6 +1,6 @@
 import pytest
 
-from keras_c2f.frontend import Frontend
+from keras_c2f.layers.log_mel import Frontend
 from keras_c2f.models import (
     AST,
     HTSAT,

@@ -4,13 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_c2f import (
-    AST,
-    HTSAT,
-    AudioClassifier,
-    Frontend,
-    WhisperEncoder,
-)
+from keras_c2f import AST, HTSAT, AudioClassifier, Frontend, WhisperEncoder
 from keras_c2f.data import AudioPipeline, Clips
 from keras_c2f.models import sound_classifier
 

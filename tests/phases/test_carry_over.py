@@ -4,9 +4,9 @@ import keras
 import pytest
 from tiny import clips, phased
 
-from keras_c2f.files import read_rows
 from keras_c2f.phases import CarryOver, PhaseSchedule, PhaseScheduler
 from keras_c2f.phases.budget import end_early
+from keras_c2f.utils.files import read_rows
 
 COSTS = [25, 52, 100]  # as share_budget's tests have them
 

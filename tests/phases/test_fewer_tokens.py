@@ -6,7 +6,7 @@ import pytest
 from contract import numpy, randomize
 from tiny import classifier, clips, phased, to_numpy
 
-from keras_c2f.flops import count_macs, network_cost
+from keras_c2f.cost import count_macs, network_cost
 from keras_c2f.models import AST, AudioClassifier, MaskedPatchModel
 from keras_c2f.phases import PhaseScheduler
 

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from tiny import classifier, clips, phased, to_numpy, weights_of
 
-from keras_c2f.flops import count_macs, network_cost
-from keras_c2f.initial import start_from
+from keras_c2f.cost import count_macs, network_cost
 from keras_c2f.models import AST
 from keras_c2f.phases import PhaseScheduler
+from keras_c2f.training.init_from import start_from
 
 FROZEN = ("patch_embedding", "positions", "prefix", "block_0")
 KERNEL = "block_0/mlp_in/kernel"

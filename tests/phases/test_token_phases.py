@@ -6,14 +6,8 @@ import pytest
 from contract import numpy, randomize
 from tiny import clips, numpy_loss, phased
 
-from keras_c2f.flops import count_macs, network_cost
-from keras_c2f.models import (
-    AST,
-    HTSAT,
-    KWT,
-    AudioClassifier,
-    MaskedPatchModel,
-)
+from keras_c2f.cost import count_macs, network_cost
+from keras_c2f.models import AST, HTSAT, KWT, AudioClassifier, MaskedPatchModel
 from keras_c2f.phases import PhaseScheduler, transplant
 
 SMALL = {

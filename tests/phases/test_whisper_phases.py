@@ -8,9 +8,9 @@ from tiny import clips, numpy_loss, to_numpy
 from transformers.models.whisper.modeling_whisper import sinusoids
 
 from keras_c2f.layers import SinePositions, TimeConvolution
+from keras_c2f.layers.resizing import interpolation_matrix
 from keras_c2f.models import AudioClassifier, WhisperEncoder
 from keras_c2f.phases import PhasedModel, PhaseScheduler, transplant
-from keras_c2f.resample import interpolation_matrix
 
 SMALL = {
     "num_frames": 32,

@@ -8,14 +8,9 @@ from sklearn.metrics import label_ranking_average_precision_score
 from test_cli import run
 from test_training import write_sounds
 
-from keras_c2f.data import (
-    AudioPipeline,
-    Clips,
-    LabelSets,
-    synthesize_timbre,
-    synthesize_timing,
-)
-from keras_c2f.frontend import Frontend
+from keras_c2f.data import AudioPipeline, Clips, LabelSets
+from keras_c2f.datasets import synthesize_timbre, synthesize_timing
+from keras_c2f.layers.log_mel import Frontend
 from keras_c2f.probe.probing import _draw, _ranking_precision, probe
 from keras_c2f.probe.report import FactorScore, ProbeReport
 

@@ -5,8 +5,9 @@ import pytest
 from sklearn.linear_model import RidgeClassifier
 from sklearn.preprocessing import StandardScaler
 
-from keras_c2f.data import AudioPipeline, Clips, LabelSets, synthesize_timbre
-from keras_c2f.frontend import Frontend
+from keras_c2f.data import AudioPipeline, Clips, LabelSets
+from keras_c2f.datasets import synthesize_timbre
+from keras_c2f.layers.log_mel import Frontend
 from keras_c2f.probe import score_simple_classifier
 from keras_c2f.probe.ridge import fit_ridge
 from keras_c2f.probe.time_summary import summarise

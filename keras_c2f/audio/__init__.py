@@ -1,0 +1,12 @@
+"""Audio files to waveforms: finding, decoding, and corruption on purpose."""
+
+from keras_c2f.utils.lazy_names import lazy_names
+
+__getattr__, __dir__, __all__ = lazy_names(
+    __name__,
+    {
+        ".audio_file": ["SoundError"],
+        ".corruption": ["Corruption"],
+        ".decode": ["load_sound"],
+    },
+)

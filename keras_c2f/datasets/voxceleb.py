@@ -1,0 +1,77 @@
+"""VoxCeleb1, celebrities' voices, for telling who speaks."""
+
+import os
+
+import numpy as np
+
+from keras_c2f.audio.walk import index_audio, stem, walk_folder
+from keras_c2f.datasets.lines import existing_folder, read_lines
+from keras_c2f.datasets.listing import Listing, check_choice
+
+PARTS = {"1": "train", "2": "validation", "3": "test"}
+
+
+def read_voxceleb(root, validate_on="validation"):
+    """VoxCeleb1 identification: 153,516 utterances of 1,251 speakers.
+
+    Ask for access and download the development and test sets from
+    https://www.robots.ox.ac.uk/~vgg/data/voxceleb (CC BY), and
+    `iden_split.txt` from its folder `meta`. The two archives may be unpacked
+    into one folder or two.
+
+        root/
+            iden_split.txt    3 id10003/na8-QEFmj44/00003.wav
+            any/folders/id10003/na8-QEFmj44/00003.wav ...
+
+    The number is 1 for training, 2 for validation, 3 for testing; all
+    speakers are in each. The classes are the speakers, in the order of their
+    names, `id10001` to `id11251`.
+
+    Args:
+        root: path.
+        validate_on: `"validation"` or `"test"`, the part that is returned
+            beside the one for training.
+
+    Returns:
+        `(train, validation)`, two `Clips` of paths; how many utterances were
+        found, if not all, is in their `note`.
+
+    Raises:
+        ValueError: if the list is missing or broken, or no clip of a part is
+            found.
+
+    Reference:
+        Nagrani et al., "VoxCeleb: a large-scale speaker identification
+        dataset", Interspeech 2017.
+    """
+    check_choice("validate_on", validate_on, ("validation", "test"))
+    root = existing_folder(root)
+    names, speakers, parts = [], [], []
+    for where, (part, name) in read_lines(
+        root / "iden_split.txt", ["part", "path"], delimiter=" "
+    ):
+        if part not in PARTS or name.count("/") != 2:
+            raise ValueError(
+                f"{where} is '{part} {name}', and should be 1, 2 or 3, and "
+                "speaker/video/file. Download the file again."
+            )
+        names.append(name)
+        speakers.append(name.split("/")[0])
+        parts.append(PARTS[part])
+    contents = walk_folder(root)
+    found = index_audio(contents.audio, _speaker_video_file)
+    class_names, labels = np.unique(speakers, return_inverse=True)
+    listing = Listing(
+        names,
+        [found.get(stem(name)) for name in names],
+        labels,
+        class_names.tolist(),
+        root,
+        contents.to_convert(),
+    )
+    parts = np.array(parts)
+    return listing.parts(parts == "train", parts == validate_on)
+
+
+def _speaker_video_file(folder, base):
+    return "/".join([*folder.split(os.sep)[-2:], base])

@@ -1,0 +1,1 @@
+"""Training runs: recipes, run folders, and what resumes after a kill."""

@@ -1,0 +1,186 @@
+"""What a recipe stands for: budget, network, pipeline and front end."""
+
+import dataclasses
+import functools
+
+from keras_c2f.cost import network_cost
+from keras_c2f.data import AudioPipeline, Augment, feature_moments
+from keras_c2f.evaluation.evaluate import no_sound
+from keras_c2f.models import AudioClassifier, backbone_from_preset
+from keras_c2f.phases import share_budget
+from keras_c2f.resolution import Resolution
+from keras_c2f.training.recipe import parse_pair
+
+
+def spend_budget(recipe):
+    """The recipe with epochs in its schedule, where it had a budget.
+
+    A clip costs what the backbone does in training (`NetworkCost.macs`); the
+    head on top is small.
+    """
+    if not recipe.budget:
+        return recipe
+    schedule = share_budget(
+        recipe.schedule, recipe.budget, lambda r: backbone_cost(recipe, r)[0]
+    )
+    _, num_frames = backbone_cost(recipe, "full")
+    return dataclasses.replace(
+        recipe, schedule=str(schedule), budget=0.0, num_frames=num_frames
+    )
+
+
+def backbone_cost(recipe, resolution):
+    """`(multiply-accumulates of a clip, frames)` of the recipe's backbone.
+
+    Counting needs a built network, so what was counted is kept.
+    """
+    options = _backbone_options(recipe, recipe.frontend)
+    return _count(tuple(options.items()), Resolution.parse(resolution))
+
+
+@functools.cache
+def _count(options, resolution):
+    backbone = backbone_from_preset(**dict(options), resolution=resolution)
+    return network_cost(backbone).macs, backbone.num_frames
+
+
+def baseline_cost(recipe, network):
+    """`NetworkCost` of a network without the padding for coarse phases.
+
+    Args:
+        recipe: `Recipe` with epochs in its schedule; see `Recipe.baseline`.
+        network: of that recipe, at full resolution.
+    """
+    cost, baseline = network_cost(network), recipe.baseline()
+    if baseline.frames(recipe.frontend) == recipe.frames(recipe.frontend):
+        return cost
+    padded, _ = backbone_cost(recipe, "full")
+    unpadded, _ = backbone_cost(baseline, "full")
+    macs = round(cost.macs * unpadded / padded)
+    return dataclasses.replace(cost, macs=macs)
+
+
+def build_backbone(recipe, frontend):
+    """The untrained backbone of a recipe, at full resolution.
+
+    Raises:
+        ValueError: if preset, patch or precision cannot be had.
+    """
+    return backbone_from_preset(**_backbone_options(recipe, frontend))
+
+
+def _backbone_options(recipe, frontend):
+    if recipe.precision not in ("float32", "mixed_bfloat16"):
+        raise ValueError(
+            "`precision` is float32 or mixed_bfloat16. "
+            f"Received: {recipe.precision!r}."
+        )
+    return {
+        "name": recipe.model,
+        "num_frames": recipe.frames(frontend),
+        "num_mel_bins": frontend.num_mel_bins,
+        "depth": recipe.depth or None,
+        "patch_size": parse_pair(recipe.patch_size),
+        "patch_stride": parse_pair(recipe.patch_stride),
+        "kernel_resize": recipe.kernel_resize,
+        "position_resize": recipe.position_resize or None,
+        "dropout": recipe.dropout,
+        "drop_path": recipe.drop_path,
+        "patchout": recipe.patchout or None,
+        "token_merging": recipe.token_merging or None,
+        "frozen_blocks": recipe.frozen_blocks or None,
+        "dtype": recipe.precision,
+    }
+
+
+def build_classifier(recipe, num_classes, frontend):
+    """The untrained `AudioClassifier` of a recipe, at full resolution.
+
+    Raises:
+        ValueError: if there are no classes, or preset, patch or precision
+            cannot be had.
+    """
+    if not num_classes:
+        raise ValueError(
+            f"{recipe.data} has no labels, so no classes can be learned. "
+            "Pre-train on it (`keras-c2f pretrain`), then train on labelled "
+            "sounds with --initial."
+        )
+    backbone = build_backbone(recipe, frontend)
+    backbone.trainable = not recipe.freeze
+    options = {}
+    if recipe.freeze or recipe.pooling == "statistics":
+        # a head that is solved is linear, and may be trained on afterwards
+        options["head_epsilon"] = None
+    return AudioClassifier(
+        backbone,
+        num_classes,
+        frontend=frontend,
+        pooling=recipe.pooling,
+        dropout=recipe.dropout,
+        dtype=recipe.precision,
+        **options,
+    )
+
+
+def make_pipeline(recipe, frontend):
+    """The `AudioPipeline` of a recipe."""
+    augment = Augment(
+        mixup=recipe.mixup,
+        gain_db=recipe.gain_db,
+        time_mask=recipe.time_mask,
+        freq_mask=recipe.freq_mask,
+        noise=recipe.noise,
+        roll_frames=recipe.roll_frames,
+    )
+    return AudioPipeline(
+        frontend,
+        recipe.frames(frontend),
+        recipe.batch_size,
+        augment=augment,
+        on_error=recipe.on_error,
+        seed=recipe.seed,
+        clip_seconds=recipe.clip_seconds,
+        crop=recipe.crop,
+        balanced=recipe.balanced,
+    )
+
+
+def recipe_frontend(recipe, pipeline, clips):
+    """The pipeline's front end, with the recipe's mean and deviation.
+
+    With those of `clips` where the recipe gives none: see `measured_frontend`.
+    Whisper's is the same for all data.
+    """
+    if not recipe.std and pipeline.frontend.style == "whisper":
+        return pipeline.frontend
+    if not recipe.std:
+        return measured_frontend(pipeline, clips)
+    given = {"mean": recipe.mean, "std": recipe.std}
+    return dataclasses.replace(pipeline.frontend, **given)
+
+
+def measured_frontend(pipeline, clips, num_clips=512):
+    """The pipeline's front end, with mean and deviation of its features.
+
+    Taken over padded clips at full resolution, as AST does; over every clip,
+    or at most `num_clips` of them spread evenly.
+
+    Args:
+        pipeline: `AudioPipeline`.
+        clips: `Clips`.
+        num_clips: int.
+
+    Returns:
+        `Frontend`.
+
+    Raises:
+        ValueError: if no clip can be read.
+    """
+    step = -(-len(clips) // num_clips)
+    sample = clips.subset(range(0, len(clips), step))
+    found = feature_moments(pipeline, sample)
+    if not found:
+        raise ValueError(no_sound(pipeline))
+    (full,) = found
+    return dataclasses.replace(pipeline.frontend, mean=full.mean, std=full.std)

@@ -1,0 +1,98 @@
+"""A run whose backbone stays as it is: features once, a head solved on them."""
+
+import keras
+import numpy as np
+
+from keras_c2f.cost import network_cost
+from keras_c2f.evaluation.evaluate import evaluate, no_sound
+from keras_c2f.phases import transplant
+from keras_c2f.training.clip_features import clip_features
+from keras_c2f.training.run import Run
+from keras_c2f.training.solved_head import solve_head
+from keras_c2f.training.stopwatch import Stopwatch
+from keras_c2f.utils.cache_folder import cache_folder
+from keras_c2f.utils.files import read_json, write_json, write_rows
+
+
+class FrozenRun(Run):
+    """A `Run` that trains nothing but a head, in closed form.
+
+    Its folder holds what that of a `Run` does; `config.json` says under `head`
+    what was chosen on the training clips. Features are kept in the folder
+    `features` of `cache_folder`, for other runs of the same weights: other
+    folds, other labels.
+    """
+
+    def _fit(self, pipeline):
+        """The network with a head solved on features of the training clips."""
+        stopwatch = Stopwatch()
+        whole = self._begin(pipeline)
+        (phase,) = self.recipe.phases
+        network = whole.at_resolution(phase.resolution)
+        transplant(whole, network)
+        features, targets = self._features(network, pipeline, self.train_clips)
+        multi_label = self.train_clips.multi_label
+        kernel, bias, found = solve_head(
+            features, targets, multi_label, self.recipe.seed
+        )
+        network.get_layer("head").set_weights([kernel, bias])
+        self._note("head", found)
+        self._write_history(network, pipeline, stopwatch.read())
+        self._save("model.keras", network)
+        return network
+
+    def _features(self, network, pipeline, clips):
+        """Features and targets of the clips that can be read."""
+        folder = cache_folder() / "features"
+        features, places = clip_features(network, pipeline, clips, folder)
+        if not len(places):
+            raise ValueError(no_sound(pipeline))
+        return features, clips.subset(places).targets()
+
+    def _evaluate(self, network, pipeline):
+        """Summary and a row per class, from the features as they are."""
+        clips = self.validation_clips
+        features, targets = self._features(network, pipeline, clips)
+        head = network.get_layer("head")
+        inputs = keras.Input(features.shape[1:])
+        model = keras.Model(inputs, head(inputs))
+        model.resolution = network.resolution
+        size = self.recipe.batch_size
+        batches = [
+            (_Batch(features[i : i + size]), _Batch(targets[i : i + size]))
+            for i in range(0, len(features), size)
+        ]
+        return evaluate(model, pipeline, clips, dataset=batches)
+
+    def _write_history(self, network, pipeline, spent):
+        summary, _ = self._evaluate(network, pipeline)
+        cost = network_cost(network)
+        row = {
+            "epoch": 1,
+            "phase": 1,
+            "resolution": str(network.resolution),
+            "num_tokens": cost.num_tokens,
+            "gmacs": cost.macs / 1e9,
+            **spent,
+            **{
+                f"val_{name}": summary[name]
+                for name in ("loss", "accuracy", "mean_average_precision")
+                if name in summary
+            },
+        }
+        write_rows(self.path("history.csv"), [row])
+
+    def _note(self, name, value):
+        """Adds an entry to `config.json`."""
+        config = read_json(self.path("config.json"))
+        write_json(self.path("config.json"), {**config, name: value})
+
+
+class _Batch(np.ndarray):
+    """An array that is read as a tensor of a data set is."""
+
+    def __new__(cls, array):
+        return np.asarray(array).view(cls)
+
+    def numpy(self):
+        return np.asarray(self)

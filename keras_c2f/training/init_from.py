@@ -1,0 +1,84 @@
+"""Starting a training from the backbone of an earlier one."""
+
+import os
+
+from keras_c2f.convert import CARD, PUBLISHED, from_preset
+from keras_c2f.phases import transplant
+from keras_c2f.phases.transplant import weights_by_path
+from keras_c2f.training.run_folder import find_run, load_model
+
+
+def start_from(network, initial, fewer_blocks=False):
+    """Gives a network the weights of a trained one, wherever they fit.
+
+    Clip length, mel bins, patch size, patch stride and resolution may differ:
+    position grid and patch kernel are resized. What is not part of the
+    backbone is taken over where it is of the same name and shape. What is
+    frozen in `network` stays so, whatever was frozen in the earlier training.
+
+    Args:
+        network: model with a `backbone`, such as `AudioClassifier`.
+        initial: path of a run's folder, of a `.keras` file or of a folder
+            that `keras-c2f convert` wrote, or the name of a published
+            checkpoint (`PUBLISHED`): a backbone, or a model with one, such
+            as `MaskedPatchModel`.
+        fewer_blocks: bool, whether `network` may have fewer blocks, and then
+            takes the first ones.
+
+    Returns:
+        `TransplantReport`.
+
+    Raises:
+        OSError: if a published checkpoint is neither here nor to be had.
+        ValueError: if there is no such model, or its backbone has another
+            width, depth or number of prefix tokens.
+    """
+    source = _load(str(initial))
+    backbone = getattr(source, "backbone", source)
+    if not hasattr(backbone, "at_resolution"):
+        raise ValueError(
+            f"{initial} holds a {type(source).__name__}, which has no "
+            "backbone to start from. Give an AudioClassifier, a "
+            "MaskedPatchModel or a backbone such as AST."
+        )
+    _refuse_other_sizes(backbone, network.backbone, initial, fewer_blocks)
+    return transplant(source, network, carry_trainable=False)
+
+
+def _load(initial):
+    if initial in PUBLISHED or os.path.exists(os.path.join(initial, CARD)):
+        return from_preset(initial).model
+    if not initial.endswith(".keras"):
+        initial = os.path.join(find_run(initial), "model.keras")
+    model, _ = load_model(initial, "Start from another one.")
+    return getattr(model, "network", model)  # of a saved PhasedModel
+
+
+def _refuse_other_sizes(source, target, path, fewer_blocks):
+    """Refuses a backbone of which a part would be lost or left untrained."""
+    old, new = weights_by_path(source), weights_by_path(target)
+    left_out = _parts_left_out(source, target) if fewer_blocks else ()
+    for name in {**new, **old}:
+        if name.startswith(left_out) or "seed_generator" in name:
+            continue
+        shapes = [
+            tuple(weights[name][0].shape) if name in weights else ()
+            for weights in (old, new)
+        ]
+        resizable = name in new and hasattr(new[name][1], "resize_weight")
+        same_width = shapes[0][-1:] == shapes[1][-1:] != ()
+        if shapes[0] != shapes[1] and not (resizable and same_width):
+            there, here = (shape or "missing" for shape in shapes)
+            raise ValueError(
+                f"The backbone in {path} does not fit: its {name} is {there}, "
+                f"and this network's {here}. Choose the model, and the number "
+                "of prefix tokens, that it was trained with."
+            )
+
+
+def _parts_left_out(source, target):
+    """Beginnings of paths that a network of fewer blocks does without."""
+    depths = [getattr(network, "depth", 0) for network in (source, target)]
+    blocks = tuple(f"block_{index}/" for index in range(*depths[::-1]))
+    has_norm = getattr(target, "final_norm", True)
+    return blocks if has_norm else (*blocks, "norm/")

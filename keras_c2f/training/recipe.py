@@ -1,0 +1,431 @@
+"""One training run as data: what the command line asks, what a run keeps."""
+
+import math
+from dataclasses import asdict, dataclass, fields, replace
+
+from keras_c2f.datasets.kinds import KINDS, MADE, form
+from keras_c2f.models.presets import (
+    AST_PRESETS,
+    HTS_AT_PRESETS,
+    WHISPER_PRESETS,
+)
+from keras_c2f.phases.budget import parse_shares
+from keras_c2f.phases.schedule import PhaseSchedule
+from keras_c2f.training.frozen import check_frozen
+from keras_c2f.training.run_folder import refuse_unknown
+from keras_c2f.utils.values import (
+    MOST,
+    Choice,
+    Number,
+    Text,
+    amount,
+    setting,
+    share,
+    values_of,
+)
+
+LONGEST = 3600  # seconds; what is longer is windows, not a clip
+KEEP = ("best", "last")  # epochs
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All settings of one run; `keras-c2f train --help` explains each.
+
+    The defaults train in minutes on two CPU cores. They are ours: the paper's
+    own epochs, factors and learning rates are not public.
+    """
+
+    data: str = setting(
+        "keywords",
+        f"one of {', '.join(map(form, KINDS))}; keywords are synthesised, "
+        "and sounds have no labels: for pre-training",
+        Text(wanted=True),
+    )
+    held_out: str = setting(
+        "",
+        "what to validate on: a fold (esc50, esc10, csv, jsonl), a speaker "
+        "(digits), validation or test (csv, jsonl, voxceleb, speech_commands, "
+        "fsd50k) or a file (ast); default: the data set's own choice",
+    )
+    clip_seconds: float = setting(
+        1.0,
+        "clips are cut or zero-padded to this length, in seconds",
+        Number(float, above=0, at_most=LONGEST),
+    )
+    mean: float = setting(
+        0.0,
+        "mean of the log-mel, as `keras-c2f stats` prints it; with std",
+        Number(float),
+    )
+    std: float = amount(
+        0.0, "its standard deviation; 0: both from 512 training clips"
+    )
+    schedule: str = setting(
+        "pool:4@14, pool:2@4, full@2",
+        "phases RESOLUTION@EPOCHS: shift:C, pool:C, pool:C:max, patch:C, "
+        "token:C or full, joined by + and separated by commas; behind a phase "
+        "lr=1e-3 (peak of the cosine of which it has a piece), wd=0.05, reset; "
+        "with a budget without @EPOCHS",
+    )
+    budget: float = amount(
+        0.0,
+        "compute to spend, in epochs at full resolution, instead of epochs in "
+        "the schedule: its phases share it equally, or as pool:4@60% says",
+    )
+    adaptive: bool = setting(
+        False,
+        "end phases early if what they learn does not carry over to the next "
+        "resolution; later ones get the rest of their compute",
+    )
+    num_frames: int = amount(
+        0,
+        "frames of a clip at full resolution; 0: what clip_seconds has, "
+        "rounded up to whole patches in each phase",
+    )
+    model: str = setting(
+        "ast_micro",
+        "ast_micro, ast_mini, ast_tiny, ast_small or ast_base; hts_at_micro, "
+        "hts_at_mini or hts_at_tiny; whisper_tiny, whisper_base, "
+        "whisper_small, whisper_medium, whisper_large or whisper_large_v3",
+        Choice((*AST_PRESETS, *HTS_AT_PRESETS, *WHISPER_PRESETS)),
+    )
+    depth: int = setting(
+        0,
+        "encoder blocks, the first ones of the model's; Whisper's without its "
+        "last norm then; 0: the model's",
+        Number(int, at_least=0, at_most=1000),
+    )
+    patch_size: str = setting(
+        "", "patch, frames x mel bins; default: 16x16, in HTS-AT 4x4"
+    )
+    initial: str = setting(
+        "",
+        "what training starts from: a run's folder, a file or folder that "
+        "convert wrote, or a published name; default: random weights",
+    )
+    patch_stride: str = setting("", "patch stride; default: the patch size")
+    pooling: str = setting(
+        "mean",
+        "what is classified: mean of all tokens; statistics, their mean and "
+        "deviation; prefix, as in AST; or token_semantic, as in HTS-AT",
+        Choice(("mean", "statistics", "prefix", "token_semantic")),
+    )
+    kernel_resize: str = setting(
+        "pi",
+        "how patch:C resizes the patch kernel: pi, bilinear or base",
+        Choice(("pi", "bilinear", "base")),
+    )
+    position_resize: str = setting(
+        "",
+        "how positions follow a change of phase, or initial weights of another "
+        "size: bilinear, bicubic, nearest, or random, which drops them; "
+        "default: bilinear",
+        Choice(("", "bilinear", "bicubic", "nearest", "random")),
+    )
+    batch_size: int = setting(
+        32, "clips per step", Number(int, at_least=1, at_most=MOST)
+    )
+    learning_rate: float = setting(
+        1e-3,
+        "peak of a cosine with warm-up",
+        Number(float, above=0, at_most=10),
+    )
+    warm_restarts: bool = setting(
+        False,
+        "begin the cosine anew in each phase, as in the paper, rather than let "
+        "one go down over the compute of all",
+    )
+    warmup: float = share(0.05, "share of a cosine spent warming up", at_most=1)
+    weight_decay: float = amount(0.05, "of AdamW")
+    ema: float = share(
+        0.0,
+        "momentum of a moving average of the weights, which is what is "
+        "validated and kept, such as 0.99; 0: none",
+    )
+    keep: str = setting(
+        "best",
+        "network to keep: of the best epoch of the final phase, by the "
+        "validation clips, or of the last epoch",
+        Choice(KEEP),
+    )
+    dropout: float = share(0.0, "in attention, perceptrons and head")
+    drop_path: float = share(0.0, "stochastic depth of the last block")
+    patchout: float = share(
+        0.0, "share of the patches that each training step leaves out"
+    )
+    token_merging: float = share(
+        0.0,
+        "share of the patches merged into others like them after each block "
+        "but the last, in use too",
+        at_most=0.5,
+    )
+    frozen_blocks: int = amount(
+        0,
+        "first encoder blocks that stay, with all in front of them, as "
+        "--initial has them",
+    )
+    freeze: str = setting(
+        "",
+        "all: the whole backbone stays as --initial has it; features of each "
+        "clip are computed once, at the schedule's last resolution, and the "
+        "head on them is solved in closed form",
+        Choice(("", "all")),
+    )
+    label_smoothing: float = share(0.0, "for data with one label a clip")
+    mixup: float = share(
+        0.0, "share of clips mixed with another one", at_most=1
+    )
+    gain_db: float = setting(
+        0.0,
+        "random loudness change, up to this many dB",
+        Number(float, at_least=0, at_most=100),
+    )
+    time_mask: int = amount(0, "SpecAugment: longest time mask, in frames")
+    freq_mask: int = amount(0, "SpecAugment: widest mask, in mel bins")
+    noise: float = amount(0.0, "uniform noise on the log-mel")
+    roll_frames: int = amount(0, "random roll in time, up to this many frames")
+    crop: str = setting(
+        "random",
+        "where longer clips are cut in training: random, or leading, as in AST",
+        Choice(("random", "leading")),
+    )
+    balanced: bool = setting(
+        False, "draw clips of rare classes more often, by AST's weights"
+    )
+    precision: str = setting(
+        "float32",
+        "float32 or mixed_bfloat16",
+        Choice(("float32", "mixed_bfloat16")),
+    )
+    on_error: str = setting(
+        "skip",
+        "skip broken files and list them at the end, or raise",
+        Choice(("skip", "raise")),
+    )
+    seed: int = setting(
+        0,
+        "seed of weights, order and augmentation",
+        Number(int, at_least=0, at_most=2**32 - 1),  # what NumPy takes
+    )
+
+    def __post_init__(self):
+        for each in fields(self):
+            values_of(each).check(each.name, getattr(self, each.name))
+        if self.budget:  # either refuses what cannot be read
+            parse_shares(self.schedule)
+        else:
+            PhaseSchedule(self.schedule)
+        for pair in (self.patch_size, self.patch_stride):
+            parse_pair(pair)
+        if self.frozen_blocks and not self.initial:
+            raise ValueError(
+                "`frozen_blocks` are not trained, so without `initial` their "
+                "random weights would stay. Give a run or a checkpoint to "
+                f"start from. Received: frozen_blocks={self.frozen_blocks}."
+            )
+        if self.freeze:
+            check_frozen(self)
+        if self.mean and not self.std:
+            raise ValueError(
+                "`mean` and `std` are given together (0: both measured). "
+                "Received: "
+                f"mean={self.mean}, std={self.std}."
+            )
+
+    def open_data(self, more_classes=()):
+        """`(train, validation)`, two `Clips`.
+
+        Args:
+            more_classes: sequence of str, classes that there may be beside
+                those of the clips, so that a single one may have clips.
+
+        Raises:
+            ValueError: if the data set cannot be read; says why.
+        """
+        from keras_c2f.datasets import registry
+
+        kind, _ = registry.split_spec(self.data)
+        options = {}
+        if more_classes and registry.finds_classes(self.data):
+            options["more_classes"] = more_classes
+        if kind in MADE:  # arrays, which nothing resamples
+            options["sample_rate"] = self.frontend.sample_rate
+        if self.held_out:
+            options |= registry.holding_out(kind, self.held_out)
+        return registry.open_dataset(self.data, **options)
+
+    def baseline(self):
+        """What one would train without coarse phases, for as many epochs.
+
+        At full resolution, and of clips that are padded to whole patches
+        alone: what coarse phases need besides is none of its cost. Frames
+        that were given stay.
+        """
+        frames = self.frames(self.frontend)
+        recipe = replace(self, schedule=f"full@{self.phases.epochs}")
+        if frames == replace(self, num_frames=0).frames(self.frontend):
+            frames = replace(recipe, num_frames=0).frames(self.frontend)
+        return replace(recipe, num_frames=frames)
+
+    @property
+    def frontend(self):
+        """`Frontend` of the preset, with statistics of its authors."""
+        from keras_c2f.models import preset_frontend
+
+        return preset_frontend(self.model)
+
+    def frames(self, frontend):
+        """T, frames of a clip at full resolution.
+
+        Args:
+            frontend: `Frontend`.
+
+        Returns:
+            int, `num_frames` if given; else the frames of `clip_seconds`,
+            rounded up to a multiple of the patch length times every phase's
+            factor.
+
+        Raises:
+            ValueError: if that would be nearly all padding.
+        """
+        from keras_c2f.models import preset_patch
+
+        if self.num_frames:
+            return self.num_frames
+        samples = int(self.clip_seconds * frontend.sample_rate)
+        factors = [resolution.factor for resolution in self.resolutions]
+        patch = parse_pair(self.patch_size) or preset_patch(self.model)
+        whole = patch[0] * math.lcm(*factors)
+        frames = max(frontend.num_frames(samples), 1)
+        padded = -(-frames // whole) * whole
+        if padded > max(10 * frames, 1024):
+            raise ValueError(
+                f"A clip of {self.clip_seconds} s has {frames} frames; for "
+                f"whole patches in every phase it would take {padded:,}. Give "
+                "longer clips or smaller factors. Received: schedule="
+                f"{self.schedule!r}."
+            )
+        return padded
+
+    @property
+    def resolutions(self):
+        """list of `Resolution`, one per phase."""
+        if self.budget:
+            return [first for first, _, _ in parse_shares(self.schedule)]
+        return [phase.resolution for phase in self.phases]
+
+    @property
+    def phases(self):
+        """`PhaseSchedule` of this recipe, which has no budget: see
+        `from_recipe.spend_budget`."""
+        return PhaseSchedule(self.schedule)
+
+    def to_dict(self):
+        """Plain dict, for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class PretrainRecipe(Recipe):
+    """`Recipe` of pre-training on masked patches; labels are not looked at."""
+
+    model: str = setting(
+        "ast_micro",
+        "ast_micro, ast_mini, ast_tiny, ast_small or ast_base",
+        Choice(tuple(AST_PRESETS)),
+    )
+    keep: str = setting(
+        "last", "network to keep: of the last epoch", Choice(("last",))
+    )
+    mask_ratio: float = setting(
+        400 / 512,
+        "share of the patches masked",
+        Number(float, above=0, at_most=1),
+    )
+    cluster: str = setting(
+        "",
+        "sides of the squares of patches that are masked, such as 3,4,5; 1 "
+        "for single patches; default: 3,4,5, or 1 where patches span all "
+        "mel bins",
+    )
+    generative_weight: float = amount(
+        10.0, "weight of the reconstruction in the loss"
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.cluster_sizes  # noqa: B018  refuses what cannot be read
+        if self.adaptive:
+            raise ValueError(
+                "Phases of pre-training cannot be adaptive: losses on patches "
+                "of different lengths do not compare."
+            )
+
+    @property
+    def cluster_sizes(self):
+        """tuple of int, or `None` for the default."""
+        try:
+            sizes = [int(size) for size in self.cluster.split(",") if size]
+        except ValueError:
+            sizes = [0]
+        if min(sizes, default=1) < 1:
+            raise ValueError(
+                "`cluster` is written 3,4,5. "
+                f"Received: cluster={self.cluster!r}."
+            )
+        return tuple(sizes) or None
+
+
+# What of a recipe is the classifier's, and pre-training does not ask for.
+OF_CLASSIFIERS = (
+    "pooling",
+    "label_smoothing",
+    "patchout",
+    "token_merging",
+    "frozen_blocks",
+    "freeze",
+    "adaptive",
+    "keep",
+)
+
+
+def recipe_settings(config, folder):
+    """The settings that a run was trained with, as `Recipe` takes them.
+
+    Args:
+        config: dict, what its `config.json` holds.
+        folder: path of the run.
+
+    Raises:
+        ValueError: if some are not known here.
+    """
+    known = {*option_names(Recipe), *option_names(PretrainRecipe)}
+    where = f"The recipe in {folder}"
+    refuse_unknown(config["recipe"], known, where)
+    return config["recipe"]
+
+
+def option_names(recipe_class):
+    """Names of a recipe's settings, in their order."""
+    return [field.name for field in fields(recipe_class)]
+
+
+def parse_pair(text):
+    """`"16x10"` -> `(16, 10)`; `"16"` -> `(16, 16)`; `""` -> `None`.
+
+    Raises:
+        ValueError: if `text` is none of these.
+    """
+    if not text:
+        return None
+    try:
+        numbers = [int(number) for number in text.split("x")]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in (1, 2) or not all(1 <= n <= MOST for n in numbers):
+        raise ValueError(
+            "A patch is written FRAMESxBINS, such as 16x16, or one number "
+            f"for both. Received: {text!r}."
+        )
+    return (numbers[0], numbers[-1])

@@ -1,0 +1,519 @@
+"""One run from a recipe: data, model, `fit`, and a folder that survives.
+
+A run folder holds `config.json` (the resolved recipe), `history.csv` (a row
+per epoch), `clips.npz` (which clips it is of: see `run_clips`),
+`checkpoint-EPOCHS.keras` and `best-EPOCHS.keras` (while training),
+`model.keras` (the trained network: of the best epoch of the final phase, or of
+the last one), `phase-NUMBER.keras` (the network at the end of each phase, at
+its own resolution), `evaluation.json` and `evaluation.csv` (a row per class),
+`example.npz` (one clip at each resolution) and, where TensorBoard is installed,
+`tensorboard/`. A run killed at any moment goes on from its last complete epoch.
+One process at a time works in the folder.
+"""
+
+import dataclasses
+import glob
+import importlib.util
+import os
+import re
+import sys
+import warnings
+
+import keras
+import numpy as np
+
+from keras_c2f.cost import network_cost
+from keras_c2f.evaluation.evaluate import Validation, evaluate, headline_metric
+from keras_c2f.phases import (
+    CarryOver,
+    PhasedModel,
+    PhaseSchedule,
+    PhaseScheduler,
+    with_cosine,
+)
+from keras_c2f.probe import score_simple_classifier
+from keras_c2f.training.from_recipe import (
+    baseline_cost,
+    build_classifier,
+    make_pipeline,
+    recipe_frontend,
+)
+from keras_c2f.training.init_from import start_from
+from keras_c2f.training.kept_networks import (
+    KeepNetworks,
+    averaged_weights,
+    kept_epoch,
+    kept_network,
+    remove_best,
+)
+from keras_c2f.training.progress import Progress
+from keras_c2f.training.recipe import recipe_settings
+from keras_c2f.training.run_clips import (
+    check_sides,
+    keep_clips,
+    refuse_changed_clips,
+)
+from keras_c2f.training.run_folder import (
+    load_model,
+    read_config,
+    refuse_other_config,
+    save_model,
+    write_evaluation,
+)
+from keras_c2f.training.run_log import RunLog, SwitchScore
+from keras_c2f.training.stopwatch import Stopwatch
+from keras_c2f.training.trained_run import read_frontend
+from keras_c2f.utils.environment import hardware, versions
+from keras_c2f.utils.files import (
+    read_json,
+    read_rows,
+    write_json,
+    write_rows,
+    write_whole,
+)
+from keras_c2f.utils.folder_lock import alone_in
+
+SAMPLE = 64  # training clips that tell whether a phase carries over
+
+
+class Run:
+    """A training run and the folder it keeps itself in.
+
+    Args:
+        folder: path; made if missing.
+        recipe: `Recipe`.
+        clips: pair `(train, validation)` of `Clips`.
+        command: str, what to type to get this run again.
+        reasons: dict from settings that were chosen from the data to the
+            reasons, to write down.
+
+    Raises:
+        ValueError: if the folder holds a run of another task or recipe, or
+            of data that have changed since.
+    """
+
+    task = "classification"
+
+    def __init__(self, folder, recipe, clips, command="", reasons=()):
+        self.folder = folder
+        self.recipe = recipe
+        self.train_clips, self.validation_clips = clips
+        self.command = command
+        self.reasons = dict(reasons)
+        os.makedirs(folder, exist_ok=True)
+        self._refuse_other_run()
+
+    @property
+    def name(self):
+        """str, label in progress bar and report: the folder's name."""
+        return os.path.basename(os.path.normpath(self.folder))
+
+    def path(self, name):
+        """Path of a file of this run."""
+        return os.path.join(self.folder, name)
+
+    def train(self):
+        """Trains, or goes on after a kill, then evaluates.
+
+        Returns:
+            dict, what `evaluation.json` holds: the summary of `evaluate`,
+            and `skipped`, files that could not be used. A run that is
+            complete returns it at once.
+
+        Raises:
+            ValueError: if another process works in the folder, or a file in
+                it is damaged; says what to delete.
+        """
+        with alone_in(self.folder):
+            self._refuse_other_run()  # that another process ended meanwhile
+            if os.path.exists(self.path("evaluation.json")):
+                if os.path.exists(self.path("model.keras")):
+                    self._remove_checkpoints(keep=None)  # killed before that
+                    remove_best(self.folder)
+                return self._result()
+            keras.utils.set_random_seed(self.recipe.seed)
+            self._validation_set = None  # of a pipeline before
+            pipeline = make_pipeline(self.recipe, self._frontend())
+            network = self._trained_network()
+            if network is None:
+                network = self._fit(pipeline)
+            summary, classes = self._evaluate(network, pipeline)
+            summary["epoch"] = self._kept_epoch()
+            summary["simple_classifier"] = self._score_simple(pipeline)
+            summary["skipped"] = pipeline.skipped
+            write_evaluation(self.folder, summary, classes)
+            self._remove_checkpoints(keep=None)
+            remove_best(self.folder)
+            return self._result()
+
+    def _fit(self, pipeline):
+        """The trained network, which is saved."""
+        model, rows = self._resume()
+        if model is None:
+            network = self._begin(pipeline)
+            model = self._compile(PhasedModel(network))
+        scheduler = self._scheduler(pipeline, rows)
+        stopwatch = Stopwatch()
+
+        def score(network):
+            with stopwatch.paused(), averaged_weights(model):
+                return self._validate(network, pipeline)
+
+        with warnings.catch_warnings(), pipeline.naming_bad_sound():
+            # how many clips can be read shows when the first epoch ends
+            warnings.filterwarnings("ignore", ".*input ran out of data")
+            model.fit(
+                pipeline.dataset(self.train_clips, training=True),
+                shuffle=False,  # the pipeline does
+                initial_epoch=len(rows),
+                verbose=0,
+                callbacks=[
+                    scheduler,
+                    SwitchScore(scheduler, score),
+                    Validation(score),
+                    KeepNetworks(
+                        *(self.folder, self.recipe.keep),
+                        *(scheduler, rows, stopwatch),
+                    ),
+                    RunLog(self, rows, stopwatch),
+                    *_tensorboard(self.path("tensorboard")),
+                    Progress(scheduler, self.name, len(rows)),
+                ],
+            )
+        if self.recipe.adaptive:
+            self._write_epochs(scheduler.schedule)
+        network = kept_network(self.folder, self._kept_epoch(), model)
+        self._save("model.keras", network)
+        return network
+
+    def _kept_epoch(self):
+        """int from 1, the epoch whose network is kept."""
+        rows = read_rows(self.path("history.csv"))
+        return kept_epoch(rows, self.recipe.keep, len(self.recipe.phases))
+
+    def save_epoch(self, model, rows):
+        """Keeps model and history after a complete epoch.
+
+        Args:
+            model: the `PhasedModel`, optimizer and all.
+            rows: list of dicts, the history up to and with this epoch.
+        """
+        write_rows(self.path("history.csv"), rows)
+        name = f"checkpoint-{len(rows):04d}.keras"
+        self._save(name, model, rows)
+        self._remove_checkpoints(keep=self.path(name))
+
+    def _save(self, name, model, rows=()):
+        save_model(self.path(name), model, read_config(self.folder), rows)
+
+    def _load(self, path, instead):
+        """Model of this run and the history that it was saved with."""
+        model, notes = load_model(path, f"Delete it: {instead}.")
+        refuse_other_config(read_config(self.folder), notes, self.folder)
+        return model, notes.get("history", [])
+
+    def _result(self):
+        return read_json(
+            self.path("evaluation.json"),
+            "Delete it, and the same command scores the trained model again.",
+        )
+
+    def _trained_network(self):
+        """What a run has trained that lacks but its scores, or `None`."""
+        path = self.path("model.keras")
+        if self._checkpoints() or not os.path.exists(path):
+            return None
+        return self._load(path, "the same command trains from the start")[0]
+
+    def _begin(self, pipeline):
+        """The network to train; writes what is known before training."""
+        network = self._build(pipeline.frontend)
+        started = ""
+        if self.recipe.initial:
+            depth = bool(self.recipe.depth)
+            report = start_from(network, self.recipe.initial, depth)
+            started = str(report)
+        clips = self.train_clips, self.validation_clips
+        check_sides(clips)
+        digests = keep_clips(self.folder, clips, self.recipe.initial)
+        self._write_config(network, started, digests)
+        with pipeline.naming_bad_sound():
+            self._write_example(pipeline)
+        return network
+
+    def _resume(self):
+        """Model of the last complete epoch, and the history up to there."""
+        checkpoints = self._checkpoints()
+        if not checkpoints:
+            return None, []
+        newest = checkpoints[-1]
+        model, kept = self._load(
+            newest, "the same command goes on from an earlier one, or starts"
+        )
+        return model, self._history(newest, kept)
+
+    def _history(self, checkpoint, kept):
+        """The rows up to a checkpoint; from within it if the file has others.
+
+        Args:
+            checkpoint: path.
+            kept: list of dicts, the rows that it was saved with; none in one
+                of an earlier version.
+        """
+        done, path = _epoch_of(checkpoint), self.path("history.csv")
+        try:
+            rows = read_rows(path)[:done]
+        except ValueError:
+            rows = []
+        if len(rows) == done and _agree(rows, kept):
+            return rows
+        if len(kept) != done:
+            raise ValueError(
+                f"{path} has not the {done} epochs that {checkpoint} was "
+                "trained for. Bring back a copy of it, or delete the "
+                "checkpoint, and the same command trains from the start."
+            )
+        print(
+            f"{path} was missing or damaged; written again from {checkpoint}.",
+            file=sys.stderr,
+        )
+        write_rows(path, kept)
+        return read_rows(path)
+
+    @property
+    def _has_begun(self):
+        """bool, whether an epoch is done, or all are."""
+        names = ("model.keras", "evaluation.json")
+        done = any(os.path.exists(self.path(name)) for name in names)
+        return done or bool(self._checkpoints())
+
+    def _checkpoints(self):
+        """Paths, the one of the last epoch at the end."""
+        names = os.path.join(glob.escape(self.folder), "checkpoint-*.keras")
+        paths = [path for path in glob.glob(names) if _epoch_of(path)]
+        return sorted(paths, key=_epoch_of)
+
+    def _remove_checkpoints(self, keep):
+        for path in self._checkpoints():
+            if path != keep:
+                os.remove(path)
+
+    def _refuse_other_run(self):
+        if not self._has_begun:
+            return
+        config = read_config(self.folder)
+        defaults = type(self.recipe)().to_dict()  # of options added since
+        defaults["task"] = Run.task
+        # what all did before these were options
+        defaults |= {"warm_restarts": True, "keep": "last"}
+        kept = {**defaults, **config, **recipe_settings(config, self.folder)}
+        for name, wanted in {
+            "task": self.task,
+            **self.recipe.to_dict(),
+            "class_names": list(self.train_clips.class_names),
+            "num_train_clips": len(self.train_clips),
+            "num_validation_clips": len(self.validation_clips),
+        }.items():
+            if kept.get(name) != wanted:
+                raise ValueError(
+                    f"{self.folder} holds a run with {name}="
+                    f"{kept.get(name)!r}; this one has {name}={wanted!r}. "
+                    "Choose another run folder, or delete that one."
+                )
+        clips = {"train": self.train_clips, "validation": self.validation_clips}
+        instead = "choose another run folder"
+        refuse_changed_clips(self.folder, config, self.recipe, clips, instead)
+
+    def _frontend(self):
+        """Front end with the training set's mean and standard deviation."""
+        if self._has_begun:  # measured before a kill
+            return read_frontend(read_config(self.folder), self.folder)
+        pipeline = make_pipeline(self.recipe, self.recipe.frontend)
+        return recipe_frontend(self.recipe, pipeline, self.train_clips)
+
+    def _scheduler(self, pipeline, rows):
+        """The `PhaseScheduler` that goes on after the epochs of `rows`."""
+        recipe = self.recipe
+        if not recipe.adaptive:
+            phases = self._with_rates(recipe.phases)
+            return PhaseScheduler(phases, pipeline, verbose=0)
+        step = -(-len(self.train_clips) // SAMPLE)
+        clips = self.train_clips.subset(range(0, len(self.train_clips), step))
+        dataset = pipeline.dataset(clips)
+
+        def loss(network):
+            summary, _ = evaluate(network, pipeline, clips, dataset=dataset)
+            return summary["loss"]
+
+        rule = CarryOver(loss, self._with_rates, logs=rows)
+        return PhaseScheduler(recipe.phases, pipeline, verbose=0, adapt=rule)
+
+    def _with_rates(self, phases):
+        """`PhaseSchedule` with the recipe's learning rates."""
+        recipe = self.recipe
+        written = read_config(self.folder)["phases"]
+        costs = {phase["resolution"]: phase["gmacs"] for phase in written}
+        return with_cosine(
+            phases,
+            recipe.learning_rate,
+            steps=-(-len(self.train_clips) // recipe.batch_size),
+            warmup=recipe.warmup,
+            cost=None if recipe.warm_restarts else lambda r: costs[str(r)],
+        )
+
+    def _compile(self, model):
+        recipe = self.recipe
+        optimizer = keras.optimizers.AdamW(
+            recipe.learning_rate,
+            weight_decay=recipe.weight_decay,
+            global_clipnorm=1.0,
+            use_ema=recipe.ema > 0,
+            ema_momentum=recipe.ema,
+        )
+        loss, metrics = self._objective()
+        model.compile(optimizer, loss, metrics=metrics)
+        return model
+
+    def _build(self, frontend):
+        """The untrained network, at full resolution."""
+        num_classes = self.train_clips.num_classes
+        return build_classifier(self.recipe, num_classes, frontend)
+
+    def _objective(self):
+        """Loss, and list of metrics."""
+        if self.train_clips.multi_label:
+            loss = keras.losses.BinaryCrossentropy(from_logits=True)
+            metrics = []  # a ranking of augmented clips says little
+        else:
+            loss = keras.losses.CategoricalCrossentropy(
+                from_logits=True, label_smoothing=self.recipe.label_smoothing
+            )
+            metrics = [keras.metrics.CategoricalAccuracy(name="accuracy")]
+        return loss, metrics
+
+    def _validate(self, network, pipeline):
+        """dict of the figures to log after each epoch."""
+        summary, _ = self._evaluate(network, pipeline)
+        names = ("loss", headline_metric(summary))
+        return {name: summary[name] for name in names}
+
+    def _evaluate(self, network, pipeline):
+        """Summary and a row per class, for `write_evaluation`."""
+        clips = self.validation_clips
+        if self._validation_set is None:
+            self._validation_set = pipeline.dataset(clips)
+        return evaluate(network, pipeline, clips, dataset=self._validation_set)
+
+    def _score_simple(self, pipeline):
+        """dict, what a linear classifier scores on the same clips."""
+        frontend, clips = pipeline.frontend, self.train_clips
+        samples = int(self.recipe.clip_seconds * frontend.sample_rate)
+        return score_simple_classifier(
+            pipeline,
+            clips,
+            self.validation_clips,
+            num_frames=max(frontend.num_frames(samples), 1),
+            seed=self.recipe.seed,
+        )
+
+    def _write_config(self, network, started, digests):
+        phases = []
+        for phase in self.recipe.phases:
+            cost = network_cost(network.at_resolution(phase.resolution))
+            phases.append(
+                {
+                    "resolution": str(phase.resolution),
+                    "epochs": phase.epochs,
+                    "num_tokens": cost.num_tokens,
+                    "num_parameters": cost.num_parameters,
+                    "gmacs": cost.macs / 1e9,
+                }
+            )
+        config = {
+            "name": self.name,
+            "task": self.task,
+            "command": self.command,
+            "recipe": self.recipe.to_dict(),
+            "chosen": self.reasons,
+            "data": self.recipe.data,
+            "schedule": self.recipe.schedule,
+            "clip_seconds": self.recipe.clip_seconds,
+            "batch_size": self.recipe.batch_size,
+            "seed": self.recipe.seed,
+            "class_names": list(self.train_clips.class_names),
+            "multi_label": self.train_clips.multi_label,
+            "num_train_clips": len(self.train_clips),
+            "num_validation_clips": len(self.validation_clips),
+            "digests": digests,
+            "frontend": network.frontend.get_config(),
+            "model": {
+                "preset": self.recipe.model,
+                "num_frames": network.backbone.num_frames,
+                "patch_size": network.backbone.patch_size,
+                "initial": started,
+            },
+            "phases": phases,
+            "baseline_gmacs": baseline_cost(self.recipe, network).macs / 1e9,
+            "versions": versions(),
+            "hardware": hardware(),
+        }
+        write_json(self.path("config.json"), config)
+
+    def _write_epochs(self, schedule):
+        """Writes down the epochs that phases had, which may have ended early.
+
+        What was asked for is still under `recipe`.
+        """
+        config = read_config(self.folder)
+        for phase, wrote in zip(schedule, config["phases"], strict=True):
+            wrote["epochs"] = phase.epochs
+        config["schedule"] = str(
+            PhaseSchedule(
+                [
+                    dataclasses.replace(asked, epochs=phase.epochs)
+                    for asked, phase in zip(
+                        self.recipe.phases, schedule, strict=True
+                    )
+                ]
+            )
+        )
+        write_json(self.path("config.json"), config)
+
+    def _write_example(self, pipeline):
+        """The first validation clip at each resolution of the schedule."""
+        clips = self.validation_clips.subset([0])
+        pictures = {}
+        for phase in self.recipe.phases:
+            pipeline.set_phase(phase.resolution, epoch=0)
+            for features, _ in pipeline.dataset(clips):
+                pictures[str(phase.resolution)] = features.numpy()[0]
+        target, label = clips.target(0), "unlabelled"
+        if target.any():
+            label = clips.class_names[int(target.argmax())]
+        write_whole(
+            self.path("example.npz"),
+            lambda path: np.savez(path, label=label, **pictures),
+        )
+
+
+def _tensorboard(folder):
+    """Keras' callback, if what it writes with is there (extra `report`)."""
+    if importlib.util.find_spec("tensorboard") is None:
+        return []
+    return [keras.callbacks.TensorBoard(folder)]
+
+
+def _epoch_of(checkpoint):
+    """int, epochs that a checkpoint was trained for; 0 of another file."""
+    found = re.search(r"checkpoint-(\d+)\.keras$", checkpoint)
+    return int(found[1]) if found else 0
+
+
+def _agree(rows, kept):
+    """Whether rows of a history are those kept, as far as both have columns."""
+    return all(
+        value == row[name]
+        for row, other in zip(rows, kept, strict=False)
+        for name, value in other.items()
+        if name in row
+    )

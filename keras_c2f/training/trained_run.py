@@ -1,0 +1,125 @@
+"""What a finished run has learned, read back from its folder."""
+
+import dataclasses
+import os
+
+from keras_c2f.convert import CARD, load_folder
+from keras_c2f.layers.log_mel import Frontend
+from keras_c2f.models import AudioClassifier, of_compressed
+from keras_c2f.models.metadata import ClassifierInfo
+from keras_c2f.training.run_folder import (
+    find_run,
+    load_model,
+    read_config,
+    refuse_other_config,
+    refuse_unknown,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedRun:
+    """A trained classifier and how it came about.
+
+    Attributes:
+        folder: str, the one that holds `model.keras`.
+        config: dict, what `config.json` holds.
+        network: `AudioClassifier`.
+        frontend: `Frontend` that it was trained with.
+    """
+
+    folder: str
+    config: dict
+    network: AudioClassifier
+    frontend: Frontend
+
+    @property
+    def info(self):
+        """`ClassifierInfo`; a window is a clip as long as in training."""
+        rate = self.frontend.sample_rate
+        seconds = self.config["clip_seconds"]
+        return ClassifierInfo(
+            self.config["class_names"],
+            rate,
+            self.config.get("num_samples") or int(seconds * rate),
+            self.config["multi_label"],
+            str(self.network.resolution),
+        )
+
+
+def read_trained_run(folder):
+    """`TrainedRun` of a folder that `keras-c2f train` or `convert` wrote.
+
+    Raises:
+        ValueError: if there is no trained network, one without classes, one
+            that was converted without its front end or class names, or a
+            file is damaged or of another version.
+    """
+    if os.path.isfile(os.path.join(folder, CARD)):
+        return _converted(folder)
+    found = find_run(folder)
+    config = read_config(found)
+    if config.get("task", "classification") != "classification":
+        raise ValueError(
+            f"{folder} holds a pre-trained backbone, which knows no "
+            "classes yet. Train it: `keras-c2f train --initial "
+            f"{folder}`."
+        )
+    frontend = read_frontend(config, found)
+    network, notes = load_model(
+        os.path.join(found, "model.keras"), f"Delete {found} and train again."
+    )
+    refuse_other_config(config, notes, found)
+    return TrainedRun(found, config, network, frontend)
+
+
+def read_frontend(config, folder):
+    """`Frontend` that a run was trained with.
+
+    Args:
+        config: dict, what its `config.json` holds.
+        folder: path of the run.
+
+    Raises:
+        ValueError: if it has settings that are not known here.
+    """
+    known = Frontend().get_config()
+    where = f"The front end in {os.path.join(folder, 'config.json')}"
+    refuse_unknown(config["frontend"], known, where)
+    return Frontend.from_config(config["frontend"])
+
+
+def _converted(folder):
+    """`TrainedRun` of a folder that `convert` wrote; it has no data set."""
+    found = load_folder(folder)
+    if not isinstance(found.model, AudioClassifier):
+        raise ValueError(
+            f"{folder} holds a converted backbone, which knows no classes "
+            f"yet. Train it: `keras-c2f train --initial {folder}`."
+        )
+    for missing, flag in (
+        (not isinstance(found.frontend, Frontend), "frontend"),
+        (not found.class_names, "class_names"),
+    ):
+        if missing:
+            raise ValueError(
+                f"{folder} was converted without a `{flag}` that can be used "
+                f"here. Convert it again with --{flag}."
+            )
+    network, frontend = of_compressed(found.model), found.frontend
+    # the longest clip whose frames are all looked at
+    num_samples = frontend.num_samples(network.backbone.num_frames + 1) - 1
+    seconds = num_samples / frontend.sample_rate
+    config = {
+        "class_names": found.class_names,
+        "clip_seconds": seconds,
+        "num_samples": num_samples,
+        "multi_label": found.multi_label,
+        "frontend": frontend.get_config(),
+        "recipe": {
+            "data": "",
+            "clip_seconds": seconds,
+            "num_frames": network.backbone.num_frames,
+            "schedule": f"{network.resolution}@1",
+        },
+    }
+    return TrainedRun(str(folder), config, network, frontend)

@@ -1,0 +1,1 @@
+"""What every room needs: optional packages, files, names, environment."""
