@@ -63,6 +63,17 @@ def test_a_network_below_the_simple_classifier():
     assert "--budget" in sentence and "--initial" in sentence
 
 
+def test_patches_are_not_advised_to_a_run_that_has_them():
+    def advised(patch):
+        config = {"frontend": {"num_mel_bins": 128}}
+        config["model"] = {"patch_size": patch}
+        run = record([0.5, 0.83, 0.1, 0.29], 0.29, 0.08, 0.75, **config)
+        return ["--patch_size" in sentence for sentence in findings(run)]
+
+    assert advised([16, 16]) == [True, False, True]
+    assert advised([8, 128]) == [False, False, False]
+
+
 @pytest.mark.parametrize(
     "run",
     [

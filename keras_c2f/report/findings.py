@@ -68,9 +68,8 @@ def _switches(run, metric, score):
             f"{run.name}: the switch to {run.phases[index]['resolution']} took "
             f"{metric_words(metric)} from {format_metric(metric, before)} to "
             f"{format_metric(metric, after)}, and its phase ended at "
-            f"{format_metric(metric, ends[index])}. Give it more epochs, begin "
-            'less coarse (--schedule "pool:2, full"), or use patches short '
-            "in time that span all mel bins (--patch_size 2x128)."
+            f"{format_metric(metric, ends[index])}. Give it more epochs, "
+            f'or begin less coarse (--schedule "pool:2, full").{_patches(run)}'
         )
 
 
@@ -97,10 +96,21 @@ def _below_simple(run, metric, score):
             f"{run.name}: the network, {format_metric(metric, score)} "
             f"{metric_words(metric)}, is below the simple classifier, "
             f"{format_metric(metric, simple)}. Train longer (a larger "
-            "--budget), start from trained weights (--initial), or use "
-            "patches short in time that span all mel bins (--patch_size "
-            "2x128)."
+            "--budget), or start from trained weights (--initial)."
+            f"{_patches(run)}"
         )
+
+
+def _patches(run):
+    """The advice to use other patches, unless the run has these already."""
+    size = run.config.get("model", {}).get("patch_size") or (0, 0)
+    bins = run.config.get("frontend", {}).get("num_mel_bins")
+    if size[1] == bins:
+        return ""
+    return (
+        " Patches short in time that span all mel bins bear small data and "
+        "a switch better (--patch_size 2x128)."
+    )
 
 
 def _ends(run, metric, score):
