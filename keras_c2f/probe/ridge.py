@@ -53,11 +53,11 @@ def predict_left_out(features, targets, folds, penalties=PENALTIES):
     return fit_ridge(features, targets, folds, penalties).left_out
 
 
-def fit_ridge(features, targets, folds, penalties=PENALTIES):
+def fit_ridge(features, targets, folds, penalties=PENALTIES, loss=None):
     """Ridge regression from features to targets.
 
     Features are standardised, the intercept is free, and of the penalties
-    the one with the least squared error on clips left out is taken.
+    the one with the least loss on clips left out is taken.
 
     Args:
         features: float `(n, num_features)`; constant ones are left out.
@@ -65,6 +65,8 @@ def fit_ridge(features, targets, folds, penalties=PENALTIES):
         folds: int `(n,)`, clips of one number are left out together.
         penalties: sequence of float, on squared weights, for features scaled
             to a sum of variances of 1.
+        loss: function of what is said of clips left out, `(n, num_classes)`;
+            `None`, the squared error.
 
     Returns:
         `Ridge`, for features as they are.
@@ -80,8 +82,8 @@ def fit_ridge(features, targets, folds, penalties=PENALTIES):
         _left_out(vectors, variances / (variances + penalty), targets, folds)
         for penalty in penalties
     ]
-    errors = [np.mean((found - targets) ** 2) for found in candidates]
-    best = int(np.argmin(errors))
+    loss = loss or (lambda found: np.mean((found - targets) ** 2))
+    best = int(np.argmin([loss(found) for found in candidates]))
     duals = vectors / (variances + penalties[best]) @ (vectors.T @ targets)
     kernel = np.zeros((len(varying), targets.shape[1]))
     kernel[varying] = features.T @ duals / scale[:, None]

@@ -1,8 +1,9 @@
 """A head for features that do not change, in closed form.
 
-Ridge regression on targets of +-1, its penalty chosen by cross-validation on
-the same clips. What it would say of clips it was not fitted to also gives the
-scale that makes its scores logits, which ridge regression itself does not.
+Ridge regression on targets of +-1. What it would say of clips it was not fitted
+to gives the scale that makes its scores logits, and the penalty: the one with
+the least cross-entropy then. The squared error would shrink more than serves
+the classes: on ESC-50 it costs two points.
 """
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from keras_c2f.probe.ridge import fit_ridge, stratified_folds
 
 FOLDS = 10
-SCALES = np.geomspace(0.1, 1000, 161)
+SCALES = np.geomspace(0.1, 1000, 81)
 
 
 def solve_head(features, targets, multi_label, seed=0):
@@ -40,15 +41,17 @@ def solve_head(features, targets, multi_label, seed=0):
     folds = stratified_folds(
         labels, min(FOLDS, len(targets)), np.random.default_rng(seed)
     )
-    ridge = fit_ridge(features, 2 * targets - 1, folds)
-    losses = [
-        cross_entropy(scale * ridge.left_out, targets, multi_label)
-        for scale in SCALES
-    ]
-    scale = float(SCALES[int(np.argmin(losses))])
+
+    def losses(scores):
+        return [cross_entropy(s * scores, targets, multi_label) for s in SCALES]
+
+    ridge = fit_ridge(
+        features, 2 * targets - 1, folds, loss=lambda s: min(losses(s))
+    )
+    scale = float(SCALES[int(np.argmin(losses(ridge.left_out)))])
     found = {"penalty": ridge.penalty, "scale": scale}
     if multi_label:
-        found["left_out_error"] = float(min(losses))
+        found["left_out_error"] = float(min(losses(ridge.left_out)))
     else:
         right = ridge.left_out.argmax(axis=1) == labels
         found["left_out_accuracy"] = float(right.mean())
