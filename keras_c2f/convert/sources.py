@@ -39,7 +39,9 @@ MARKS = {
     "p_input_fdim": "ssast",
     "patch_embed/kernel": "kwt",
     "relative_position_bias_table": "hts_at",
-    "encoder.conv1.weight": "whisper",
+    "encoder.embed_positions.weight": "whisper",
+    "encoder.positional_embedding": "whisper",
+    "encoder.position_encodings.encodings": "whisper",
 }
 
 
