@@ -34,7 +34,7 @@ def sounds(rate=16000):
 
 
 def numpy_log_mel(waveform, frontend, num_frames, shift=1, normalize=True):
-    """The docstring of `layers/log_mel.py` as a loop over frames, in float64."""
+    """The docstring of `log_mel.py` as a loop over frames, in float64."""
     waveform = np.asarray(waveform, "float64")
     waveform = waveform - waveform.mean()
     length = frontend.sample_rate * frontend.frame_length_ms / 1000
