@@ -28,6 +28,15 @@ check_client() { # PACKAGES SCRIPT FILE
   diff <(echo "$here") <(echo "${there:-nothing}") && echo "1 passed, 0 failed"
 }
 
+check_docs() {
+  echo "== docs"
+  python3 -m venv "$environments/docs"
+  "$environments/docs/bin/python" -m pip install --quiet -e ".[docs]"
+  NO_MKDOCS_2_WARNING=1 "$environments/docs/bin/mkdocs" build --quiet --strict \
+    --site-dir "$environments/site" && echo "1 passed, 0 failed"
+}
+
+check_docs
 exports="$environments/exports"
 mkdir "$exports"
 python tools/make_exports.py "$exports"
