@@ -128,9 +128,7 @@ def test_frames_of_passt():
     assert PASST.num_frames(320000) == 1000
     for num_samples in (1, 2, 320, 321, 322, 641, 642):
         frames = PASST.num_frames(num_samples)
-        assert frames == (
-            1 + (num_samples - 2) // 320 if num_samples > 1 else 0
-        )
+        assert frames == (num_samples > 1) * (1 + (num_samples - 1) // 320)
         if frames:
             assert PASST.num_samples(frames) <= num_samples
             assert PASST.num_samples(frames + 1) > num_samples

@@ -162,6 +162,9 @@ def _read_pickle(path, part):
     most = max(map(len, found.values()))
     # A criterion or a scheduler has a few; a copy of the network as many.
     large = [name for name, tensors in found.items() if 2 * len(tensors) > most]
+    if part:  # a prefix of keys, of whichever dict has it
+        has = [n for n in large if any(k.startswith(part) for k in found[n])]
+        large = has or large[:1]
     if len(large) > 1:
         raise several(path, large)
     return _arrays(found[large[0]]), part

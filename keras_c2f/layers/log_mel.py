@@ -94,7 +94,7 @@ class Frontend:
     def __post_init__(self):
         if self.style not in STYLES:
             raise ValueError(
-                f"`style` is one of {', '.join(STYLES)}. "
+                f"`style` is one of {', '.join(map(repr, STYLES))}. "
                 f"Received: style={self.style!r}."
             )
         nyquist = self.sample_rate / 2

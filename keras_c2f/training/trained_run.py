@@ -117,6 +117,7 @@ def _converted(folder):
         "frontend": frontend.get_config(),
         "recipe": {
             "data": "",
+            "held_out": "",
             "clip_seconds": seconds,
             "num_frames": network.backbone.num_frames,
             "schedule": f"{network.resolution}@1",

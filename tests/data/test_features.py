@@ -6,7 +6,7 @@ import pytest
 
 from keras_c2f.data import features
 from keras_c2f.layers.log_mel import Frontend, LogMel
-from keras_c2f.models.presets import PASST_FRONTEND
+from keras_c2f.models.presets import CLAP_FRONTEND, PASST_FRONTEND
 from keras_c2f.resolution import Resolution
 
 tf = pytest.importorskip("tensorflow")
@@ -16,7 +16,7 @@ HTS_AT = Frontend(
     32000, 64, 32.0, 10.0, 50.0, 14000.0, 0.0, 0.0, 0.5, "librosa"
 )
 PASST = Frontend(**PASST_FRONTEND)
-TORCHAUDIO = Frontend(16000, 40, 25.0, 10.0, 50.0, None, 0, 0, 1, "torchaudio")
+TORCHAUDIO = Frontend(**{**CLAP_FRONTEND, "style": "torchaudio"})
 NOISE = np.random.default_rng(0).normal(0, 0.2, 16000).astype("float32") + 0.3
 
 
