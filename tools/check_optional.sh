@@ -43,5 +43,5 @@ python tools/make_exports.py "$exports"
 check_client "ai-edge-litert numpy" classify_litert.py litert-float32.tflite
 check_client "onnxruntime numpy" classify_onnx.py onnx-float32.onnx
 check_client tensorflow-cpu classify_saved_model.py savedmodel/1
-check tensorflow-io tensorflow_io tests/data/test_decode.py
+check tensorflow-io tensorflow_io tests/audio/test_decode.py
 check keras-cv,tensorflow keras_cv tests/data/test_augment.py

@@ -78,6 +78,8 @@ def _evaluate(arguments, trained, corruptions):
 
     folder = trained.folder
     settings = recipe_settings(trained.config, folder)
+    if not settings["data"]:
+        settings["data"] = _data_for(arguments)
     recipe = Recipe(**{**settings, "on_error": "skip"})
     pipeline = make_pipeline(recipe, trained.frontend)
     recipe, clips = _clips_to_score(arguments, recipe, trained)
@@ -107,6 +109,16 @@ def _evaluate(arguments, trained, corruptions):
     for line in failed:
         print(line, file=sys.stderr)
     return int(bool(failed))
+
+
+def _data_for(arguments):
+    """The data set to score a converted classifier on, which has none."""
+    if not arguments.data:
+        raise ValueError(
+            f"{arguments.run} was converted, and has no data set of its own. "
+            "Name one with --data."
+        )
+    return arguments.data
 
 
 def _known_clips(arguments, folder, clips):

@@ -5,6 +5,7 @@ import os
 import sys
 from dataclasses import fields
 
+from keras_c2f.convert.published_file import CARD
 from keras_c2f.datasets.kinds import MADE
 from keras_c2f.training.choices import CHOSEN, choose, find_facts
 from keras_c2f.training.recipe import Recipe, option_names
@@ -83,7 +84,9 @@ def check_initial(initial):
 
 
 def data_of_run(run):
-    """str, the data set that a run was trained on."""
+    """str, the data set that a run was trained on; `""` if converted."""
+    if os.path.exists(os.path.join(run, CARD)):
+        return ""
     path = os.path.join(find_run(run), "config.json")
     try:
         return read_json(path)["recipe"]["data"]

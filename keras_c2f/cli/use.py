@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from keras_c2f.cli.recipe import data_of_run, require_for
+from keras_c2f.convert.published_file import CARD
 from keras_c2f.export.formats import FORMATS as EXPORTS
 from keras_c2f.export.formats import VARIANTS, choose_format
 from keras_c2f.resolution import Resolution
@@ -142,8 +143,10 @@ def predict(arguments):
 
 def _check_classifier(run):
     """Refuses what no classifier can be opened from, before Keras is there."""
-    if os.path.isdir(run) and not _is_saved_model(run):
-        find_run(run)
+    if os.path.isdir(run):
+        converted = os.path.exists(os.path.join(run, CARD))
+        if not (converted or _is_saved_model(run)):
+            find_run(run)
     elif not os.path.exists(run):
         raise ValueError(
             f"There is no file {run}. Give the folder of a run, or a file "

@@ -141,7 +141,7 @@ WHISPER_FIELDS = {
         forced_decoder_ids init_std lang_ids mask_feature_length
         mask_feature_min_masks mask_feature_prob mask_time_length
         mask_time_min_masks mask_time_prob max_length max_target_positions
-        median_filter_length use_weighted_layer_sum vocab_size
+        median_filter_width use_weighted_layer_sum vocab_size
         """.split(),
         READ,
     ),

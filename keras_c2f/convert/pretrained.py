@@ -10,9 +10,10 @@ import keras
 import numpy as np
 
 from keras_c2f.convert.kwt import Mfcc
+from keras_c2f.convert.published_file import CARD
 from keras_c2f.layers.log_mel import Frontend
 
-CONFIG, WEIGHTS, CARD = "config.json", "model.weights.h5", "preset.json"
+CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 MATRICES = "frontend.npz"
 
 

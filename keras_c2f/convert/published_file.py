@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 from keras_c2f.convert.citations import CITATIONS
 
+CARD = "preset.json"  # in a folder that `convert` wrote: what it holds
+
 HUB = "https://huggingface.co"
 HUB_FILES = ("model.safetensors", "config.json", "preprocessor_config.json")
 OLD_HUB_FILES = ("pytorch_model.bin", *HUB_FILES[1:])

@@ -288,7 +288,7 @@ def test_what_would_be_another_model_is_refused(hugging_face, tmp_path):
         path.write_text(json.dumps({**config, **changes}))
         return load_checkpoint(str(tmp_path))
 
-    with pytest.raises(ValueError, match="activation 'relu'"):
+    with pytest.raises(ValueError, match="activation_function='relu'"):
         convert(activation_function="relu")
     with pytest.raises(ValueError, match=r"lacks the key .*layers\.4\."):
         convert(encoder_layers=5)
