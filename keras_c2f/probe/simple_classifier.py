@@ -1,7 +1,5 @@
 """Ridge regression on time summaries, to compare a network with."""
 
-import contextlib
-
 import numpy as np
 
 from keras_c2f.evaluation.evaluate import headline_metric
@@ -50,9 +48,8 @@ def score_simple_classifier(pipeline, train, validation, num_frames, seed=0):
     ridge = fit_ridge(features, targets, folds)
     scores = new @ ridge.kernel + ridge.bias
     metrics = ExactMetrics(validation.class_names, validation.multi_label)
-    with contextlib.closing(metrics):
-        metrics.update(right, scores)
-        summary, _ = metrics.result()
+    metrics.update(right, scores)
+    summary, _ = metrics.result()
     metric = headline_metric(summary)
     return {metric: summary[metric], "num_train_clips": len(targets)}
 

@@ -171,8 +171,7 @@ def test_how_labels_were_read_is_in_the_note(tmp_path):
     ]
     lines = [line.replace("x", "x|z") for line in lines]
     train, validation = read_csv(make_csv(tmp_path, "path,labels", *lines))
-    assert train.note == "'labels' are separated by '|'"
-    assert validation.note == train.note  # said once, of both
+    assert train.note == validation.note == "'labels' are separated by '|'"
     assert train.class_names == ("x", "y", "z")
 
 
