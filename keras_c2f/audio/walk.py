@@ -8,18 +8,27 @@ from dataclasses import dataclass, field
 
 # What libsndfile reads, as far as people call audio files so.
 SUFFIXES = tuple(
-    ".wav .wave .bwf .rf64 .bw64 .flac .ogg .oga .opus .mp3 .mp2 .aiff .aif "
-    ".aifc .au .snd .caf .w64 .voc .sph .nist .iff .8svx .svx .avr .paf .pvf "
-    ".sds .sf .ircam".split()
+    ".wav .wave .bwf .rf64 .bw64 .flac .ogg .oga .opus .mp3 .mp2 .mpga .mpa "
+    ".aiff .aif .aifc .au .snd .caf .w64 .voc .sph .nist .iff .8svx .svx .avr "
+    ".paf .pvf .sds .sf .ircam".split()
 )
 # What it does not.
 UNREADABLE = tuple(
     ".m4a .m4b .m4p .mp4 .m4v .mov .aac .ac3 .eac3 .dts .wma .wmv .asf .webm "
     ".mkv .mka .amr .awb .3gp .3gpp .3g2 .alac .ape .wv .tta .mpc .spx .ra .rm "
-    ".avi .flv .f4v .mpg .mpeg .vob .m2ts .dsf .dff".split()
+    ".avi .flv .f4v .mpg .mpeg .vob .m2ts .dsf .dff .adts .ac4 .oma .qcp .shn "
+    ".tak .ofr .xwma .gsm .raw .pcm .vox .ulaw .alaw".split()
 )
 CONVERT = "convert them, for example with ffmpeg -i IN{} OUT.flac"
-HIDDEN = ("__MACOSX",)  # of archives made on a Mac; beside `.` in front
+# What systems and programs make beside `.` in front: archives made on a Mac,
+# disks of Windows, Linux and network storage, Python.
+HIDDEN = tuple(
+    name.casefold()
+    for name in (
+        *("__MACOSX", "$RECYCLE.BIN", "System Volume Information"),
+        *("lost+found", "@eaDir", "#recycle", "__pycache__"),
+    )
+)
 # How download tools call a clip: the video's id, then maybe the start, then
 # maybe the end; AudioSet's collections put a Y before the id.
 YOUTUBE = re.compile(
@@ -104,8 +113,8 @@ def walk_folder(root):
 
     Names count, in capitals or not; what is in a file is not looked at, but
     whether something is. Links are followed, and each folder is walked once,
-    however many links lead to it. What begins with `.`, or is called
-    `__MACOSX`, is hidden, and left out.
+    however many links lead to it. What begins with `.`, or is a folder that
+    systems make (`HIDDEN`), is hidden, and left out.
 
     Args:
         root: path.
@@ -147,7 +156,7 @@ def walk_folder(root):
 
 def is_hidden(name):
     """bool, whether a file or folder of that name is left out."""
-    return name[0] == "." or name in HIDDEN
+    return name[0] == "." or name.casefold() in HIDDEN
 
 
 def _sort(entry, found, folders, links):

@@ -3,10 +3,15 @@
 import numpy as np
 
 from keras_c2f.audio.walk import is_hidden, nfc, walk_folder
+from keras_c2f.datasets.label_cells import alike
 from keras_c2f.datasets.lines import existing_folder
 from keras_c2f.datasets.listing import Listing
 
 NOISE = "_background_noise_"  # of Speech Commands: no class
+# Parts of a data set, as folders of them are called.
+PARTS = frozenset(
+    "train training val valid validation dev test testing eval".split()
+)
 
 
 def read_folder(root, validation_share=0.2, seed=0, more_classes=()):
@@ -47,6 +52,12 @@ def read_folder(root, validation_share=0.2, seed=0, more_classes=()):
             f"classes, and has {found}. Make one per class, or name the "
             "folder that contains them."
         )
+    if PARTS.issuperset(name.casefold() for name in names):
+        raise ValueError(
+            f"The folders in '{root}' are called {', '.join(names)}: parts of "
+            "a data set rather than classes. Name one of them, or list the "
+            "files in a CSV with the columns path, label and split."
+        )
     found = walk_folder(root)
     found.keep(
         lambda path: len(found.parts(path)) > 1, "outside the class folders"
@@ -64,7 +75,8 @@ def read_folder(root, validation_share=0.2, seed=0, more_classes=()):
     index = {name: label for label, name in enumerate(names)}
     sounds = [path for name in members for path in members[name]]
     labels = [index[nfc(name)] for name in members for _ in members[name]]
-    listing = Listing(sounds, sounds, np.array(labels), names, root, str(found))
+    remark = "; ".join(filter(None, (str(found), alike([tuple(names)]))))
+    listing = Listing(sounds, sounds, np.array(labels), names, root, remark)
     return listing.drawn(validation_share, seed)
 
 

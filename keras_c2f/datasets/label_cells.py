@@ -12,6 +12,8 @@ import warnings
 COLUMNS = ("label", "labels")
 SEPARATORS = (";", "|", ",")  # the first is ours
 BRACKETS = {"[": "]", "(": ")", "{": "}"}
+OTHERS = "/+&:\t"  # which may separate names, and are read as part of one
+GAPS = ("nan", "none", "null", "<na>", "n/a")  # in lower case
 
 
 def read_labels(rows, path, class_names=None):
@@ -43,7 +45,7 @@ def read_labels(rows, path, class_names=None):
         names, remark = _single(cells, class_names)
     else:
         names, remark = _several(cells, class_names)
-    remark = "; ".join(filter(None, (remark, _alike(names))))
+    remark = "; ".join(filter(None, (remark, alike(names))))
     return names, column == "labels", remark
 
 
@@ -151,6 +153,12 @@ def _several(cells, class_names):
     remark = ""
     if mark not in ("", SEPARATORS[0]):
         remark = f"'labels' are separated by {mark!r}"
+    joined = [c.text for c in texts if set(OTHERS) & set(c.text) and not mark]
+    unknown = [text for text in joined if text not in known]
+    if unknown:
+        remark = (
+            f"{unknown[0]!r} of 'labels' is one class; ';' separates several"
+        )
     return names, remark
 
 
@@ -189,14 +197,37 @@ def _parts(text, mark):
     return [part.strip() for part in text.split(mark)]
 
 
-def _alike(names):
-    """Which classes differ in upper and lower case alone, if any do."""
+def alike(names):
+    """str, which class names are doubtful; `""` if none are.
+
+    Those that differ in upper and lower case, or in how a number is written,
+    alone; and what programs write where there is no name.
+
+    Args:
+        names: iterable of rows, each a sequence of str.
+    """
     groups = collections.defaultdict(set)
     for row in set(names):
         for name in row:
-            groups[name.casefold()].add(name)
+            groups[_key(name)].add(name)
     several = [sorted(group) for group in groups.values() if len(group) > 1]
-    if not several:
-        return ""
-    pairs = ", ".join(" and ".join(map(repr, group)) for group in several[:3])
-    return f"classes that differ in case alone: {pairs}"
+    found = []
+    if several:
+        pairs = (" and ".join(map(repr, group)) for group in several[:3])
+        found.append(
+            "classes that differ in case, or in how a number is written, "
+            f"alone: {', '.join(pairs)}"
+        )
+    gaps = sorted(name for gap in GAPS for name in groups.get(gap, ()))
+    if gaps:
+        found.append(f"a class is called {gaps[0]!r}, which may be a gap")
+    return "; ".join(found)
+
+
+def _key(name):
+    """What is equal of names that probably mean one class."""
+    try:
+        value = float(name)
+    except ValueError:
+        return name.casefold()
+    return value if math.isfinite(value) else name.casefold()

@@ -113,7 +113,19 @@ def test_numbers_and_two_ways_to_write_a_name():
     names, _, remark = read("label", 3, "3", 3.0, "Vo\u0308gel", "V\xf6gel")
     assert names == [("3",)] * 3 + [("V\xf6gel",)] * 2 and not remark
     _, _, remark = read("label", "Dog", "dog", "rain")
-    assert remark == "classes that differ in case alone: 'Dog' and 'dog'"
+    assert remark.endswith(" alone: 'Dog' and 'dog'")
+    _, _, remark = read("label", "1", "1.0", "01", "2")
+    assert remark.endswith(" alone: '01' and '1' and '1.0'")
+    _, _, remark = read("label", "dog", "NaN")
+    assert remark == "a class is called 'NaN', which may be a gap"
+
+
+@pytest.mark.parametrize("mark", ["/", "+", " & ", ":"])
+def test_marks_that_do_not_separate_are_said(mark):
+    names, _, remark = read("labels", f"dog{mark}rain", "rain")
+    assert names == [(f"dog{mark}rain",), ("rain",)]
+    assert f"'dog{mark}rain' of 'labels' is one class" in remark
+    assert not read("labels", f"dog{mark}rain", "rain;dog")[2]
 
 
 FILES = ("a.wav", "b.wav", "c.wav", "d.wav")

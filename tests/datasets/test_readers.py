@@ -66,11 +66,34 @@ def test_folder_split_depends_on_the_seed_only(tmp_path):
         (["a/1.wav", "b/deep/.1.wav"], 0.2, "'.*b' has no sound"),
         (["a/1.wav", "b/1.wav"], 0.2, "single clip"),
         (["a/1.wav", "b/1.wav"], 1.0, "between 0 and 1. Received: 1.0"),
+        (["train/a/1.wav", "Val/a/1.wav"], 0.2, "called Val, train: parts"),
     ],
 )
 def test_folder_errors(tmp_path, files, share, message):
     with pytest.raises(ValueError, match=message):
         read_folder(make_tree(tmp_path, files), share)
+
+
+def test_folders_that_differ_in_case_are_said(tmp_path):
+    make_tree(tmp_path, ["dog/1.wav"])
+    if (tmp_path / "DOG").exists():
+        pytest.skip("the file system takes both names for one")
+    make_tree(tmp_path, ["dog/2.wav", "Dog/1.wav", "Dog/2.wav"])
+    train, _ = read_folder(tmp_path)
+    assert train.class_names == ("Dog", "dog")
+    assert "alone: 'Dog' and 'dog'" in train.note
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["$RECYCLE.BIN", "System Volume Information", "lost+found", "@eaDir"],
+)
+def test_folders_that_systems_make_are_no_classes(tmp_path, name):
+    files = ["a/1.wav", "a/2.wav", "b/1.wav", "b/2.wav"]
+    make_tree(tmp_path, [*files, f"{name}/3.wav", f"a/{name.lower()}/4.wav"])
+    train, _ = read_folder(tmp_path)
+    assert train.class_names == ("a", "b")
+    assert "4 used; left out: 2 hidden" in train.note
 
 
 def test_sounds_of_a_folder_need_no_classes(tmp_path):
