@@ -190,7 +190,14 @@ def instance(waveform=(0.0,) * SIZE, num_samples=SIZE):
         ("POST", "/classify", encode(NOISE + np.nan), 400, "NaN"),
         ("POST", "/classify", encode(NOISE, 10**6), 422, "1000000 Hz"),
         ("POST", "/classify", bytes(20_000_001), 413, "20000000 bytes"),
-        ("POST", "/classify", encode(np.zeros(601), 1), 413, "than 600 s"),
+        ("POST", "/classify", encode(np.zeros(601), 1), 415, "is 1 Hz"),
+        ("POST", "/classify", encode(np.zeros(60100), 100), 413, "than 600 s"),
+        ("POST", "/classify", encode(NOISE * 1e4), 400, "not of [-1, 1]"),
+        (
+            *("POST", "/classify", encode(np.stack([NOISE, -NOISE], 1))),
+            *(400, "cancel each other"),
+        ),
+        ("POST", "/classify", b"....ftypM4A ....", 415, "is MP4, M4A"),
         ("GET", "/classify", None, 405, "POST"),
         ("GET", "/nothing", None, 404, "/nothing"),
         ("GET", "/v1/models/other", None, 404, "other"),
@@ -232,13 +239,23 @@ def test_a_bad_request_is_told_what_is_wrong(
     assert client.post("/classify", content=encode(NOISE)).status_code == 200
 
 
-def test_a_sound_without_a_length(client):
-    body = bytearray(encode(NOISE, kind="FLAC", subtype=None))
-    body[21] &= 0xF0  # 36 bits of the header are the number of samples
-    body[22:26] = bytes(4)
-    response = client.post("/classify", content=bytes(body))
-    assert response.status_code == 415
-    assert "ffmpeg" in response.json()["error"]
+def test_files_whose_header_is_wrong_are_read_to_their_end(client):
+    """As `keras-c2f predict` reads them."""
+    flac = bytearray(encode(NOISE, kind="FLAC", subtype=None))
+    flac[21] &= 0xF0  # 36 bits of the header are the number of samples
+    flac[22:26] = bytes(4)
+    wav = bytearray(encode(NOISE))
+    place = wav.index(b"data") + 4
+    wav[4:8] = wav[place : place + 4] = bytes(4)  # of a recorder that died
+    two = encode(NOISE[:SIZE]) + encode(NOISE[SIZE:])
+    right = client.post("/classify", content=encode(NOISE)).json()
+    assert right["windows"][-1]["end"] == len(NOISE) / RATE
+    for body in (flac, wav, two):
+        answer = client.post("/classify", content=bytes(body)).json()
+        assert len(answer["windows"]) == len(right["windows"])
+        for name, score in right["scores"].items():
+            # 16 bits of FLAC
+            assert answer["scores"][name] == pytest.approx(score, abs=1e-2)
 
 
 def test_a_busy_server_turns_requests_away(make_service):

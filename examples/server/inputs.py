@@ -1,24 +1,21 @@
 """What the body of a request holds, as samples; or a sentence why it fails."""
 
-import io
 import json
 
 import numpy as np
-import soundfile
-import soxr
 from starlette.exceptions import HTTPException
+
+from keras_c2f.audio.audio_file import SoundError, open_audio
+from keras_c2f.audio.decode import LOUDEST, resampled_blocks
 
 MAX_BYTES = 20_000_000
 MAX_SECONDS = 600
 MAX_RATE = 768_000  # Hz; soxr takes seconds for a block at 2**31
-BLOCK_VALUES = 2**20  # decoded at once, over all channels
-UNKNOWN_LENGTH = 2**62  # frames of a stream that does not say how many
-LOUDEST = 2**31  # of integers that were not scaled to [-1, 1]
 NAMES = ("waveform", "num_samples")
 
 
 def read_sound(body, sample_rate):
-    """Decodes a sound file.
+    """Decodes an audio file, as `keras-c2f predict` does.
 
     Args:
         body: bytes of a file that libsndfile knows.
@@ -32,50 +29,34 @@ def read_sound(body, sample_rate):
     """
     if not body:
         raise HTTPException(400, "The body is empty. Send a sound file.")
+    status = 415
     try:
-        with soundfile.SoundFile(io.BytesIO(body)) as file:
-            samples = np.concatenate(list(_blocks(file, sample_rate)))
-    except soundfile.SoundFileError as error:
-        reason = getattr(error, "error_string", str(error)).strip(" .")
+        with open_audio("the body", bytes(body)) as file:
+            status = 400
+            return np.concatenate(list(_blocks(file, sample_rate)))
+    except SoundError as error:
         raise HTTPException(
-            415,
-            f"The body cannot be decoded ({reason}). Send the bytes of a whole "
-            "WAV, FLAC, OGG or MP3 file as they are, not as a form.",
+            status,
+            f"The body {error.reason}. Send the bytes of a whole WAV, FLAC, "
+            "OGG or MP3 file as they are, not as a form.",
         ) from error
-    if not len(samples):
-        raise HTTPException(400, "The sound has no samples. Send a longer one.")
-    _check(samples)
-    return samples
 
 
 def _blocks(file, sample_rate):
     """Mono blocks at the wanted rate; a whole sound may not fit in memory."""
-    rate = file.samplerate
+    rate, left = file.sample_rate, MAX_SECONDS * sample_rate
     if rate > MAX_RATE:
         raise HTTPException(
             422, f"The sound has {rate} Hz. Send one of {MAX_RATE} Hz at most."
         )
-    if file.frames >= UNKNOWN_LENGTH:
-        raise HTTPException(
-            415,
-            "The file does not say how long it is: it was written to a pipe. "
-            "Convert it to a file, for example with ffmpeg.",
-        )
-    size = max(BLOCK_VALUES // file.channels, 1)
-    left = MAX_SECONDS * rate
-    resampler = soxr.ResampleStream(rate, sample_rate, 1)
-    while True:
-        block = file.read(min(size, left + 1), "float32", always_2d=True)
-        if not len(block):
-            break
-        left -= len(block)
+    for samples in resampled_blocks(file, sample_rate):
+        left -= len(samples)
         if left < 0:
             raise HTTPException(
                 413,
                 f"The sound is longer than {MAX_SECONDS} s. Send it in parts.",
             )
-        yield resampler.resample_chunk(block.mean(axis=1))
-    yield resampler.resample_chunk(np.zeros(0, "float32"), last=True)
+        yield samples
 
 
 def _check(samples):

@@ -1,6 +1,6 @@
 """Serves an exported classifier over HTTP.
 
-    pip install -r requirements.txt
+    pip install ../.. -r requirements.txt
     python serve.py --model=classifier.onnx
 
 README.md beside this file has the addresses and the limits.

@@ -48,12 +48,13 @@ class AudioFile:
             many of its frames there are.
 
     Attributes:
+        path: str.
         sample_rate: int, Hz.
         num_frames: int, samples of each channel.
     """
 
     def __init__(self, path, streams):
-        self._path = path
+        self.path = path
         self._streams = streams
         rates = sorted({file.samplerate for file, _ in streams})
         if len(rates) > 1:
@@ -109,7 +110,7 @@ class AudioFile:
         if missing > DELAY:
             seconds = (end - missing) / self.sample_rate
             raise SoundError(
-                self._path,
+                self.path,
                 f"is damaged, and cannot be decoded beyond {seconds:.1f} s",
             )
 
@@ -123,7 +124,7 @@ class AudioFile:
             left = np.dot(mono, mono) / mono.size * channels
             if left < CANCELLED * power:
                 raise SoundError(
-                    self._path,
+                    self.path,
                     "has channels that cancel each other when averaged: keep "
                     "one of them, for example with ffmpeg -i IN -af "
                     "pan=mono|c0=c0 OUT.wav",
@@ -143,37 +144,40 @@ def _read_blocks(file, num_frames):
 
 
 @contextlib.contextmanager
-def open_audio(path):
+def open_audio(path, content=None):
     """An `AudioFile`; in its context errors of libsndfile are `SoundError`.
 
     Args:
-        path: str, local or what `tf.io.gfile` knows.
+        path: str, local or what `tf.io.gfile` knows; with `content`, what
+            messages call it.
+        content: bytes of a file that is in memory, or `None`.
     """
     _ = soundfile.SoundFile  # outside `try`: a missing package is no bad sound
     try:
         with contextlib.ExitStack() as stack:
-            yield AudioFile(path, _open_streams(path, stack))
+            yield AudioFile(path, _open_streams(path, content, stack))
     except (soundfile.SoundFileError, OSError, TypeError) as error:
         # TypeError: headerless .raw
         # without the path, which is in the message of some
         message = getattr(error, "error_string", str(error))
-        raise SoundError(path, decoding_reason(path, message)) from error
+        reason = decoding_reason(path, message, content)
+        raise SoundError(path, reason) from error
 
 
-def _open_streams(path, stack):
+def _open_streams(path, content, stack):
     """List of `(soundfile.SoundFile, frames)`; `stack` closes them."""
 
     def opened(source):
         return stack.enter_context(soundfile.SoundFile(source))
 
-    if _is_remote(path):
-        content = _read_remote(path)
-        source, find = content, functools.partial(_find_in, content)
+    if content is not None or _is_remote(path):
+        file = _read_remote(path) if content is None else io.BytesIO(content)
+        source, find = file, functools.partial(_find_in, file)
     else:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):  # a pipe would block
             raise SoundError(path, "is not a file")
-        content = path
+        file = None
         # as bytes, also where the name is not UTF-8
         source = path if os.name == "nt" else os.fsencode(path)
         key = (path, status.st_size, status.st_mtime_ns)
@@ -187,13 +191,12 @@ def _open_streams(path, stack):
         return [(plain, plain.frames)]
     if plain and len(parts) == 1 and plain.frames >= parts[0].frames:
         return [(plain, parts[0].frames)]  # faster than from Python
-    if not _is_remote(path):
-        content = stack.enter_context(open(path, "rb"))
+    file = file or stack.enter_context(open(path, "rb"))
     streams = []
     for pieces, limit in parts:
-        file = opened(io.BufferedReader(Spliced(content, pieces)))
-        frames = file.frames if limit is None else min(file.frames, limit)
-        streams.append((file, frames))
+        part = opened(io.BufferedReader(Spliced(file, pieces)))
+        frames = part.frames if limit is None else min(part.frames, limit)
+        streams.append((part, frames))
     return streams
 
 
@@ -204,10 +207,10 @@ def _find_parts(path, size, modified, is_mpeg):
         return find_parts(file, size, is_mpeg)
 
 
-def _find_in(content, is_mpeg):
-    place, size = content.tell(), content.getbuffer().nbytes
-    parts = find_parts(content, size, is_mpeg)
-    content.seek(place)  # where libsndfile has left it
+def _find_in(file, is_mpeg):
+    place, size = file.tell(), file.getbuffer().nbytes
+    parts = find_parts(file, size, is_mpeg)
+    file.seek(place)  # where libsndfile has left it
     return parts
 
 
@@ -286,15 +289,16 @@ FOREIGN = (
 )
 
 
-def decoding_reason(path, message):
+def decoding_reason(path, message, content=None):
     """What is wrong with a file, in words rather than a library's code.
 
     Args:
         path: str.
         message: str, the library's.
+        content: bytes of a file that is in memory, or `None`.
     """
-    start = b""
-    if not _is_remote(path):
+    start = content or b""
+    if content is None and not _is_remote(path):
         if not os.path.isfile(path):
             return "is not a file"
         if not os.access(path, os.R_OK):

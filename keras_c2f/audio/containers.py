@@ -144,8 +144,39 @@ def _with_size(file, start, places, end, stop):
     return Part((head, (start + 12, data + 4), UNKNOWN_32, samples))
 
 
+def _appended(file, start, size, layout, head):
+    """The parts of files that follow one another; `None` of a single one.
+
+    Args:
+        file, start, size: the file, where it begins, and its bytes.
+        layout: str for `struct`, of a chunk's name and length.
+        head: int, bytes in front of a file's first chunk.
+    """
+    magic, wide = _read(file, start, 4), struct.calcsize(layout)
+    starts, place = [start], start + head
+    for _ in range(MOST_CHUNKS):
+        if place + wide > size:
+            break
+        name, length = struct.unpack(layout, _read(file, place, wide))
+        if name == magic:
+            starts.append(place)
+            place += head
+        elif length < 0:
+            break
+        else:
+            place += wide + length
+            place += length % 2 if magic == b"FORM" else 0
+    if len(starts) == 1:
+        return None
+    ends = *starts[1:], size
+    return tuple(Part((piece,)) for piece in zip(starts, ends, strict=True))
+
+
 def _caf(file, start, size):
     """Apple's CAF, of which libsndfile wants the size of the samples."""
+    parts = _appended(file, start, size, ">4sq", 8)
+    if parts:
+        return parts
     place = start + 8
     for _ in range(MOST_CHUNKS):
         name, length = struct.unpack(">4sq", _read(file, place, 12))
@@ -162,6 +193,9 @@ def _caf(file, start, size):
 
 def _aiff(file, start, size):
     """AIFF whose samples go on where their size says that they end."""
+    parts = _appended(file, start, size, ">4sI", 12)
+    if parts:
+        return parts
     place = start + 12
     for _ in range(MOST_CHUNKS):
         name, length = struct.unpack(">4sI", _read(file, place, 8))

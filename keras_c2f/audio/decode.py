@@ -113,23 +113,27 @@ def sound_blocks(path, sample_rate):
     Raises:
         SoundError: as `load_sound`, when the part is reached.
     """
-    name = os.fspath(path)
-    with open_audio(name) as file:
-        rate, total = file.sample_rate, 0
-        resample = None
-        if rate != sample_rate:
-            resample = soxr.ResampleStream(rate, sample_rate, 1).resample_chunk
-        for block in file.blocks():
-            _check(block, name)  # the resampler smears one NaN over many
-            samples = resample(block) if resample else block
-            total += len(samples)
-            yield samples
-        if resample:
-            samples = resample(np.zeros(0, "float32"), last=True)
-            total += len(samples)
-            yield samples
-        if not total:
-            raise SoundError(name, "has no samples")
+    with open_audio(os.fspath(path)) as file:
+        yield from resampled_blocks(file, sample_rate)
+
+
+def resampled_blocks(file, sample_rate):
+    """`sound_blocks` of an open `AudioFile`."""
+    rate, total = file.sample_rate, 0
+    resample = None
+    if rate != sample_rate:
+        resample = soxr.ResampleStream(rate, sample_rate, 1).resample_chunk
+    for block in file.blocks():
+        _check(block, file.path)  # the resampler smears one NaN over many
+        samples = resample(block) if resample else block
+        total += len(samples)
+        yield samples
+    if resample:
+        samples = resample(np.zeros(0, "float32"), last=True)
+        total += len(samples)
+        yield samples
+    if not total:
+        raise SoundError(file.path, "has no samples")
 
 
 def sound_seconds(sound, sample_rate):

@@ -180,7 +180,7 @@ def test_sizes_of_caf_au_and_aiff(tmp_path, suffix, marker, values):
 # Several in one file, and half of one
 
 
-@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3", "aiff", "caf"])
 @pytest.mark.parametrize("kinds", [1, 2])
 def test_files_that_were_appended(tmp_path, suffix, kinds):
     """Also of one length, and a file to itself."""
