@@ -1,5 +1,7 @@
 """Recordings sorted into one folder per class."""
 
+import re
+
 import numpy as np
 
 from keras_c2f.audio.walk import is_hidden, nfc, walk_folder
@@ -9,8 +11,10 @@ from keras_c2f.datasets.listing import Listing
 
 NOISE = "_background_noise_"  # of Speech Commands: no class
 # Parts of a data set, as folders of them are called.
-PARTS = frozenset(
-    "train training val valid validation dev test testing eval".split()
+PART = re.compile(
+    r"train(ing)?|val(id(ation)?)?|dev|test(ing)?|eval(uation)?"
+    r"|(fold|split|part)[ _-]?\d+",
+    re.IGNORECASE,
 )
 
 
@@ -52,7 +56,7 @@ def read_folder(root, validation_share=0.2, seed=0, more_classes=()):
             f"classes, and has {found}. Make one per class, or name the "
             "folder that contains them."
         )
-    if PARTS.issuperset(name.casefold() for name in names):
+    if all(map(PART.fullmatch, names)):
         raise ValueError(
             f"The folders in '{root}' are called {', '.join(names)}: parts of "
             "a data set rather than classes. Name one of them, or list the "

@@ -67,6 +67,7 @@ def test_folder_split_depends_on_the_seed_only(tmp_path):
         (["a/1.wav", "b/1.wav"], 0.2, "single clip"),
         (["a/1.wav", "b/1.wav"], 1.0, "between 0 and 1. Received: 1.0"),
         (["train/a/1.wav", "Val/a/1.wav"], 0.2, "called Val, train: parts"),
+        (["fold1/1.wav", "fold10/1.wav"], 0.2, "called fold1, fold10: parts"),
     ],
 )
 def test_folder_errors(tmp_path, files, share, message):
