@@ -31,22 +31,22 @@ with alone_in(sys.argv[1]):
 
 
 def test_one_process_at_a_time_even_after_a_kill(tmp_path):
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", HOLD, str(tmp_path)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-    )
-    assert process.stdout.readline() == "locked\n"
-    (tmp_path / "unfinished-a.json").write_text("{")
-    (tmp_path / "unfinished-b").mkdir()
-    (tmp_path / "a.json").write_text("{}")
-    with pytest.raises(ValueError, match="A study is at work in .* or end it"):
-        with alone_in(str(tmp_path), "A study"):
-            pass
-    assert (tmp_path / "unfinished-a.json").exists()  # it is being written
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    ) as process:
+        assert process.stdout.readline() == "locked\n"
+        (tmp_path / "unfinished-a.json").write_text("{")
+        (tmp_path / "unfinished-b").mkdir()
+        (tmp_path / "a.json").write_text("{}")
+        with pytest.raises(ValueError, match="A study is at work in .* or end"):
+            with alone_in(str(tmp_path), "A study"):
+                pass
+        # it is being written
+        assert (tmp_path / "unfinished-a.json").exists()
+        process.send_signal(signal.SIGKILL)
     with alone_in(str(tmp_path)) as handle:
         assert handle is not None
         assert set(os.listdir(tmp_path)) == {".lock", "a.json"}
