@@ -118,6 +118,24 @@ def _left_out(vectors, shrinkage, targets, folds):
     return targets - residuals
 
 
+def folds_of(targets, multi_label, num_folds, rng):
+    """Folds of clips by their targets; `stratified_folds` of single labels.
+
+    Args:
+        targets: float `(n, num_classes)`.
+        multi_label: bool, whether a clip may have several labels; folds then
+            hold any clips.
+        num_folds, rng: see `stratified_folds`.
+
+    Returns:
+        int `(n,)`.
+    """
+    labels = np.zeros(len(targets), int)
+    if not multi_label:
+        labels = targets.argmax(axis=1)
+    return stratified_folds(labels, num_folds, rng)
+
+
 def stratified_folds(labels, num_folds, rng):
     """Folds that hold equally much of each class, up to one clip.
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from keras_c2f.evaluation.evaluate import headline_metric
 from keras_c2f.evaluation.metrics import ExactMetrics
-from keras_c2f.probe.ridge import fit_ridge, stratified_folds
+from keras_c2f.probe.ridge import fit_ridge, folds_of
 from keras_c2f.probe.time_summary import summarise
 
 FOLDS = 10
@@ -40,10 +40,7 @@ def score_simple_classifier(pipeline, train, validation, num_frames, seed=0):
     features, targets = _read(pipeline, train.subset(chosen), num_frames)
     if len(targets) < FEWEST_CLIPS:
         return {}
-    labels = np.zeros(len(targets), int)  # folds hold any clips
-    if not train.multi_label:
-        labels = targets.argmax(axis=1)
-    folds = stratified_folds(labels, FOLDS, rng)
+    folds = folds_of(targets, train.multi_label, FOLDS, rng)
     new, right = _read(pipeline, validation, num_frames)
     ridge = fit_ridge(features, targets, folds)
     scores = new @ ridge.kernel + ridge.bias

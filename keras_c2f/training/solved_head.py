@@ -8,7 +8,7 @@ the classes: on ESC-50 it costs two points.
 
 import numpy as np
 
-from keras_c2f.probe.ridge import fit_ridge, stratified_folds
+from keras_c2f.probe.ridge import fit_ridge, folds_of
 
 FOLDS = 10
 SCALES = np.geomspace(0.1, 1000, 81)
@@ -35,11 +35,11 @@ def solve_head(features, targets, multi_label, seed=0):
             "A head needs at least 2 clips to be solved for. "
             f"Received: {len(features)}."
         )
-    labels = targets.argmax(axis=1)
-    if multi_label:
-        labels = np.zeros(len(targets), int)  # folds hold any clips
-    folds = stratified_folds(
-        labels, min(FOLDS, len(targets)), np.random.default_rng(seed)
+    folds = folds_of(
+        targets,
+        multi_label,
+        min(FOLDS, len(targets)),
+        np.random.default_rng(seed),
     )
 
     def losses(scores):
@@ -53,7 +53,7 @@ def solve_head(features, targets, multi_label, seed=0):
     if multi_label:
         found["left_out_error"] = float(min(losses(ridge.left_out)))
     else:
-        right = ridge.left_out.argmax(axis=1) == labels
+        right = ridge.left_out.argmax(axis=1) == targets.argmax(axis=1)
         found["left_out_accuracy"] = float(right.mean())
     return scale * ridge.kernel, scale * ridge.bias, found
 
