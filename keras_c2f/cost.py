@@ -20,6 +20,18 @@ import keras
 PASSES = 3
 
 
+def training_macs(gmacs, num_clips, epochs=1):
+    """Multiply-accumulates of training on clips, one pass or several.
+
+    Args:
+        gmacs: 10^9 multiply-accumulates of a clip, see `NetworkCost.macs`;
+            float or array.
+        num_clips: int.
+        epochs: float.
+    """
+    return PASSES * 1e9 * gmacs * num_clips * epochs
+
+
 @dataclass(frozen=True)
 class NetworkCost:
     """Cost of one network.

@@ -423,7 +423,7 @@ def test_convert(tmp_path, capsys, monkeypatch):
         **dict.fromkeys(("positions", "part", "frontend", "multi_label")),
     }
     for wrong, sentence in (
-        ("--preset=kwt2", "Did you mean kwt1"),
+        ("--preset=kwt2", "Did you mean 'kwt1"),
         ("--trained_num_heads=5", "do not divide"),
         ("--patch_stride=0", "A patch is written"),
     ):
@@ -436,7 +436,7 @@ def test_convert(tmp_path, capsys, monkeypatch):
     [
         (["--data=folder:nowhere"], "nowhere"),
         (["--data=esc05:x"], "Did you mean"),
-        (["--model=ast_tyni"], "Did you mean ast_tiny"),
+        (["--model=ast_tyni"], "Did you mean 'ast_tiny'"),
         (["--no-choose", "--schedule=pool:4"], "A phase reads"),
         (["--schedule=pull:4@2"], "A resolution reads"),
         (["--schedule=pool:999@2", "--num_frames=128"], "at most 128"),

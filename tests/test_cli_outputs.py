@@ -11,9 +11,9 @@ import pytest
 from inference.fake import INFO, make_classifier
 
 from keras_c2f import cli
-from keras_c2f.cli import evaluation
 from keras_c2f.export import NotNotedError, conversion
 from keras_c2f.models.metadata import FILE_NAME
+from keras_c2f.training.recipe import Recipe
 from keras_c2f.utils.folder_lock import alone_in
 
 soundfile = pytest.importorskip("soundfile", reason="needs the extra `sound`")
@@ -22,7 +22,10 @@ pytestmark = pytest.mark.once
 
 def run(capsys, *arguments):
     """Exit code and output of `keras-c2f ARGUMENTS`."""
-    code = cli.run(cli.parse(["keras-c2f", *map(str, arguments)])) or 0
+    try:
+        code = cli.run(cli.parse(["keras-c2f", *map(str, arguments)])) or 0
+    except SystemExit as error:
+        code = error.code
     return (code, *capsys.readouterr())
 
 
@@ -38,6 +41,7 @@ def recordings(tmp_path, monkeypatch):
         path = tmp_path / "sounds" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         soundfile.write(path, np.full(100, number / 20), 100)
+    (tmp_path / "sounds" / "x").touch()  # as if it were a classifier
     monkeypatch.chdir(tmp_path / "sounds")
     monkeypatch.setattr(
         "keras_c2f.inference.load_classifier", lambda _: make_classifier()
@@ -100,14 +104,22 @@ def scored(tmp_path, monkeypatch):
         **{"num_ranked_classes": 2},
     }
     for name, value in {
-        "trained_run.read_trained_run": lambda _: trained,
-        "from_recipe.make_pipeline": lambda *_: pipeline,
-        "evaluation.evaluate": lambda *_: (summary, [{"name": "a"}]),
-        "evaluation_table.evaluation_table": lambda *_: "the table",
-        "evaluation_table.evaluation_line": lambda *_: "the line",
+        "training.trained_run.read_trained_run": lambda _: trained,
+        "training.from_recipe.make_pipeline": lambda *_: pipeline,
+        "evaluation.evaluate.evaluate": lambda *_: (
+            summary,
+            [{"name": "a", "num_clips": 4}],
+        ),
+        "evaluation.table.evaluation_table": lambda *_: "the table",
+        "evaluation.table.evaluation_line": lambda *_: "the line",
+        "cli.evaluation.data_of_run": lambda _: "folder:own",
+        "cli.evaluation._clips_to_score": lambda given, *_: (
+            Recipe(given.data or "folder:own"),
+            None,
+        ),
+        "cli.evaluation._with_classes_of": lambda config, clips, data: clips,
     }.items():
         monkeypatch.setattr(f"keras_c2f.{name}", value)
-    monkeypatch.setattr(evaluation, "_clips_to_score", lambda *_: None)
     return tmp_path
 
 
@@ -146,6 +158,7 @@ def test_measurements_that_cannot_be_kept_are_printed(capsys, monkeypatch):
         raise NotNotedError("exports.csv cannot be written.", [{"file": "a"}])
 
     monkeypatch.setattr("keras_c2f.export.export_run", export_run)
+    monkeypatch.setattr("keras_c2f.cli.use.data_of_run", lambda _: "folder:own")
     code, out, err = run(capsys, "export", "--run=x", "--clips=0")
     assert (code, out) == (1, "Written: a\n")
     assert err == "exports.csv cannot be written.\n"

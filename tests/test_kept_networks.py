@@ -9,7 +9,8 @@ import pytest
 from keras_c2f.data import Clips
 from keras_c2f.phases import PhasedModel, PhaseScheduler
 from keras_c2f.training.kept_networks import averaged_weights, best_epoch
-from keras_c2f.training.recipe import PretrainRecipe, Recipe
+from keras_c2f.training.pretrain_recipe import PretrainRecipe
+from keras_c2f.training.recipe import Recipe
 from keras_c2f.training.run import Run
 from keras_c2f.utils.files import read_json, read_rows
 

@@ -14,12 +14,13 @@ from keras_c2f.phases import PhasedModel
 from keras_c2f.report import write_report
 from keras_c2f.training.from_recipe import make_pipeline
 from keras_c2f.training.init_from import start_from
+from keras_c2f.training.pretrain_recipe import PretrainRecipe
 from keras_c2f.training.pretraining import (
     PretrainRun,
     evaluate_masked_patches,
     reconstruct,
 )
-from keras_c2f.training.recipe import PretrainRecipe, Recipe
+from keras_c2f.training.recipe import Recipe
 from keras_c2f.training.run import Run
 from keras_c2f.utils.files import read_json, read_rows, write_rows
 

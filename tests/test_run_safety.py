@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from test_training import OPTIONS, noise_clips
 
+from keras_c2f.training.checkpoints import Checkpoints
 from keras_c2f.training.recipe import Recipe
 from keras_c2f.training.run import Run
 from keras_c2f.training.run_folder import NOTES, load_model
@@ -60,7 +61,7 @@ def start(folder):
     """The run in a folder, up to where it would train."""
     run = Run(str(folder), RECIPE, noise_clips())
     run._frontend()
-    return run._resume()
+    return Checkpoints(run.folder).newest()
 
 
 def change_config(folder, change):

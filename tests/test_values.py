@@ -8,7 +8,8 @@ import pytest
 from keras_c2f.cli.parser import make_parser
 from keras_c2f.phases.schedule import Phase
 from keras_c2f.resolution import Resolution
-from keras_c2f.training.recipe import PretrainRecipe, Recipe
+from keras_c2f.training.pretrain_recipe import PretrainRecipe
+from keras_c2f.training.recipe import Recipe
 from keras_c2f.utils.values import Flag, Number, values_of
 
 pytestmark = pytest.mark.once

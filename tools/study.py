@@ -44,19 +44,7 @@ def parse(argv):
     command.add_argument(
         "--data", help="of the study's data sets only these, by commas"
     )
-    add_option(
-        command,
-        "run",
-        Folder(),
-        "folder for the training runs, shared by all studies",
-        "runs/study",
-    )
-    add_option(
-        command,
-        "results",
-        Folder(),
-        "folder of runs.csv and the pages; default: that of --run",
-    )
+    _add_places(command)
     add_option(
         command,
         "workers",
@@ -84,6 +72,22 @@ def parse(argv):
         help="trains nothing, writes the page from the rows there are",
     )
     return command.parse_args(argv[1:])
+
+
+def _add_places(command):
+    add_option(
+        command,
+        "run",
+        Folder(),
+        "folder for the training runs, shared by all studies",
+        "runs/study",
+    )
+    add_option(
+        command,
+        "results",
+        Folder(),
+        "folder of runs.csv and the pages; default: that of --run",
+    )
 
 
 def study(arguments):

@@ -74,7 +74,7 @@ def _evaluate(arguments, trained, corruptions):
     from keras_c2f.evaluation.evaluate import evaluate
     from keras_c2f.evaluation.table import evaluation_line, evaluation_table
     from keras_c2f.training.from_recipe import make_pipeline
-    from keras_c2f.training.recipe import recipe_settings
+    from keras_c2f.training.pretrain_recipe import recipe_settings
 
     folder = trained.folder
     settings = recipe_settings(trained.config, folder)

@@ -1,6 +1,5 @@
 """Reads command lines; what is wrong with one is said in one sentence."""
 
-import difflib
 import itertools
 import re
 
@@ -8,6 +7,7 @@ from absl import flags
 from absl.flags import argparse_flags
 
 from keras_c2f.cli import conversion, data, evaluation, training, use
+from keras_c2f.utils.suggestions import did_you_mean
 
 DESCRIPTION = """\
 Train audio spectrogram transformers coarse to fine: first on spectrograms
@@ -57,8 +57,7 @@ class Parser(argparse_flags.ArgumentParser):
     def _unknown(self, word):
         name = word.partition("=")[0]
         known = [o for a in self._actions for o in a.option_strings]
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = ELSEWHERE.get(name, f"Did you mean {near[0]}?" if near else "")
+        hint = ELSEWHERE.get(name) or did_you_mean(name, known).strip()
         kind = "option" if word.startswith("-") else "argument"
         return f"there is no {kind} {name!r} here. {hint}"
 

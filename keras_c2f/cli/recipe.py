@@ -1,17 +1,19 @@
 """Recipes from the command line, and what is printed of them."""
 
-import difflib
 import os
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 
 from keras_c2f.convert.published_file import CARD
 from keras_c2f.datasets.kinds import MADE
-from keras_c2f.training.choices import CHOSEN, choose, find_facts
+from keras_c2f.training.choices import CHOSEN, choose
+from keras_c2f.training.facts import find_facts
+from keras_c2f.training.frozen import of_last_phase
 from keras_c2f.training.recipe import Recipe, option_names
 from keras_c2f.training.run_folder import find_run
 from keras_c2f.utils.files import read_json
 from keras_c2f.utils.packages import require
+from keras_c2f.utils.suggestions import did_you_mean
 from keras_c2f.utils.values import Flag, add_option, values_of
 
 
@@ -22,8 +24,8 @@ def add_options(parser, names, recipe_class=Recipe, chosen=(), **defaults):
         parser: `argparse.ArgumentParser`, or a group of one.
         names: collection of str, the settings to add.
         recipe_class: `Recipe` or `PretrainRecipe`.
-        chosen: collection of str, settings that are chosen from the data
-            where they are not given; their default is `None`.
+        chosen: collection of str, settings that are chosen where they are
+            not given; their default is `None`.
         **defaults: other defaults than the recipe's.
     """
     for option in fields(recipe_class):
@@ -32,7 +34,10 @@ def add_options(parser, names, recipe_class=Recipe, chosen=(), **defaults):
         default = defaults.get(option.name, option.default)
         text = option.metadata["help"]
         if option.name in chosen:
-            text += f" (chosen from the data; {default!r} with --no-choose)"
+            text += (
+                " (chosen from data and initial weights; "
+                f"{default!r} with --no-choose)"
+            )
             default = None
         add_option(parser, option.name, values_of(option), text, default)
 
@@ -59,8 +64,8 @@ def add_recipe(
             group,
             "choose",
             Flag(),
-            "choose settings that are not given from the data, and print why; "
-            "or leave them at fixed defaults",
+            "choose settings that are not given from data and initial "
+            "weights, and print why; or leave them at fixed defaults",
             True,
         )
 
@@ -75,8 +80,7 @@ def check_initial(initial):
     from keras_c2f.convert.published import PUBLISHED
 
     if initial and initial not in PUBLISHED and not os.path.exists(initial):
-        near = difflib.get_close_matches(initial, PUBLISHED, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(initial, PUBLISHED)
         raise ValueError(
             "`initial` is the folder of a run, what convert wrote, or the "
             f"name of a published checkpoint. There is no {initial!r}.{hint}"
@@ -116,7 +120,8 @@ def require_for(data, *packages):
 def data_and_recipe(arguments, *packages):
     """The data of a command, and its recipe, chosen where nothing was given.
 
-    What the data hold and what was chosen are printed.
+    What the data hold and what was chosen are printed. Of a backbone that
+    stays as it is the schedule has the last phase alone.
 
     Args:
         arguments: as parsed, of a command that `chooses`.
@@ -127,22 +132,39 @@ def data_and_recipe(arguments, *packages):
         to the reasons.
     """
     given = _given(arguments, Recipe)
-    early = ("data", "held_out", "model")
+    early = ("data", "held_out", "model", "initial")
     first = Recipe(**{name: given[name] for name in early if name in given})
-    check_initial(given.get("initial", ""))
+    check_initial(first.initial)
     require_for(first.data, *packages)
+    initial = _weights(first.initial, given) if arguments.choose else None
+    if initial and "model" not in given:
+        first = replace(first, model=initial.settings["model"])
     clips = first.open_data()
     print_data(clips)
-    if not arguments.choose:
-        return clips, Recipe(**given), {}
-    facts = find_facts(clips[0], first.frontend, first.model)
-    chosen = choose(facts, given)
+    chosen = {}
+    if arguments.choose:
+        facts = find_facts(clips[0], first.frontend, first.model, initial)
+        chosen = choose(facts, given)
     width = max(map(len, chosen), default=0)
     for name, (value, reason) in chosen.items():
         print(f"--{name:<{width}} {value!s:<12}  {reason}")
     settings = {name: value for name, (value, _) in chosen.items()}
     reasons = {name: reason for name, (_, reason) in chosen.items()}
-    return clips, Recipe(**settings, **given), reasons
+    recipe = Recipe(**settings, **given)
+    return clips, of_last_phase(recipe) if recipe.freeze else recipe, reasons
+
+
+def _weights(initial, given):
+    """`Initial` of what training starts from, for a model that fits it."""
+    from keras_c2f.training.initial import read_initial
+
+    found = read_initial(initial)
+    if found and "model" not in found.settings and "model" not in given:
+        raise ValueError(
+            f"{initial} holds a {found.kind}, and no --model is like it. "
+            "Train it in Python, or start from other weights."
+        )
+    return found
 
 
 def _given(arguments, recipe_class):
@@ -176,14 +198,11 @@ def print_costs(recipe, network):
     Raises:
         ValueError: if phases shall be adaptive and cannot.
     """
-    from keras_c2f.cost import cost_table, network_cost
+    from keras_c2f.cost import cost_table
     from keras_c2f.phases.budget import check_rising
-    from keras_c2f.training.from_recipe import baseline_cost
+    from keras_c2f.training.from_recipe import baseline_cost, phase_costs
 
-    costs = [
-        network_cost(network.at_resolution(phase.resolution))
-        for phase in recipe.phases
-    ]
+    costs = phase_costs(recipe, network)
     print(cost_table(recipe.phases, costs, baseline_cost(recipe, network)))
     frontend, baseline = recipe.frontend, recipe.baseline()
     whole, padded = baseline.frames(frontend), recipe.frames(frontend)

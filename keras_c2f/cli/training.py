@@ -13,7 +13,8 @@ from keras_c2f.cli.recipe import (
     recipe_of,
     require_for,
 )
-from keras_c2f.training.recipe import OF_CLASSIFIERS, PretrainRecipe, Recipe
+from keras_c2f.training.pretrain_recipe import OF_CLASSIFIERS, PretrainRecipe
+from keras_c2f.training.recipe import Recipe
 from keras_c2f.utils.values import Folder, Number, add_option
 
 # Words: patches of 20 ms over all mel bins, as in the Keyword Transformer.
@@ -63,15 +64,12 @@ def train(arguments):
     """Trains a recipe, a baseline too if wanted, and writes a report."""
     clips, recipe, reasons = data_and_recipe(arguments, "matplotlib")
     from keras_c2f.training.from_recipe import build_classifier, spend_budget
-    from keras_c2f.training.frozen import of_last_phase
     from keras_c2f.training.frozen_run import FrozenRun
     from keras_c2f.training.run import Run
 
     recipe = spend_budget(recipe)
     network = build_classifier(recipe, clips[0].num_classes, recipe.frontend)
-    run_class = Run
-    if recipe.freeze:
-        recipe, run_class = of_last_phase(recipe), FrozenRun
+    run_class = FrozenRun if recipe.freeze else Run
     run_all(arguments, recipe, clips, network, run_class, reasons)
 
 

@@ -18,13 +18,17 @@ from keras_c2f.utils.values import Choice, Folder, Number, Text, add_option
 
 FORMATS = ("text", "csv", "json")
 STANDARD_INPUT = "-"
+COUNT = Number(int, at_least=0, at_most=1_000_000)
 BLOCK_SECONDS = 0.1  # read at once from a microphone
 
 
 def add_commands(add):
     """Adds the commands of this module; see `cli.parse`."""
-    command = add(predict)
-    count = Number(int, at_least=0, at_most=1_000_000)
+    _add_options_of_predict(add(predict))
+    _add_options_of_export(add(export))
+
+
+def _add_options_of_predict(command):
     add_option(
         command,
         "run",
@@ -33,7 +37,7 @@ def add_commands(add):
         required=True,
     )
     add_option(
-        command, "top", count, "likeliest classes to print, 0 for all", 3
+        command, "top", COUNT, "likeliest classes to print, 0 for all", 3
     )
     add_option(
         command,
@@ -62,7 +66,9 @@ def add_commands(add):
         help="files, folders of them, or - for 16-bit samples of one channel "
         "at the model's rate on standard input, as a microphone's",
     )
-    command = add(export)
+
+
+def _add_options_of_export(command):
     add_option(
         *(command, "run", Text(wanted=True), "folder of a trained run"),
         required=True,
@@ -89,13 +95,13 @@ def add_commands(add):
     add_option(
         command,
         "batch_size",
-        count,
+        COUNT,
         "windows at once, 0 for any; default: 1 for litert, else any",
     )
     add_option(
         command,
         "clips",
-        count,
+        COUNT,
         "clips of the validation part to measure on, 0 for none",
         400,
     )

@@ -1,12 +1,12 @@
 """The front end that belongs to a checkpoint, from whatever tells it."""
 
-import difflib
 import json
 from pathlib import Path
 
 from keras_c2f.convert.kwt import Mfcc
 from keras_c2f.layers.log_mel import Frontend
 from keras_c2f.models.presets import FRONTENDS, WHISPER_FRONTEND
+from keras_c2f.utils.suggestions import did_you_mean
 
 
 def named_frontend(name):
@@ -28,10 +28,9 @@ def named_frontend(name):
             ) from error
         except json.JSONDecodeError as error:
             raise ValueError(f"{path} is no JSON: {error}.") from error
-    near = difflib.get_close_matches(name, FRONTENDS, n=2)
-    hint = f"Did you mean {' or '.join(near)}? " if near else ""
+    hint = did_you_mean(name, FRONTENDS, most=2)
     raise ValueError(
-        f"{name!r} is no front end and no file. {hint}Known front ends: "
+        f"{name!r} is no front end and no file.{hint} Known front ends: "
         f"{', '.join(FRONTENDS)}; or a JSON file of `Frontend`'s arguments."
     )
 

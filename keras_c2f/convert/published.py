@@ -4,8 +4,6 @@ Sums: DeiT's file names hold the first digits of theirs, and Hugging Face sends
 its own with each file. The others' authors publish none, so none is given.
 """
 
-import difflib
-
 from keras_c2f.convert.published_file import (
     HUB,
     HUB_FILES,
@@ -18,6 +16,7 @@ from keras_c2f.models.presets import (
     HTS_AT_FRONTEND,
     PASST_FRONTEND,
 )
+from keras_c2f.utils.suggestions import did_you_mean
 
 DROPBOX = "https://www.dropbox.com/s"
 STRIDES = {10: (10, 10), 12: (12, 12), 14: (14, 14), 16: (16, 16)}
@@ -387,10 +386,9 @@ def published(name):
         ValueError: if there is none; near names are suggested.
     """
     if name not in PUBLISHED:
-        near = difflib.get_close_matches(name, PUBLISHED, n=3, cutoff=0.4)
-        hint = f"Did you mean {' or '.join(near)}? " if near else ""
+        hint = did_you_mean(name, PUBLISHED, most=3)
         raise ValueError(
-            f"There is no published checkpoint {name!r}. {hint}"
+            f"There is no published checkpoint {name!r}.{hint} "
             f"Known ones: {', '.join(PUBLISHED)}."
         )
     return PUBLISHED[name]

@@ -1,6 +1,5 @@
 """Data sets by name, for the command line."""
 
-import difflib
 import inspect
 import os
 from functools import partial
@@ -23,6 +22,7 @@ from keras_c2f.datasets.timing import synthesize_timbre, synthesize_timing
 from keras_c2f.datasets.unlabelled import read_sounds
 from keras_c2f.datasets.vggsound import read_vggsound
 from keras_c2f.datasets.voxceleb import read_voxceleb
+from keras_c2f.utils.suggestions import did_you_mean
 
 READERS = {
     "folder": read_folder,
@@ -99,8 +99,9 @@ def open_dataset(spec, **options):
     for name in options:
         if name not in known:
             raise ValueError(
-                f"{kind!r} has no option {name!r}.{_near(name, known)} Known: "
-                f"{', '.join(known) or 'none'}."
+                f"{kind!r} has no option {name!r}."
+                f"{did_you_mean(name, known)} "
+                f"Known: {', '.join(known) or 'none'}."
             )
     return reader(path, **options) if path else reader(**options)
 
@@ -197,11 +198,6 @@ def _options(kind):
     return [n for n in inspect.signature(reader).parameters if n not in fixed]
 
 
-def _near(name, known):
-    near = difflib.get_close_matches(name, known, n=1)
-    return f" Did you mean {near[0]!r}?" if near else ""
-
-
 def _hint(kind, spec):
     path = Path(spec).expanduser()
     if path.is_dir():
@@ -209,4 +205,4 @@ def _hint(kind, spec):
     if path.is_file():
         kind = {".jsonl": "jsonl", ".json": "ast"}.get(path.suffix, "csv")
         return f" Did you mean '{kind}:{spec}'?"
-    return _near(kind, list(READERS))
+    return did_you_mean(kind, list(READERS))

@@ -9,7 +9,8 @@ from keras_c2f.export.comparison import INT8_POINTS, compare, leading_windows
 from keras_c2f.export.formats import choose_format
 from keras_c2f.inference.classifier import classifier_of
 from keras_c2f.resolution import Resolution
-from keras_c2f.training.recipe import Recipe, recipe_settings
+from keras_c2f.training.pretrain_recipe import recipe_settings
+from keras_c2f.training.recipe import Recipe
 from keras_c2f.training.run_clips import refuse_changed_clips
 from keras_c2f.training.trained_run import read_trained_run
 from keras_c2f.utils.files import read_rows, write_rows

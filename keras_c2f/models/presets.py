@@ -3,7 +3,7 @@
 `source` says who published a size; "ours" marks what no paper has.
 """
 
-import difflib
+from keras_c2f.utils.suggestions import did_you_mean
 
 AST_PRESETS = {
     "ast_micro": {
@@ -145,10 +145,9 @@ def preset_config(name, presets):
         ValueError: if there is no such preset; near names are suggested.
     """
     if name not in presets:
-        near = difflib.get_close_matches(name, presets, n=3, cutoff=0.4)
-        hint = f"Did you mean {' or '.join(near)}? " if near else ""
+        hint = did_you_mean(name, presets, most=3)
         raise ValueError(
-            f"There is no preset {name!r}. {hint}"
+            f"There is no preset {name!r}.{hint} "
             f"Known presets: {', '.join(presets)}."
         )
     return dict(presets[name]["config"])

@@ -3,6 +3,7 @@
 import math
 
 from keras_c2f.evaluation.table import format_metric, metric_words
+from keras_c2f.report.runs import main_metric
 from keras_c2f.training.run_folder import phase_file
 
 POINTS = 0.02  # differences that are not worth a word
@@ -34,10 +35,10 @@ def findings(run):
     Args:
         run: `keras_c2f.report.runs.RunRecord`.
     """
-    metric = next(iter(run.metrics), "")
+    metric = main_metric([run])
     trained = run.config.get("task", "classification") == "classification"
     score = run.evaluation.get(metric)
-    if not trained or not isinstance(score, float):
+    if not (trained and run.metrics and isinstance(score, float)):
         return []
     return [
         *_switches(run, metric, score),

@@ -18,10 +18,12 @@ from keras_c2f.report.blocks import (
     skipped_section,
 )
 from keras_c2f.report.classes import class_table
+from keras_c2f.report.cost_table import cost_table
 from keras_c2f.report.exports import exports_section
 from keras_c2f.report.findings import findings_of_all
 from keras_c2f.report.runs import (
     find_baseline,
+    main_metric,
     read_runs,
     share,
     shared_example,
@@ -29,16 +31,12 @@ from keras_c2f.report.runs import (
 from keras_c2f.report.style import PAGE
 from keras_c2f.report.words import (
     DASH,
-    SPACE,
     caution,
-    format_count,
     format_duration,
     format_percent,
     format_score,
-    format_seconds,
     format_si,
     headline,
-    main_metric,
     words,
 )
 from keras_c2f.utils.files import write_text
@@ -68,7 +66,7 @@ def write_report(folder):
     sections = (
         _cards(runs, metric),
         _metric_section(runs),
-        _cost_table(runs, metric),
+        cost_table(runs, metric),
         _loss_section(runs),
         _spectrogram_section(runs),
         *map(_reconstruction_section, runs),
@@ -133,102 +131,6 @@ def _cards(runs, metric):
             "</p></article>"
         )
     return f'<div class="cards">{"".join(cards)}</div>'
-
-
-def _cost_table(runs, metric):
-    switched = [run for run in runs if run.at_switch(metric)]
-    baseline = find_baseline(runs)
-    whole = "baseline’s" if baseline else "run’s"
-    head = (
-        "run",
-        "resolution",
-        "tokens",
-        "GMACs per clip",
-        "epochs",
-        "seconds per epoch",
-        "clips per second",
-        "time",
-        f"share of {whole} compute",
-        f"share of {whole} time",
-        *([f"{words(metric)} at the switch"] if switched else []),
-    )
-    body = "".join(
-        _cost_rows(run, baseline or run, metric if switched else None)
-        for run in runs
-    )
-    cells = "".join(f"<th scope=col>{escape(name)}</th>" for name in head)
-    return section(
-        "What each phase cost",
-        f'<div class="scroll"><table><thead><tr>{cells}</tr></thead>{body}'
-        "</table></div>",
-        "Seconds are the median epoch, without validation; the first epoch "
-        "of a phase also compiles. Clips are training clips. GMACs are 10⁹ "
-        "multiply-accumulates of one forward pass, less for frozen layers; "
-        "training is counted as three. Shares are of epochs done."
-        + (AT_SWITCH if switched else ""),
-    )
-
-
-AT_SWITCH = (
-    " At the switch: at the end of the phase before, and with the same weights "
-    "at the new resolution, before any training there."
-)
-
-
-def _cost_rows(run, whole, metric):
-    phase_of_epoch, macs, seconds = run.phase_of_epoch, run.macs, run.seconds
-    whole_seconds = whole.seconds.sum() if whole.is_finished else None
-    at_switch = run.at_switch(metric)
-    rows = []
-    for index, phase in enumerate(run.phases):
-        mine = phase_of_epoch == index
-        measured = run.column("seconds")[mine]
-        measured = measured[np.isfinite(measured)]
-        median = float(np.median(measured)) if measured.size else None
-        done, planned = int(mine.sum()), phase["epochs"]
-        rows.append(
-            (
-                phase["resolution"],
-                format_count(phase.get("num_tokens")),
-                f"{phase['gmacs']:.3g}",
-                str(done)
-                if done >= planned
-                else f"{done}{SPACE}of{SPACE}{planned}",
-                format_seconds(median),
-                format_count(share(run.config["num_train_clips"], median)),
-                format_duration(seconds[mine].sum()) if done else DASH,
-                format_percent(share(macs[mine].sum(), whole.total_macs)),
-                format_percent(share(seconds[mine].sum(), whole_seconds)),
-                " → ".join(
-                    format_score(score, metric)
-                    for score in at_switch.get(index, ())
-                ),
-            )
-        )
-    done = len(run.history)
-    total = (
-        "all phases",
-        "",
-        "",
-        f"{done}"
-        if run.is_finished
-        else f"{done}{SPACE}of{SPACE}{run.planned_epochs}",
-        "",
-        "",
-        format_duration(seconds.sum()) if done else DASH,
-        format_percent(share(macs.sum(), whole.total_macs)),
-        format_percent(share(seconds.sum(), whole_seconds)),
-        "",
-    )
-    rows = [*rows, total] if len(rows) > 1 else rows
-    name = f'<th scope="rowgroup" rowspan="{len(rows)}">{escape(run.name)}</th>'
-    lines, shown = [], None if metric else -1
-    for row in rows:
-        cells = "".join(f"<td>{escape(cell)}</td>" for cell in row[1:shown])
-        cells = f'<td class="name">{escape(row[0])}</td>{cells}'
-        kind = ' class="total"' if row is total else ""
-        lines.append(f"<tr{kind}>{'' if lines else name}{cells}</tr>")
-    return f"<tbody>{''.join(lines)}</tbody>"
 
 
 def _metric_section(runs):

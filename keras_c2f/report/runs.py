@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_c2f.cost import PASSES
+from keras_c2f.cost import training_macs
+from keras_c2f.evaluation.evaluate import headline_metric
 from keras_c2f.utils.files import read_json, read_rows
 
 BASELINE = "baseline"
@@ -112,8 +113,8 @@ class RunRecord:
     @property
     def macs(self):
         """MACs spent in each epoch of the history."""
-        clips = self.config["num_train_clips"]
-        return PASSES * 1e9 * clips * _finite(self.column("gmacs"))
+        gmacs = _finite(self.column("gmacs"))
+        return training_macs(gmacs, self.config["num_train_clips"])
 
     @property
     def seconds(self):
@@ -124,7 +125,7 @@ class RunRecord:
     def planned_macs(self):
         """MACs of the whole schedule."""
         gmacs = sum(phase["epochs"] * phase["gmacs"] for phase in self.phases)
-        return PASSES * 1e9 * gmacs * self.config["num_train_clips"]
+        return training_macs(gmacs, self.config["num_train_clips"])
 
     @property
     def total_macs(self):
@@ -153,6 +154,12 @@ def read_runs(folder):
             "Give the folder above the runs, and start training first."
         )
     return sorted(runs, key=lambda run: run.name != BASELINE)
+
+
+def main_metric(runs):
+    """Name of the figure that stands for the others, of runs of one kind."""
+    names = {name for run in runs for name in run.metrics}
+    return headline_metric(names) if names else "accuracy"
 
 
 def find_baseline(runs):

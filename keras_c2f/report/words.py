@@ -2,8 +2,13 @@
 
 import numpy as np
 
-from keras_c2f.cost import PASSES
-from keras_c2f.report.runs import chance_points, find_baseline, share
+from keras_c2f.cost import training_macs
+from keras_c2f.report.runs import (
+    chance_points,
+    find_baseline,
+    main_metric,
+    share,
+)
 
 DASH = "–"
 SPACE = "\u00a0"  # keeps a number and its unit on one line
@@ -92,7 +97,7 @@ def _full_resolution_macs(run):
     epochs = len(run.history) or run.planned_epochs
     clips = run.config["num_train_clips"]
     gmacs = run.config.get("baseline_gmacs", last["gmacs"])
-    return PASSES * 1e9 * gmacs * clips * epochs
+    return training_macs(gmacs, clips, epochs)
 
 
 def _progress_sentence(run, metric):
@@ -130,11 +135,6 @@ def _within_chance(finished, metric):
         f"One seed each, {min(clips)} validation clips: differences below "
         f"about {points:.1f} points can be chance."
     )
-
-
-def main_metric(runs):
-    names = dict.fromkeys(name for run in runs for name in run.metrics)
-    return next(iter(names), "accuracy")
 
 
 def words(metric):

@@ -1,82 +1,30 @@
-"""Settings that a recipe was not given, chosen from the data.
+"""Settings that a recipe was not given, chosen from data and weights.
 
-`RULES` is the table: one row per setting, tried from above; the first row of
-a setting whose condition holds is taken. Small sets get a recipe for small
+`RULES` is the table, tried from above; the first row of a setting whose
+condition holds is taken. Trained weights come with their geometry, and those
+of Whisper stay as they are. Without weights small sets get a recipe for small
 sets: patches short in time over all mel bins, which bear a change of time
 scale, clips mixed with each other in most batches, masks, rolls, an average of
-the weights, and many epochs, most of them coarse and cheap. The rules were
+the weights, and many epochs, most of them coarse and cheap. These rules were
 found on ESC-10 and spoken digits of two speakers; see `RESULTS.md`.
 """
 
 import dataclasses
-import math
 from collections.abc import Callable
 
+from keras_c2f.training.facts import LONGEST, MEDIUM, PERCENTILE, TOKENS
+from keras_c2f.training.frozen import OF_EPOCHS
 from keras_c2f.training.recipe import parse_pair
 
-SAMPLE = 300  # clips whose headers are read
-PERCENTILE = 95  # of their lengths
-LONGEST = 10.0  # seconds of a clip
-SHORTEST = 0.25
-SMALL, MEDIUM = 3_000, 30_000  # clips to train on, at most
-TOKENS = 64  # a clip, about, at full resolution
-SECONDS = 72_000  # of sound in an epoch times the budget
-OF_EPOCHS = "schedule budget mixup gain_db time_mask freq_mask roll_frames ema"
+OF_TRAINING = ("schedule", "learning_rate", *OF_EPOCHS)
 NOT_WITH = {  # settings that are not chosen beside others
-    "freeze": (*OF_EPOCHS.split(), "batch_size", "balanced"),
-    "initial": ("model", "patch_size", "mixup", "ema"),
+    **dict.fromkeys(OF_TRAINING, ("freeze",)),
+    "freeze": (*OF_EPOCHS, "learning_rate", "batch_size"),
+    "initial": ("mixup", "ema"),
     "num_frames": ("clip_seconds",),
     "patch_stride": ("patch_size",),
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class Facts:
-    """What is known of data before training.
-
-    Attributes:
-        num_clips: int, to train on.
-        num_classes: int.
-        seconds: float, length below which 95 % of clips are, at most 10.
-        imbalance: float, clips of the commonest class over the rarest's.
-        frames_per_second: float, of the front end.
-        is_ast: bool, whether the model is an AST, with patches to choose.
-        has_waveforms: bool, false of prepared log-mel.
-        given_patch: int, frames of a patch that was given; 0: none was.
-    """
-
-    num_clips: int
-    num_classes: int
-    seconds: float
-    imbalance: float
-    frames_per_second: float
-    is_ast: bool = True
-    has_waveforms: bool = True
-    given_patch: int = 0
-
-    @property
-    def is_small(self):
-        """bool."""
-        return self.num_clips <= SMALL
-
-    @property
-    def frames(self):
-        """int, of a clip."""
-        return round(self.seconds * self.frames_per_second)
-
-    @property
-    def patch(self):
-        """int, frames of a patch: as given, or for about 64 tokens."""
-        if self.given_patch:
-            return self.given_patch
-        power = round(math.log2(max(self.frames / TOKENS, 1)))
-        return 2 ** min(max(power, 1), 3)
-
-    @property
-    def budget(self):
-        """int, epochs at full resolution."""
-        fits = SECONDS / (self.num_clips * self.seconds)
-        return round(min(max(fits, 30), 80))
+BLOCKS = 2  # of Whisper's encoder: see `tools/results/frozen-whisper.md`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,6 +52,10 @@ def _small_ast(facts):
     return facts.is_ast and facts.num_clips <= MEDIUM
 
 
+def _new_small_ast(facts):
+    return _small_ast(facts) and not facts.initial
+
+
 def _coarse_to(factor):
     """Whether a clip has 8 patches at that compression."""
     return lambda facts: (
@@ -111,22 +63,100 @@ def _coarse_to(factor):
     )
 
 
+def _of_weights(name):
+    """`Rule` of a setting that the weights to start from have."""
+    return Rule(
+        name,
+        lambda facts: facts.initial.settings[name],
+        "that of the weights in --initial",
+        lambda facts: facts.initial and name in facts.initial.settings,
+    )
+
+
 FEW = "{num_clips} clips to train on are few"
 
 RULES = (
+    Rule(
+        "freeze",
+        "all",
+        "Whisper-base as it is has 85 % on ESC-50, in minutes; --freeze= "
+        "trains it",
+        lambda facts: facts.is_whisper and not facts.initial.is_run,
+    ),
+    Rule(
+        "depth",
+        lambda facts: min(facts.initial.depth, BLOCKS),
+        "first blocks; 3 had no more on training folds of ESC-50",
+        lambda facts: facts.is_whisper and not facts.initial.is_run,
+    ),
+    *map(_of_weights, ("model", "depth", "patch_size", "patch_stride")),
+    Rule(
+        "pooling",
+        "statistics",
+        "mean and deviation of the tokens, for a head that is solved",
+        lambda facts: (
+            facts.is_frozen
+            and facts.initial
+            and facts.initial.settings.get("pooling", "token_semantic")
+            == "token_semantic"
+        ),
+    ),
+    _of_weights("pooling"),
+    Rule(
+        "pooling",
+        "statistics",
+        "mean and deviation of the tokens, as with frozen weights",
+        lambda facts: facts.is_whisper,
+    ),
+    Rule(
+        "learning_rate",
+        1e-4,
+        "trained weights take small steps: AST's authors fine-tune with 1e-5 "
+        "to 1e-4",
+        lambda facts: facts.initial and facts.initial.is_converted,
+    ),
+    Rule(
+        "budget",
+        20.0,
+        "trained weights take fewer epochs: AST's authors fine-tune on ESC-50 "
+        "for 25",
+        lambda facts: facts.initial and facts.initial.is_converted,
+    ),
+    Rule(
+        "schedule",
+        "full@1",
+        "features of each clip are computed once, at full resolution",
+        lambda facts: facts.is_frozen,
+    ),
+    Rule(
+        "schedule",
+        "token:4, token:2, full",
+        "kernels that were trained on frames of 10 ms see them still: tokens "
+        "are pooled behind them",
+        lambda facts: (
+            facts.initial
+            and facts.initial.is_converted
+            and facts.initial.kind in ("AST", "WhisperEncoder")
+        ),
+    ),
     Rule(
         "clip_seconds",
         lambda facts: facts.seconds,
         f"{PERCENTILE} % of the recordings are no longer, or cut at "
         f"{LONGEST:g} s",
     ),
-    Rule("model", "ast_micro", "trains in minutes without a GPU"),
+    Rule(
+        "model",
+        "ast_micro",
+        "trains in minutes without a GPU",
+        lambda facts: not facts.initial,
+    ),
     Rule(
         "patch_size",
         lambda facts: f"{facts.patch}x128",
         "short in time over all mel bins: kernels bear a change of time "
         f"scale; about {TOKENS} tokens a clip",
-        _small_ast,
+        _new_small_ast,
     ),
     Rule(
         "schedule",
@@ -203,47 +233,6 @@ RULES = (
 CHOSEN = tuple(dict.fromkeys(rule.setting for rule in RULES))
 
 
-def find_facts(clips, frontend, model="ast_micro"):
-    """`Facts` of the clips to train on; reads headers of 300 at most.
-
-    Args:
-        clips: `Clips`.
-        frontend: `Frontend`.
-        model: str, name of a preset.
-
-    Raises:
-        ValueError: if the length of no clip can be read.
-    """
-    # not above: the command line reads the table alone
-    import numpy as np
-
-    from keras_c2f.data.lengths import clip_seconds
-    from keras_c2f.data.sampling import class_counts
-    from keras_c2f.data.shards import Record
-
-    lengths, _ = clip_seconds(clips, frontend.sample_rate, SAMPLE)
-    if not len(lengths):
-        raise ValueError(
-            "The length of no recording can be read from its header. Give "
-            "--clip_seconds and --no-choose."
-        )
-    seconds = float(np.percentile(lengths, PERCENTILE))
-    seconds = math.ceil(10 * min(max(seconds, SHORTEST), LONGEST)) / 10
-    counts = class_counts(clips) if clips.num_classes else np.ones(1)
-    counts = counts[counts > 0]
-    first = clips.sounds[0]
-    stored = first.shards.store if isinstance(first, Record) else "waveform"
-    return Facts(
-        num_clips=len(clips),
-        num_classes=clips.num_classes,
-        seconds=seconds,
-        imbalance=float(counts.max() / counts.min()) if len(counts) else 1.0,
-        frames_per_second=1000 / frontend.frame_shift_ms,
-        is_ast=model.startswith("ast"),
-        has_waveforms=stored == "waveform",
-    )
-
-
 def choose(facts, given):
     """Settings that were not given, and why.
 
@@ -256,6 +245,7 @@ def choose(facts, given):
         dict from settings to pairs of value and reason.
 
     Example:
+        >>> from keras_c2f.training.facts import Facts
         >>> facts = Facts(240, 10, 5.0, 1.0, 100.0)
         >>> choose(facts, {})["patch_size"][0]
         '8x128'
@@ -265,26 +255,41 @@ def choose(facts, given):
     Raises:
         ValueError: if a given `patch_size` cannot be read.
     """
-    if "clip_seconds" in given:
-        facts = dataclasses.replace(facts, seconds=given["clip_seconds"])
-    if given.get("patch_size"):
-        patch, _ = parse_pair(given["patch_size"])
-        facts = dataclasses.replace(facts, given_patch=patch)
-    left_out = {
-        n for name in NOT_WITH if given.get(name) for n in NOT_WITH[name]
-    }
-    if _has_epochs(given.get("schedule")):
-        left_out.add("budget")
+    facts = _with_given(facts, given)
     chosen = {}
     for rule in RULES:
-        name = rule.setting
-        if name in given or name in left_out or name in chosen:
+        values = {name: value for name, (value, _) in chosen.items()} | given
+        if rule.setting in values or rule.setting in _not_chosen(values):
             continue
+        facts = dataclasses.replace(facts, is_frozen=bool(values.get("freeze")))
         if rule.when is None or rule.when(facts):
             value = rule.value(facts) if callable(rule.value) else rule.value
-            values = {**dataclasses.asdict(facts), "frames": facts.frames}
-            chosen[name] = value, rule.reason.format(**values)
+            words = {**vars(facts), "frames": facts.frames}
+            chosen[rule.setting] = value, rule.reason.format(**words)
     return chosen
+
+
+def _with_given(facts, given):
+    """The facts, with lengths that were given instead."""
+    if "clip_seconds" in given:
+        facts = dataclasses.replace(facts, seconds=given["clip_seconds"])
+    patch = given.get("patch_size")
+    if not patch and facts.initial:
+        patch = facts.initial.settings.get("patch_size")
+    if patch:
+        frames, _ = parse_pair(patch)
+        facts = dataclasses.replace(facts, given_patch=frames)
+    return facts
+
+
+def _not_chosen(values):
+    """set of settings that are not chosen beside others that have values."""
+    found = {n for name in NOT_WITH if values.get(name) for n in NOT_WITH[name]}
+    if _has_epochs(values.get("schedule")):
+        found.add("budget")
+    if values.get("initial"):  # patches are those of the weights
+        found.discard("patch_size")
+    return found
 
 
 def _has_epochs(schedule):

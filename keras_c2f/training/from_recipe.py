@@ -9,6 +9,7 @@ from keras_c2f.evaluation.evaluate import no_sound
 from keras_c2f.models import AudioClassifier, backbone_from_preset
 from keras_c2f.phases import share_budget
 from keras_c2f.resolution import Resolution
+from keras_c2f.training.initial import initial_frontend
 from keras_c2f.training.recipe import parse_pair
 
 
@@ -42,6 +43,14 @@ def backbone_cost(recipe, resolution):
 def _count(options, resolution):
     backbone = backbone_from_preset(**dict(options), resolution=resolution)
     return network_cost(backbone).macs, backbone.num_frames
+
+
+def phase_costs(recipe, network):
+    """list of `NetworkCost`, of a recipe's network in each of its phases."""
+    return [
+        network_cost(network.at_resolution(phase.resolution))
+        for phase in recipe.phases
+    ]
 
 
 def baseline_cost(recipe, network):
@@ -150,11 +159,13 @@ def recipe_frontend(recipe, pipeline, clips):
     """The pipeline's front end, with the recipe's mean and deviation.
 
     With those of `clips` where the recipe gives none: see `measured_frontend`.
-    Whisper's is the same for all data.
+    Whisper's is the same for all data, and weights that stay as they are keep
+    the one that they were trained with.
     """
-    if not recipe.std and pipeline.frontend.style == "whisper":
-        return pipeline.frontend
     if not recipe.std:
+        is_kept = recipe.freeze and initial_frontend(recipe.initial)
+        if is_kept or pipeline.frontend.style == "whisper":
+            return pipeline.frontend
         return measured_frontend(pipeline, clips)
     given = {"mean": recipe.mean, "std": recipe.std}
     return dataclasses.replace(pipeline.frontend, **given)

@@ -18,6 +18,8 @@ OF_EPOCHS = (
     "dropout",
     "drop_path",
     "patchout",
+    "ema",
+    "frozen_blocks",
 )
 
 
@@ -25,14 +27,9 @@ def check_frozen(recipe):
     """Refuses settings that do not go with a backbone that stays as it is.
 
     Raises:
-        ValueError: if `freeze` is another word than `all`, there are no
-            weights to start from, or a setting would change nothing.
+        ValueError: if there are no weights to start from, or a setting would
+            change nothing.
     """
-    if recipe.freeze != "all":
-        raise ValueError(
-            "`freeze` is all, or left out; `frozen_blocks` freezes some "
-            f"blocks. Received: freeze={recipe.freeze!r}."
-        )
     if not recipe.initial:
         raise ValueError(
             "A backbone that is not trained needs trained weights. Give a run "

@@ -8,10 +8,11 @@ from keras_c2f.evaluation.evaluate import evaluate, no_sound
 from keras_c2f.phases import transplant
 from keras_c2f.training.clip_features import clip_features
 from keras_c2f.training.run import Run
+from keras_c2f.training.run_folder import read_config
 from keras_c2f.training.solved_head import solve_head
 from keras_c2f.training.stopwatch import Stopwatch
 from keras_c2f.utils.cache_folder import cache_folder
-from keras_c2f.utils.files import read_json, write_json, write_rows
+from keras_c2f.utils.files import write_json, write_rows
 
 
 class FrozenRun(Run):
@@ -23,8 +24,11 @@ class FrozenRun(Run):
     folds, other labels.
     """
 
+    _scores = None  # of the network, once it is there
+
     def _fit(self, pipeline):
         """The network with a head solved on features of the training clips."""
+        self._scores = None
         stopwatch = Stopwatch()
         whole = self._begin(pipeline)
         (phase,) = self.recipe.phases
@@ -36,9 +40,11 @@ class FrozenRun(Run):
             features, targets, multi_label, self.recipe.seed
         )
         network.get_layer("head").set_weights([kernel, bias])
-        self._note("head", found)
+        config = read_config(self.folder)
+        write_json(self.path("config.json"), {**config, "head": found})
+        print(_words(found, len(features)), flush=True)
         self._write_history(network, pipeline, stopwatch.read())
-        self._save("model.keras", network)
+        self._save_network(network)
         return network
 
     def _features(self, network, pipeline, clips):
@@ -51,6 +57,11 @@ class FrozenRun(Run):
 
     def _evaluate(self, network, pipeline):
         """Summary and a row per class, from the features as they are."""
+        if self._scores is None:
+            self._scores = self._score(network, pipeline)
+        return self._scores
+
+    def _score(self, network, pipeline):
         clips = self.validation_clips
         features, targets = self._features(network, pipeline, clips)
         head = network.get_layer("head")
@@ -65,27 +76,30 @@ class FrozenRun(Run):
         return evaluate(model, pipeline, clips, dataset=batches)
 
     def _write_history(self, network, pipeline, spent):
-        summary, _ = self._evaluate(network, pipeline)
+        scores = self._validate(network, pipeline)
         cost = network_cost(network)
         row = {
-            "epoch": 1,
+            "epoch": 0,
             "phase": 1,
             "resolution": str(network.resolution),
             "num_tokens": cost.num_tokens,
             "gmacs": cost.macs / 1e9,
             **spent,
-            **{
-                f"val_{name}": summary[name]
-                for name in ("loss", "accuracy", "mean_average_precision")
-                if name in summary
-            },
+            **{f"val_{name}": value for name, value in scores.items()},
         }
         write_rows(self.path("history.csv"), [row])
 
-    def _note(self, name, value):
-        """Adds an entry to `config.json`."""
-        config = read_json(self.path("config.json"))
-        write_json(self.path("config.json"), {**config, name: value})
+
+def _words(found, num_clips):
+    """What was found of a head, in a line."""
+    if "left_out_accuracy" in found:
+        score = f"{found['left_out_accuracy']:.1%} right"
+    else:
+        score = f"cross-entropy {found['left_out_error']:.3f}"
+    return (
+        f"Head solved in closed form on {num_clips} clips, penalty "
+        f"{found['penalty']:g}: {score} on those left out, tenth by tenth"
+    )
 
 
 class _Batch(np.ndarray):

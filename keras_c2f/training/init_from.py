@@ -3,6 +3,7 @@
 import os
 
 from keras_c2f.convert import CARD, PUBLISHED, from_preset
+from keras_c2f.layers.log_mel import Frontend
 from keras_c2f.phases import transplant
 from keras_c2f.phases.transplant import weights_by_path
 from keras_c2f.training.run_folder import find_run, load_model
@@ -31,9 +32,9 @@ def start_from(network, initial, fewer_blocks=False):
     Raises:
         OSError: if a published checkpoint is neither here nor to be had.
         ValueError: if there is no such model, or its backbone has another
-            width, depth or number of prefix tokens.
+            width, depth, number of prefix tokens or front end.
     """
-    source = _load(str(initial))
+    source, frontend = _load(str(initial))
     backbone = getattr(source, "backbone", source)
     if not hasattr(backbone, "at_resolution"):
         raise ValueError(
@@ -42,16 +43,20 @@ def start_from(network, initial, fewer_blocks=False):
             "MaskedPatchModel or a backbone such as AST."
         )
     _refuse_other_sizes(backbone, network.backbone, initial, fewer_blocks)
+    _refuse_other_frontend(frontend, network, initial)
     return transplant(source, network, carry_trainable=False)
 
 
 def _load(initial):
+    """A model, and the `Frontend` that it was trained with if that is known."""
     if initial in PUBLISHED or os.path.exists(os.path.join(initial, CARD)):
-        return from_preset(initial).model
+        found = from_preset(initial)
+        return found.model, found.frontend
     if not initial.endswith(".keras"):
         initial = os.path.join(find_run(initial), "model.keras")
     model, _ = load_model(initial, "Start from another one.")
-    return getattr(model, "network", model)  # of a saved PhasedModel
+    # of a saved PhasedModel
+    return getattr(model, "network", model), None
 
 
 def _refuse_other_sizes(source, target, path, fewer_blocks):
@@ -74,6 +79,28 @@ def _refuse_other_sizes(source, target, path, fewer_blocks):
                 f"and this network's {here}. Choose the model, and the number "
                 "of prefix tokens, that it was trained with."
             )
+
+
+def _refuse_other_frontend(trained, network, initial):
+    """Refuses log-mel of another kind; mean and deviation may be the data's."""
+    own = getattr(network, "frontend", None)
+    if own is None or trained is None:
+        return
+    if not isinstance(trained, Frontend):
+        raise ValueError(
+            f"{initial} was trained on {type(trained).__name__}, and this "
+            "network is trained on log-mel. Start from other weights."
+        )
+    old, new = trained.get_config(), own.get_config()
+    free = {"mean", "std", "num_mel_bins"}
+    differing = [k for k in old if k not in free and old[k] != new[k]]
+    if differing:
+        changes = ", ".join(f"{k}={old[k]} ({new[k]} here)" for k in differing)
+        raise ValueError(
+            f"{initial} was trained with another front end: {changes}. "
+            "Convert it into a folder (`keras-c2f convert`), and start from "
+            "that, which brings its front end."
+        )
 
 
 def _parts_left_out(source, target):

@@ -12,7 +12,6 @@ from keras_c2f.models.presets import (
 from keras_c2f.phases.budget import parse_shares
 from keras_c2f.phases.schedule import PhaseSchedule
 from keras_c2f.training.frozen import check_frozen
-from keras_c2f.training.run_folder import refuse_unknown
 from keras_c2f.utils.values import (
     MOST,
     Choice,
@@ -270,10 +269,11 @@ class Recipe:
 
     @property
     def frontend(self):
-        """`Frontend` of the preset, with statistics of its authors."""
+        """`Frontend` of the weights to start from, else of the preset."""
         from keras_c2f.models import preset_frontend
+        from keras_c2f.training.initial import initial_frontend
 
-        return preset_frontend(self.model)
+        return initial_frontend(self.initial) or preset_frontend(self.model)
 
     def frames(self, frontend):
         """T, frames of a clip at full resolution.
@@ -324,86 +324,6 @@ class Recipe:
     def to_dict(self):
         """Plain dict, for JSON."""
         return asdict(self)
-
-
-@dataclass(frozen=True)
-class PretrainRecipe(Recipe):
-    """`Recipe` of pre-training on masked patches; labels are not looked at."""
-
-    model: str = setting(
-        "ast_micro",
-        "ast_micro, ast_mini, ast_tiny, ast_small or ast_base",
-        Choice(tuple(AST_PRESETS)),
-    )
-    keep: str = setting(
-        "last", "network to keep: of the last epoch", Choice(("last",))
-    )
-    mask_ratio: float = setting(
-        400 / 512,
-        "share of the patches masked",
-        Number(float, above=0, at_most=1),
-    )
-    cluster: str = setting(
-        "",
-        "sides of the squares of patches that are masked, such as 3,4,5; 1 "
-        "for single patches; default: 3,4,5, or 1 where patches span all "
-        "mel bins",
-    )
-    generative_weight: float = amount(
-        10.0, "weight of the reconstruction in the loss"
-    )
-
-    def __post_init__(self):
-        super().__post_init__()
-        self.cluster_sizes  # noqa: B018  refuses what cannot be read
-        if self.adaptive:
-            raise ValueError(
-                "Phases of pre-training cannot be adaptive: losses on patches "
-                "of different lengths do not compare."
-            )
-
-    @property
-    def cluster_sizes(self):
-        """tuple of int, or `None` for the default."""
-        try:
-            sizes = [int(size) for size in self.cluster.split(",") if size]
-        except ValueError:
-            sizes = [0]
-        if min(sizes, default=1) < 1:
-            raise ValueError(
-                "`cluster` is written 3,4,5. "
-                f"Received: cluster={self.cluster!r}."
-            )
-        return tuple(sizes) or None
-
-
-# What of a recipe is the classifier's, and pre-training does not ask for.
-OF_CLASSIFIERS = (
-    "pooling",
-    "label_smoothing",
-    "patchout",
-    "token_merging",
-    "frozen_blocks",
-    "freeze",
-    "adaptive",
-    "keep",
-)
-
-
-def recipe_settings(config, folder):
-    """The settings that a run was trained with, as `Recipe` takes them.
-
-    Args:
-        config: dict, what its `config.json` holds.
-        folder: path of the run.
-
-    Raises:
-        ValueError: if some are not known here.
-    """
-    known = {*option_names(Recipe), *option_names(PretrainRecipe)}
-    where = f"The recipe in {folder}"
-    refuse_unknown(config["recipe"], known, where)
-    return config["recipe"]
 
 
 def option_names(recipe_class):

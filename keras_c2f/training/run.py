@@ -11,29 +11,23 @@ its own resolution), `evaluation.json` and `evaluation.csv` (a row per class),
 One process at a time works in the folder.
 """
 
-import dataclasses
-import glob
 import importlib.util
 import os
-import re
-import sys
 import warnings
 
 import keras
 import numpy as np
 
-from keras_c2f.cost import network_cost
 from keras_c2f.evaluation.evaluate import Validation, evaluate, headline_metric
 from keras_c2f.phases import (
     CarryOver,
     PhasedModel,
-    PhaseSchedule,
     PhaseScheduler,
     with_cosine,
 )
 from keras_c2f.probe import score_simple_classifier
+from keras_c2f.training.checkpoints import Checkpoints
 from keras_c2f.training.from_recipe import (
-    baseline_cost,
     build_classifier,
     make_pipeline,
     recipe_frontend,
@@ -47,28 +41,29 @@ from keras_c2f.training.kept_networks import (
     remove_best,
 )
 from keras_c2f.training.progress import Progress
-from keras_c2f.training.recipe import recipe_settings
 from keras_c2f.training.run_clips import (
     check_sides,
     keep_clips,
     refuse_changed_clips,
 )
+from keras_c2f.training.run_config import (
+    make_config,
+    refuse_other_run,
+    with_epochs,
+)
 from keras_c2f.training.run_folder import (
-    load_model,
+    load_run_model,
     read_config,
-    refuse_other_config,
     save_model,
     write_evaluation,
 )
 from keras_c2f.training.run_log import RunLog, SwitchScore
 from keras_c2f.training.stopwatch import Stopwatch
 from keras_c2f.training.trained_run import read_frontend
-from keras_c2f.utils.environment import hardware, versions
 from keras_c2f.utils.files import (
     read_json,
     read_rows,
     write_json,
-    write_rows,
     write_whole,
 )
 from keras_c2f.utils.folder_lock import alone_in
@@ -101,6 +96,7 @@ class Run:
         self.command = command
         self.reasons = dict(reasons)
         os.makedirs(folder, exist_ok=True)
+        self._checkpoints = Checkpoints(folder)
         self._refuse_other_run()
 
     @property
@@ -128,8 +124,7 @@ class Run:
             self._refuse_other_run()  # that another process ended meanwhile
             if os.path.exists(self.path("evaluation.json")):
                 if os.path.exists(self.path("model.keras")):
-                    self._remove_checkpoints(keep=None)  # killed before that
-                    remove_best(self.folder)
+                    self._tidy()  # killed before that
                 return self._result()
             keras.utils.set_random_seed(self.recipe.seed)
             self._validation_set = None  # of a pipeline before
@@ -142,13 +137,17 @@ class Run:
             summary["simple_classifier"] = self._score_simple(pipeline)
             summary["skipped"] = pipeline.skipped
             write_evaluation(self.folder, summary, classes)
-            self._remove_checkpoints(keep=None)
-            remove_best(self.folder)
+            self._tidy()
             return self._result()
+
+    def _tidy(self):
+        """Removes what only a run that is not done needs."""
+        self._checkpoints.remove()
+        remove_best(self.folder)
 
     def _fit(self, pipeline):
         """The trained network, which is saved."""
-        model, rows = self._resume()
+        model, rows = self._checkpoints.newest()
         if model is None:
             network = self._begin(pipeline)
             model = self._compile(PhasedModel(network))
@@ -181,9 +180,11 @@ class Run:
                 ],
             )
         if self.recipe.adaptive:
-            self._write_epochs(scheduler.schedule)
+            config = read_config(self.folder)
+            config = with_epochs(config, self.recipe, scheduler.schedule)
+            write_json(self.path("config.json"), config)
         network = kept_network(self.folder, self._kept_epoch(), model)
-        self._save("model.keras", network)
+        self._save_network(network)
         return network
 
     def _kept_epoch(self):
@@ -198,19 +199,12 @@ class Run:
             model: the `PhasedModel`, optimizer and all.
             rows: list of dicts, the history up to and with this epoch.
         """
-        write_rows(self.path("history.csv"), rows)
-        name = f"checkpoint-{len(rows):04d}.keras"
-        self._save(name, model, rows)
-        self._remove_checkpoints(keep=self.path(name))
+        self._checkpoints.save(model, read_config(self.folder), rows)
 
-    def _save(self, name, model, rows=()):
-        save_model(self.path(name), model, read_config(self.folder), rows)
-
-    def _load(self, path, instead):
-        """Model of this run and the history that it was saved with."""
-        model, notes = load_model(path, f"Delete it: {instead}.")
-        refuse_other_config(read_config(self.folder), notes, self.folder)
-        return model, notes.get("history", [])
+    def _save_network(self, network):
+        """Writes `model.keras`, the trained network."""
+        path, config = self.path("model.keras"), read_config(self.folder)
+        save_model(path, network, config)
 
     def _result(self):
         return read_json(
@@ -221,9 +215,10 @@ class Run:
     def _trained_network(self):
         """What a run has trained that lacks but its scores, or `None`."""
         path = self.path("model.keras")
-        if self._checkpoints() or not os.path.exists(path):
+        if self._checkpoints or not os.path.exists(path):
             return None
-        return self._load(path, "the same command trains from the start")[0]
+        advice = "Delete it: the same command trains from the start."
+        return load_run_model(path, self.folder, advice)[0]
 
     def _begin(self, pipeline):
         """The network to train; writes what is known before training."""
@@ -236,90 +231,24 @@ class Run:
         clips = self.train_clips, self.validation_clips
         check_sides(clips)
         digests = keep_clips(self.folder, clips, self.recipe.initial)
-        self._write_config(network, started, digests)
+        config = make_config(self, network, started, digests)
+        write_json(self.path("config.json"), config)
         with pipeline.naming_bad_sound():
             self._write_example(pipeline)
         return network
-
-    def _resume(self):
-        """Model of the last complete epoch, and the history up to there."""
-        checkpoints = self._checkpoints()
-        if not checkpoints:
-            return None, []
-        newest = checkpoints[-1]
-        model, kept = self._load(
-            newest, "the same command goes on from an earlier one, or starts"
-        )
-        return model, self._history(newest, kept)
-
-    def _history(self, checkpoint, kept):
-        """The rows up to a checkpoint; from within it if the file has others.
-
-        Args:
-            checkpoint: path.
-            kept: list of dicts, the rows that it was saved with; none in one
-                of an earlier version.
-        """
-        done, path = _epoch_of(checkpoint), self.path("history.csv")
-        try:
-            rows = read_rows(path)[:done]
-        except ValueError:
-            rows = []
-        if len(rows) == done and _agree(rows, kept):
-            return rows
-        if len(kept) != done:
-            raise ValueError(
-                f"{path} has not the {done} epochs that {checkpoint} was "
-                "trained for. Bring back a copy of it, or delete the "
-                "checkpoint, and the same command trains from the start."
-            )
-        print(
-            f"{path} was missing or damaged; written again from {checkpoint}.",
-            file=sys.stderr,
-        )
-        write_rows(path, kept)
-        return read_rows(path)
 
     @property
     def _has_begun(self):
         """bool, whether an epoch is done, or all are."""
         names = ("model.keras", "evaluation.json")
         done = any(os.path.exists(self.path(name)) for name in names)
-        return done or bool(self._checkpoints())
-
-    def _checkpoints(self):
-        """Paths, the one of the last epoch at the end."""
-        names = os.path.join(glob.escape(self.folder), "checkpoint-*.keras")
-        paths = [path for path in glob.glob(names) if _epoch_of(path)]
-        return sorted(paths, key=_epoch_of)
-
-    def _remove_checkpoints(self, keep):
-        for path in self._checkpoints():
-            if path != keep:
-                os.remove(path)
+        return done or bool(self._checkpoints)
 
     def _refuse_other_run(self):
         if not self._has_begun:
             return
         config = read_config(self.folder)
-        defaults = type(self.recipe)().to_dict()  # of options added since
-        defaults["task"] = Run.task
-        # what all did before these were options
-        defaults |= {"warm_restarts": True, "keep": "last"}
-        kept = {**defaults, **config, **recipe_settings(config, self.folder)}
-        for name, wanted in {
-            "task": self.task,
-            **self.recipe.to_dict(),
-            "class_names": list(self.train_clips.class_names),
-            "num_train_clips": len(self.train_clips),
-            "num_validation_clips": len(self.validation_clips),
-        }.items():
-            if kept.get(name) != wanted:
-                raise ValueError(
-                    f"{self.folder} holds a run with {name}="
-                    f"{kept.get(name)!r}; this one has {name}={wanted!r}. "
-                    "Choose another run folder, or delete that one."
-                )
+        refuse_other_run(self, config)
         clips = {"train": self.train_clips, "validation": self.validation_clips}
         instead = "choose another run folder"
         refuse_changed_clips(self.folder, config, self.recipe, clips, instead)
@@ -416,69 +345,6 @@ class Run:
             seed=self.recipe.seed,
         )
 
-    def _write_config(self, network, started, digests):
-        phases = []
-        for phase in self.recipe.phases:
-            cost = network_cost(network.at_resolution(phase.resolution))
-            phases.append(
-                {
-                    "resolution": str(phase.resolution),
-                    "epochs": phase.epochs,
-                    "num_tokens": cost.num_tokens,
-                    "num_parameters": cost.num_parameters,
-                    "gmacs": cost.macs / 1e9,
-                }
-            )
-        config = {
-            "name": self.name,
-            "task": self.task,
-            "command": self.command,
-            "recipe": self.recipe.to_dict(),
-            "chosen": self.reasons,
-            "data": self.recipe.data,
-            "schedule": self.recipe.schedule,
-            "clip_seconds": self.recipe.clip_seconds,
-            "batch_size": self.recipe.batch_size,
-            "seed": self.recipe.seed,
-            "class_names": list(self.train_clips.class_names),
-            "multi_label": self.train_clips.multi_label,
-            "num_train_clips": len(self.train_clips),
-            "num_validation_clips": len(self.validation_clips),
-            "digests": digests,
-            "frontend": network.frontend.get_config(),
-            "model": {
-                "preset": self.recipe.model,
-                "num_frames": network.backbone.num_frames,
-                "patch_size": network.backbone.patch_size,
-                "initial": started,
-            },
-            "phases": phases,
-            "baseline_gmacs": baseline_cost(self.recipe, network).macs / 1e9,
-            "versions": versions(),
-            "hardware": hardware(),
-        }
-        write_json(self.path("config.json"), config)
-
-    def _write_epochs(self, schedule):
-        """Writes down the epochs that phases had, which may have ended early.
-
-        What was asked for is still under `recipe`.
-        """
-        config = read_config(self.folder)
-        for phase, wrote in zip(schedule, config["phases"], strict=True):
-            wrote["epochs"] = phase.epochs
-        config["schedule"] = str(
-            PhaseSchedule(
-                [
-                    dataclasses.replace(asked, epochs=phase.epochs)
-                    for asked, phase in zip(
-                        self.recipe.phases, schedule, strict=True
-                    )
-                ]
-            )
-        )
-        write_json(self.path("config.json"), config)
-
     def _write_example(self, pipeline):
         """The first validation clip at each resolution of the schedule."""
         clips = self.validation_clips.subset([0])
@@ -501,19 +367,3 @@ def _tensorboard(folder):
     if importlib.util.find_spec("tensorboard") is None:
         return []
     return [keras.callbacks.TensorBoard(folder)]
-
-
-def _epoch_of(checkpoint):
-    """int, epochs that a checkpoint was trained for; 0 of another file."""
-    found = re.search(r"checkpoint-(\d+)\.keras$", checkpoint)
-    return int(found[1]) if found else 0
-
-
-def _agree(rows, kept):
-    """Whether rows of a history are those kept, as far as both have columns."""
-    return all(
-        value == row[name]
-        for row, other in zip(rows, kept, strict=False)
-        for name, value in other.items()
-        if name in row
-    )

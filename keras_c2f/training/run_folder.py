@@ -145,7 +145,28 @@ def load_model(path, advice):
         ) from error
 
 
-def refuse_other_config(config, notes, folder):
+def load_run_model(path, folder, advice):
+    """Loads a model of a run, if `config.json` there is that of its training.
+
+    Args:
+        path: str.
+        folder: path of the run.
+        advice: str, see `load_model`.
+
+    Returns:
+        Pair of the Keras model and a list of dicts, the history that it was
+        saved with; empty where an earlier version saved it.
+
+    Raises:
+        ValueError: if the file is damaged, or the config is that of another
+            training.
+    """
+    model, notes = load_model(path, advice)
+    _refuse_other_config(read_config(folder), notes, folder)
+    return model, notes.get("history", [])
+
+
+def _refuse_other_config(config, notes, folder):
     """Refuses a `config.json` that a model was not trained with.
 
     Args:

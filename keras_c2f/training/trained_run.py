@@ -9,9 +9,8 @@ from keras_c2f.models import AudioClassifier, of_compressed
 from keras_c2f.models.metadata import ClassifierInfo
 from keras_c2f.training.run_folder import (
     find_run,
-    load_model,
+    load_run_model,
     read_config,
-    refuse_other_config,
     refuse_unknown,
 )
 
@@ -65,10 +64,11 @@ def read_trained_run(folder):
             f"{folder}`."
         )
     frontend = read_frontend(config, found)
-    network, notes = load_model(
-        os.path.join(found, "model.keras"), f"Delete {found} and train again."
+    network, _ = load_run_model(
+        os.path.join(found, "model.keras"),
+        found,
+        f"Delete {found} and train again.",
     )
-    refuse_other_config(config, notes, found)
     return TrainedRun(found, config, network, frontend)
 
 

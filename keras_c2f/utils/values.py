@@ -2,11 +2,12 @@
 
 import argparse
 import dataclasses
-import difflib
 import math
 import numbers
 import os
 from dataclasses import dataclass
+
+from keras_c2f.utils.suggestions import did_you_mean
 
 MOST = 1_000_000  # of what is counted: epochs, frames, dB
 
@@ -83,7 +84,7 @@ class Choice:
     Example:
         >>> Choice(("random", "leading")).check("crop", "leeding")
         Traceback (most recent call last):
-        ValueError: `crop` is one of random, leading. Did you mean leading?
+        ValueError: `crop` is one of random, leading. Did you mean 'leading'?
         Received: crop='leeding'.
     """
 
@@ -95,8 +96,7 @@ class Choice:
     def check(self, name, value):
         """Refuses a `value` of the setting `name` that is none of these."""
         if value not in self.options:
-            near = difflib.get_close_matches(str(value), self.options, n=1)
-            hint = f" Did you mean {near[0]}?" if near else ""
+            hint = did_you_mean(str(value), self.options)
             raise ValueError(
                 f"`{name}` is {self}.{hint} Received: {name}={value!r}."
             )

@@ -153,7 +153,10 @@ def test_a_backbone_can_be_given_a_head(tmp_path):
         ({"frames": 106}, "AST has no argument 'frames'. It has num_frames"),
         ({"source": "beats"}, "`source` is one of ast, .*'beats'"),
         ({"positions": "sinus"}, "`positions` is one of"),
-        ({"preset": "ast_audioset_10_10"}, "Did you mean ast_audioset_10_10_0"),
+        (
+            {"preset": "ast_audioset_10_10"},
+            "Did you mean 'ast_audioset_10_10_0",
+        ),
         ({"class_names": ["dog"]}, "1 class names .* 5 classes"),
         ({"input_kind": "waveform"}, "front end of this checkpoint is not"),
     ],

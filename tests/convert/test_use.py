@@ -81,7 +81,7 @@ def test_front_ends_by_name_and_from_a_file(tmp_path):
         path.write_text(text)
         with pytest.raises(ValueError, match=sentence):
             named_frontend(str(path))
-    with pytest.raises(ValueError, match="Did you mean passt"):
+    with pytest.raises(ValueError, match="Did you mean 'passt"):
         named_frontend("pasts")
 
 

@@ -48,7 +48,7 @@ def test_presets_are_not_changed_by_their_users():
 @pytest.mark.parametrize(
     "name, hint",
     [
-        ("ast_tinny", "Did you mean ast_tiny"),
+        ("ast_tinny", "Did you mean 'ast_tiny"),
         ("AST-base", "Known presets: ast_micro, .*ast_base"),
         ("zzz", "no preset 'zzz'. Known presets"),
     ],
@@ -74,5 +74,5 @@ def test_a_name_says_the_architecture():
 def test_arguments_of_another_architecture_are_named():
     with pytest.raises(ValueError, match="HTSAT, .* has no patch_stride. Lea"):
         backbone_from_preset("hts_at_micro", patch_stride=(10, 10))
-    with pytest.raises(ValueError, match="Did you mean hts_at_mini"):
+    with pytest.raises(ValueError, match="Did you mean 'hts_at_mini"):
         backbone_from_preset("htsat_mini")

@@ -4,7 +4,8 @@ import pytest
 from studies import plan_names, read_study
 from studies.plan import with_path
 
-from keras_c2f.training.recipe import PretrainRecipe, Recipe, option_names
+from keras_c2f.training.pretrain_recipe import PretrainRecipe
+from keras_c2f.training.recipe import Recipe, option_names
 
 pytestmark = pytest.mark.once
 

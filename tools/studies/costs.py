@@ -1,6 +1,6 @@
 """What the runs of a study cost, before any training."""
 
-from keras_c2f.cost import PASSES
+from keras_c2f.cost import training_macs
 from keras_c2f.training.from_recipe import backbone_cost, spend_budget
 from keras_c2f.training.recipe import Recipe
 
@@ -14,10 +14,11 @@ def run_macs(recipe, num_clips):
     """
     recipe = spend_budget(recipe)
     return sum(
-        PASSES
-        * num_clips
-        * phase.epochs
-        * backbone_cost(recipe, phase.resolution)[0]
+        training_macs(
+            backbone_cost(recipe, phase.resolution)[0] / 1e9,
+            num_clips,
+            phase.epochs,
+        )
         for phase in recipe.phases
     )
 

@@ -22,7 +22,6 @@ A plan is a TOML file; those of this package are in `plans/`:
     data = "esc50"           # perhaps other data, with the same part held out
 """
 
-import difflib
 import hashlib
 import itertools
 import os
@@ -32,12 +31,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from keras_c2f.datasets.kinds import KINDS, form
-from keras_c2f.training.recipe import (
-    OF_CLASSIFIERS,
-    PretrainRecipe,
-    Recipe,
-    option_names,
-)
+from keras_c2f.training.pretrain_recipe import OF_CLASSIFIERS, PretrainRecipe
+from keras_c2f.training.recipe import Recipe, option_names
+from keras_c2f.utils.suggestions import did_you_mean
 
 PLANS = Path(__file__).parent / "plans"
 DATA_SETS = Path(__file__).parent / "data_sets.toml"
@@ -201,8 +197,7 @@ def read_study(name):
     """
     path = Path(name) if name.endswith(".toml") else PLANS / f"{name}.toml"
     if not path.exists():
-        near = difflib.get_close_matches(name, plan_names(), n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(name, plan_names())
         raise ValueError(
             f"There is no study {name!r}.{hint} Known: "
             f"{', '.join(plan_names())}; or give the path of a .toml file."
@@ -305,8 +300,7 @@ def _check(plan, path):
 def _check_names(where, table, known):
     for name in table:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
+            hint = did_you_mean(name, known)
             raise ValueError(
                 f"{where} has {name!r}, which means nothing there.{hint} "
                 f"Known: {', '.join(sorted(known))}."

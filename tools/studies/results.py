@@ -8,7 +8,7 @@ import os
 import shlex
 from dataclasses import dataclass
 
-from keras_c2f.cost import PASSES
+from keras_c2f.cost import training_macs
 from keras_c2f.evaluation.evaluate import headline_metric
 from keras_c2f.utils.files import read_json, read_rows, write_rows
 
@@ -89,13 +89,13 @@ def summarise(cell, folder):
     evaluation = read_json(os.path.join(folder, "evaluation.json"))
     history = read_rows(os.path.join(folder, "history.csv"))
     metric = headline_metric(evaluation)
-    per_clip = PASSES * config["num_train_clips"] * 1e9
+    num_clips = config["num_train_clips"]
     epochs = [
         {
             "id": cell.id,
             "epoch": int(row["epoch"]) + 1,
             "resolution": row["resolution"],
-            "macs": f"{per_clip * float(row['gmacs']):.4g}",
+            "macs": f"{training_macs(float(row['gmacs']), num_clips):.4g}",
             "seconds": row["seconds"],
             "cpu_seconds": row["cpu_seconds"],
             "score": _short(row[f"val_{metric}"]),
