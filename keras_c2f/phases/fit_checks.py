@@ -1,5 +1,7 @@
 """What cannot follow the phases is refused before training, in a sentence."""
 
+import contextlib
+
 import keras
 from keras.optimizers import MultiOptimizer
 from keras.optimizers.schedules import LearningRateSchedule
@@ -242,12 +244,32 @@ def _check_batches(num_devices, arguments):
     ):
         for batch in _batch_sizes(source, batch_size, shares):
             if not _can_share(batch, num_devices):
-                raise ValueError(
-                    f"A {what}batch of size {batch} cannot be divided among "
-                    f"{num_devices} devices. Choose a batch size, and a "
-                    f"number of clips, that {num_devices} divides, or leave "
-                    "the last batch out (`drop_remainder` of tf.data)."
-                )
+                _refuse_batch(f"{what}batch of size {batch}", num_devices)
+
+
+def _refuse_batch(batch, num_devices):
+    raise ValueError(
+        f"A {batch} cannot be divided among {num_devices} devices. Choose a "
+        f"batch size, and a number of clips, that {num_devices} divides, or "
+        "leave the last batch out (`drop_remainder` of tf.data)."
+    )
+
+
+@contextlib.contextmanager
+def refusing_uneven_batches(num_devices):
+    """Context that says so where a batch of unknown size was uneven.
+
+    Raises:
+        ValueError: with what the backend said as its cause.
+    """
+    try:
+        yield
+    except ValueError as error:
+        # JAX has had two sentences for it, and now has an error of its own
+        said = f"{type(error).__name__} {error}"
+        if num_devices > 1 and "divisible" in said:
+            _refuse_batch("batch of the data", num_devices)
+        raise
 
 
 def _can_share(batch, num_devices):

@@ -21,6 +21,28 @@ def flatten_layers(layer):
     )
 
 
+def paths_through_models(network):
+    """`{id(layer): names from below `network` down to it, as a path}`.
+
+    `layer.path` begins anew in a functional model inside another.
+    """
+    paths, queue = {}, [(network, "")]
+    for layer, path in queue:  # which grows; the shortest path comes first
+        if id(layer) not in paths:
+            paths[id(layer)] = path
+            queue += [
+                (inner, f"{path}/{inner.name}".lstrip("/"))
+                for inner in layer._layers
+            ]
+    return paths
+
+
+def variables_of(optimizer):
+    """The weights for which an optimizer was built, in its order."""
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    return inner._trainable_variables
+
+
 def forget_restored_epoch(model):
     """Undoes what `BackupAndRestore` leaves behind after an earlier fit.
 

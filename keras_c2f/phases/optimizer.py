@@ -132,10 +132,15 @@ def _state_by_key(optimizer, network):
     What belongs to no weight has `None` for a path; wrappers repeat
     `iteration`.
     """
+    known = {
+        id(variable): path
+        for path, (variable, _) in weights_by_path(network).items()
+    }
     paths = {}
-    for path, (variable, _) in weights_by_path(network).items():
-        prefix = variable.path.replace("/", "_") + "_"
-        paths.setdefault(prefix, []).append(path)
+    for variable in keras_private.variables_of(optimizer):
+        if id(variable) in known:  # not of a subclass of PhasedModel
+            prefix = variable.path.replace("/", "_") + "_"
+            paths.setdefault(prefix, []).append(known[id(variable)])
     prefixes = sorted(paths, key=len, reverse=True)
     seen, named = Counter(), {}
     for variable in optimizer.variables:

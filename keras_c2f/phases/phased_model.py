@@ -1,10 +1,11 @@
 import inspect
+import warnings
 
 import keras
 import numpy as np
 
 from keras_c2f.phases import keras_private
-from keras_c2f.phases.fit_checks import check_optimizer
+from keras_c2f.phases.fit_checks import check_optimizer, refusing_uneven_batches
 from keras_c2f.phases.learning_rate import FromStep
 from keras_c2f.phases.optimizer import renew_optimizer, unbuilt_copy
 from keras_c2f.phases.tensorflow_graph import (
@@ -95,6 +96,12 @@ class PhasedModel(keras.Model):
             return super().test_step(*args, **kwargs)
         with short_graph(self), after_batch(args):
             return super().test_step(*args, **kwargs)
+
+    def zero_grad(self, set_to_none=True):
+        """PyTorch's: Keras forgets one of two weights that share a path."""
+        super().zero_grad(set_to_none)
+        for variable in self.trainable_variables:
+            variable.value.grad = None
 
     def compute_output_shape(self, input_shape):
         return self.network.compute_output_shape(input_shape)
@@ -190,7 +197,9 @@ class PhasedModel(keras.Model):
         """
         self._loaded_resolution = None
         try:
-            super().load_weights(filepath, *args, **kwargs)
+            with warnings.catch_warnings(record=True) as notes:
+                warnings.simplefilter("always")
+                super().load_weights(filepath, *args, **kwargs)
         except ValueError as error:
             there, here = self._loaded_resolution, str(self.resolution)
             if there in (None, here):
@@ -202,6 +211,8 @@ class PhasedModel(keras.Model):
                 f"and come back with `model.switch(Phase({here!r}, 1))`; or "
                 "keep whole models, in `.keras` files."
             ) from error
+        for note in notes:  # an error says it better than those before it
+            warnings.warn(note.message, stacklevel=2)
 
     def _seeds(self):
         return [v for v in self.network.variables if "seed_generator" in v.path]
@@ -231,7 +242,8 @@ class PhasedModel(keras.Model):
             others = [c for c in callbacks if c is not leader]
             arguments["callbacks"] = [leader, *others]
             leader.prepare_fit(self, arguments)
-        return super().fit(**arguments)
+        with refusing_uneven_batches(keras_private.num_devices(self)):
+            return super().fit(**arguments)
 
     def switch(self, phase):
         """Moves network and optimizer to `phase`, between two epochs.

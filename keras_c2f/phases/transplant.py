@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 import keras
 
-from keras_c2f.phases.keras_private import flatten_layers
+from keras_c2f.phases.keras_private import (
+    flatten_layers,
+    paths_through_models,
+)
 from keras_c2f.phases.layer_state import (
     carry_adapted,
     enable_lora_alike,
@@ -116,6 +119,9 @@ def transplant(source, target, carry_trainable=True):
 def weights_by_path(network):
     """`{path: (variable, layer that owns it)}` of a built network.
 
+    Where weights in several models inside `network` have one path, theirs
+    begins with the names of these models.
+
     Raises:
         ValueError: if two weights share a path.
     """
@@ -125,6 +131,8 @@ def weights_by_path(network):
         for variable in layer.variables
     }
     weights, seen = {}, Counter()
+    through_models = paths_through_models(network)
+    sharing = Counter(variable.path for variable in network.variables)
     for variable in network.variables:
         layer = owner[id(variable)]
         path = NUMBERED.sub(r"\1", variable.path)
@@ -133,6 +141,8 @@ def weights_by_path(network):
                 path = f"{layer.path or layer.name}/{path}"
             seen[path] += 1
             path = f"{path}_{seen[path]}"
+        elif sharing[path] > 1:
+            path = f"{through_models[id(layer)]}/{variable.name}"
         if path in weights:
             raise ValueError(
                 f"Two weights share the path {path!r}, so weights cannot be "
@@ -200,25 +210,28 @@ def _refuse_automatic_name(path, network):
 
 def _same_layers(source, target):
     """Pairs of layers of one path and class, parents first."""
-    old = {_layer_key(layer): layer for layer in flatten_layers(source)}
-    pairs = [(old.get(_layer_key(la)), la) for la in flatten_layers(target)]
-    return [(one, other) for one, other in pairs if one is not None]
+    old, new = _layers_by_path(source), _layers_by_path(target)
+    return [(old[key], new[key]) for key in new if key in old]
 
 
-def _layer_key(layer):
-    return (layer.path or layer.name, type(layer).__name__)
+def _layers_by_path(network):
+    """`{(path, class): layer}`, parents first."""
+    through_models = paths_through_models(network)
+    layers = {}
+    for layer in flatten_layers(network):
+        key = (layer.path or layer.name, type(layer).__name__)
+        layers.setdefault(key, []).append(layer)
+    return {
+        (path if len(sharing) == 1 else through_models[id(layer)], cls): layer
+        for (path, cls), sharing in layers.items()
+        for layer in sharing
+    }
 
 
 def freeze_alike(source, target):
     """Layers and weights of `target` are frozen if they are in `source`."""
-    trainable = {
-        layer.path: layer.trainable
-        for layer in flatten_layers(source)
-        if layer.path
-    }
-    for layer in flatten_layers(target):  # parents first
-        if layer.path in trainable:
-            layer.trainable = trainable[layer.path]
+    for old, new in _same_layers(source, target):
+        new.trainable = old.trainable
     old, new = weights_by_path(source), weights_by_path(target)
     for path in old.keys() & new.keys():
         if new[path][0].trainable != old[path][0].trainable:

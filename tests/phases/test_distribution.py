@@ -35,7 +35,21 @@ def fit():
         assert "A batch of size 1 cannot be divided among 2" in str(error)
     else:
         raise AssertionError("not refused")
+    refuse_uneven_data()
     return model
+
+def refuse_uneven_data():
+    import tensorflow as tf
+
+    data = tf.data.Dataset.from_tensor_slices(clips(5)).batch(4)
+    try:
+        phased(compiled={}).fit(
+            data, verbose=0, callbacks=[PhaseScheduler("full@1", verbose=0)]
+        )
+    except ValueError as error:
+        assert "A batch of the data cannot be divided among 2" in str(error)
+    else:
+        raise AssertionError("not refused")
 """
 PROGRAMS = {
     "jax": """
@@ -69,7 +83,7 @@ def test_switch_on_two_devices():
     environment = {
         **os.environ,
         "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
-        "PYTHONPATH": os.path.dirname(__file__),
+        "PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), *sys.path]),
     }
     program = COMMON + PROGRAMS[keras.backend.backend()]
     result = subprocess.run(

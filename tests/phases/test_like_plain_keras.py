@@ -58,13 +58,36 @@ def network(resolution="full"):
     return keras.Model(inputs, keras.layers.Dense(3, name="head")(outputs))
 
 
-def train(model, optimizer, callbacks=()):
+def network_of(*layers):
+    """Function that builds a network of what these functions make."""
+
+    def build(resolution="full"):
+        inputs = outputs = keras.Input((6,))
+        for layer in layers:
+            outputs = layer()(outputs)
+        head = keras.layers.Dense(3, name="head")
+        return keras.Model(inputs, head(outputs))
+
+    return build
+
+
+def dense(name="dense"):
+    return keras.layers.Dense(6, activation="tanh", name=name)
+
+
+def nested(name, layer="dense"):
+    inputs = keras.Input((6,))
+    return keras.Model(inputs, dense(layer)(inputs), name=name)
+
+
+def train(model, optimizer, callbacks=(), **options):
     """Losses and accuracies of two epochs of three steps."""
     model.compile(
         optimizer,
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
         jit_compile=keras.backend.backend() == "jax",  # XLA takes seconds
+        **options,
     )
     rng = np.random.default_rng(0)
     history = model.fit(
@@ -79,19 +102,27 @@ def train(model, optimizer, callbacks=()):
     return history.history
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
-def test_a_switch_carries_all(name):
+def assert_a_switch_carries_all(
+    make_optimizer,
+    build=network,
+    make_callbacks=list,
+    build_plain=None,
+    **options,
+):
+    """Trains a plain model, and the same in two phases of one resolution."""
     keras.utils.set_random_seed(1)
-    plain = network()
+    plain = (build_plain or build)()
     keras.utils.set_random_seed(1)
-    phased = PhasedModel(network, "pool:2")
-    optimizer = OPTIMIZERS[name]()
+    phased = PhasedModel(build, "pool:2")
+    optimizer = make_optimizer()
     # else Keras builds it in the graph of a step on TensorFlow, and the copies
     # of the weights with which ScheduleFree begins are 0
     optimizer.build(plain.trainable_variables)
-    losses = train(plain, optimizer)
+    losses = train(plain, optimizer, make_callbacks(), **options)
     scheduler = PhaseScheduler("pool:2@1, full@1", verbose=0)
-    phased_losses = train(phased, OPTIMIZERS[name](), [scheduler])
+    phased_losses = train(
+        phased, make_optimizer(), [*make_callbacks(), scheduler], **options
+    )
     assert scheduler.reports[1] is not None  # it was another network
     assert not phased.run_eagerly
     for figure, values in losses.items():
@@ -105,3 +136,50 @@ def test_a_switch_carries_all(name):
             np.testing.assert_allclose(
                 to_numpy(other), to_numpy(one), atol=1e-6, err_msg=one.path
             )
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_switch_carries_all(name):
+    assert_a_switch_carries_all(OPTIMIZERS[name])
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() == "torch", reason="Keras refuses it on PyTorch"
+)
+def test_several_steps_in_one_execution():
+    assert_a_switch_carries_all(OPTIMIZERS["SGD"], steps_per_execution=2)
+
+
+@pytest.mark.parametrize("swap_on_epoch", [False, True])
+def test_averages_in_place_of_weights(swap_on_epoch):
+    assert_a_switch_carries_all(
+        OPTIMIZERS["average"],
+        make_callbacks=lambda: [keras.callbacks.SwapEMAWeights(swap_on_epoch)],
+    )
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        network_of(
+            lambda: keras.layers.SpectralNormalization(dense(), name="normal")
+        ),
+        network_of(
+            dense, lambda: keras.layers.Lambda(lambda x: 2 * x, name="twice")
+        ),
+    ],
+    ids=["SpectralNormalization", "Lambda"],
+)
+def test_networks_of_all_kinds(build):
+    assert_a_switch_carries_all(OPTIMIZERS["SGD"], build)
+
+
+def test_layers_of_one_name_in_two_models():
+    """As with names of their own: Keras mixes up gradients on PyTorch."""
+    assert_a_switch_carries_all(
+        OPTIMIZERS["SGD"],
+        network_of(lambda: nested("one"), lambda: nested("two")),
+        build_plain=network_of(
+            lambda: nested("one", "first"), lambda: nested("two", "second")
+        ),
+    )

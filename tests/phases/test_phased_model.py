@@ -147,6 +147,7 @@ def test_build_network_is_a_function_or_a_model():
 @pytest.mark.parametrize("suffix", [".weights.h5", ".keras"])
 def test_weights_of_another_resolution_are_named(suffix, tmp_path):
     model, path = phased(resolution="pool:4"), tmp_path / f"best{suffix}"
+    model.switch(Phase("pool:4", 1))  # builds the optimizer
     if suffix == ".keras":
         model.save(path)
     else:

@@ -297,6 +297,38 @@ def test_layers_of_one_name_are_refused():
         transplant(*nets)
 
 
+def twins(width=4):
+    """Two models whose layers share their names; those of one are frozen."""
+    inputs = outputs = keras.Input((width,))
+    for name, trainable in (("one", False), ("two", True)):
+        inner = keras.Input((width,))
+        dense = keras.layers.Dense(width, name="dense", trainable=trainable)
+        outputs = keras.Model(inner, dense(inner), name=name)(outputs)
+    return keras.Model(inputs, outputs)
+
+
+def test_layers_of_one_name_in_two_models_are_told_apart_by_the_path():
+    nets = [twins(), twins()]
+    random_weights(nets[0])
+    nets[0].get_layer("two").get_layer("dense").enable_lora(2)
+    random_weights(nets[0], seed=1)
+    nets[1].get_layer("one").trainable = True  # what frees "dense" in it
+    report = transplant(*nets)
+    assert {"one/dense/kernel", "two/dense/bias"} <= set(report.copied)
+    assert report.fresh == report.dropped == ()
+    for old, new in zip(*(net.variables for net in nets), strict=True):
+        np.testing.assert_array_equal(to_numpy(old), to_numpy(new))
+    trained = [
+        [
+            [v.path for v in net.get_layer(name).trainable_variables]
+            for name in ("one", "two")
+        ]
+        for net in nets
+    ]
+    assert trained[0] == trained[1]
+    assert trained[0][0] == []
+
+
 class Unnamed(keras.layers.Layer):
     """Three weights without a name of their own, one made before `build`."""
 
