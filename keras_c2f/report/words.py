@@ -115,7 +115,11 @@ def _progress_sentence(run, metric):
 def caution(runs, metric):
     """How the figures flatter, and what they cannot tell apart; or nothing."""
     finished = [run for run in runs if run.is_finished]
-    kept = [run.config.get("recipe", {}).get("keep") for run in finished]
+    kept = [
+        run.config.get("recipe", {}).get("keep")
+        for run in finished
+        if run.planned_epochs > 1
+    ]
     sentences = [BEST_KEPT] if "best" in kept else []
     return " ".join([*sentences, *_within_chance(finished, metric)])
 
