@@ -75,6 +75,7 @@ def test_run_folder_is_complete(finished):
     run, result = finished
     names = {name for name in os.listdir(run.folder)}
     assert names == {
+        "clips.npz",
         "config.json",
         "evaluation.csv",
         "evaluation.json",
@@ -265,7 +266,7 @@ def moving(monkeypatch):
 
             super().__init__(blind, *args, **options)
 
-    monkeypatch.setattr("keras_c2f.training.CarryOver", Moving)
+    monkeypatch.setattr("keras_c2f.training.run.CarryOver", Moving)
 
 
 @pytest.mark.once
