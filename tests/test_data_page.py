@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from keras_c2f.data import Clips, prepare, read_prepared
+from keras_c2f.data.lengths import clip_seconds
 from keras_c2f.report import write_data_page
 from keras_c2f.report.data_sample import (
-    clip_seconds,
     describe_target,
     samples_of_augmentations,
     samples_of_phases,
