@@ -230,7 +230,7 @@ def test_scale_is_that_of_least_loss_on_clips_left_out(multi_label):
     np.testing.assert_allclose(kernel, found["scale"] * ridge.kernel)
     best = minimize_scalar(
         lambda power: cross_entropy(
-            10**power * ridge.left_out, targets, multi_label
+            10.0**power * ridge.left_out, targets, multi_label
         ),
         (-1, 3),
     )

@@ -78,7 +78,7 @@ def _evaluate(arguments, trained, corruptions):
 
     folder = trained.folder
     settings = recipe_settings(trained.config, folder)
-    if not settings["data"]:
+    if settings.get("data") == "":
         settings["data"] = _data_for(arguments)
     recipe = Recipe(**{**settings, "on_error": "skip"})
     pipeline = make_pipeline(recipe, trained.frontend)

@@ -6,10 +6,10 @@ from dataclasses import fields, replace
 
 from keras_c2f.convert.published_file import CARD
 from keras_c2f.datasets.kinds import MADE
-from keras_c2f.training.choices import CHOSEN, choose
+from keras_c2f.training.choices import CHOSEN, choose, has_epochs
 from keras_c2f.training.facts import find_facts
 from keras_c2f.training.frozen import of_last_phase
-from keras_c2f.training.recipe import Recipe, option_names
+from keras_c2f.training.recipe import Recipe, option_names, parse_pair
 from keras_c2f.training.run_folder import find_run
 from keras_c2f.utils.files import read_json
 from keras_c2f.utils.packages import require
@@ -132,11 +132,14 @@ def data_and_recipe(arguments, *packages):
         to the reasons.
     """
     given = _given(arguments, Recipe)
+    _refuse_before_data(given, arguments.choose)
     early = ("data", "held_out", "model", "initial")
     first = Recipe(**{name: given[name] for name in early if name in given})
     check_initial(first.initial)
     require_for(first.data, *packages)
-    initial = _weights(first.initial, given) if arguments.choose else None
+    initial = None
+    if first.initial and arguments.choose:
+        initial = _weights(first.initial, given)
     if initial and "model" not in given:
         first = replace(first, model=initial.settings["model"])
     clips = first.open_data()
@@ -152,6 +155,18 @@ def data_and_recipe(arguments, *packages):
     reasons = {name: reason for name, (_, reason) in chosen.items()}
     recipe = Recipe(**settings, **given)
     return clips, of_last_phase(recipe) if recipe.freeze else recipe, reasons
+
+
+def _refuse_before_data(given, chooses):
+    """Refuses settings that no data could make right."""
+    for name in ("patch_size", "patch_stride"):
+        parse_pair(given.get(name, ""))
+    trial = dict(given)
+    if chooses and "budget" in given:
+        trial.setdefault("schedule", "full")
+    elif chooses and "schedule" in given and not has_epochs(given["schedule"]):
+        trial["budget"] = 1.0
+    Recipe(**trial)
 
 
 def _weights(initial, given):

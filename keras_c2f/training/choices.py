@@ -285,14 +285,14 @@ def _with_given(facts, given):
 def _not_chosen(values):
     """set of settings that are not chosen beside others that have values."""
     found = {n for name in NOT_WITH if values.get(name) for n in NOT_WITH[name]}
-    if _has_epochs(values.get("schedule")):
+    if has_epochs(values.get("schedule")):
         found.add("budget")
     if values.get("initial"):  # patches are those of the weights
         found.discard("patch_size")
     return found
 
 
-def _has_epochs(schedule):
+def has_epochs(schedule):
     """bool, whether phases say their epochs, so that there is no budget."""
     words = (phase.split() for phase in (schedule or "").split(","))
     firsts = [phase[0] for phase in words if phase]
