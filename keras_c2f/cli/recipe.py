@@ -2,6 +2,7 @@
 
 import os
 import sys
+import zipfile
 from dataclasses import fields, replace
 
 from keras_c2f.convert.published_file import CARD
@@ -76,10 +77,21 @@ def recipe_of(arguments, recipe_class=Recipe):
 
 
 def check_initial(initial):
-    """Refuses to start from what is not there, before data are read."""
+    """Refuses to start from what is no model, before data are read."""
     from keras_c2f.convert.published import PUBLISHED
 
-    if initial and initial not in PUBLISHED and not os.path.exists(initial):
+    if not initial or initial in PUBLISHED:
+        return
+    if os.path.isdir(initial):
+        if not os.path.exists(os.path.join(initial, CARD)):
+            find_run(initial)
+    elif os.path.exists(initial):
+        if not zipfile.is_zipfile(initial):
+            raise ValueError(
+                f"{initial} is no model that Keras saved. Give a run's folder, "
+                "what `keras-c2f convert` wrote, or a `.keras` file."
+            )
+    else:
         hint = did_you_mean(initial, PUBLISHED)
         raise ValueError(
             "`initial` is the folder of a run, what convert wrote, or the "
