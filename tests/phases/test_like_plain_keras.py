@@ -158,6 +158,8 @@ def test_averages_in_place_of_weights(swap_on_epoch):
     )
 
 
+# it has no cost that is known
+@pytest.mark.filterwarnings("ignore:The cost of SpectralNormalization")
 @pytest.mark.parametrize(
     "build",
     [
