@@ -165,7 +165,8 @@ class PhasedModel(keras.Model):
             store[str(index)] = keras.ops.convert_to_numpy(seed)
         resolution = str(self.resolution).encode()
         store["resolution"] = np.frombuffer(resolution, "uint8")
-        rate = self.optimizer and keras_private.learning_rate(self.optimizer)
+        optimizer = getattr(self, "optimizer", None)  # if it was compiled
+        rate = optimizer and keras_private.learning_rate(optimizer)
         if self.epochs_done is not None:
             store["epochs_done"] = np.array(self.epochs_done)
         if isinstance(rate, FromStep):
