@@ -152,6 +152,7 @@ CASES = [
 ]
 # Whose inputs are several, or outputs whole numbers: see `test_masks.py`.
 ELSEWHERE = {"MaskEmbedding", "PatchComparison", "PatchMask"}
+ELSEWHERE |= {"Frontend", "LogMel"}  # see `test_frontend.py`
 every_layer = pytest.mark.parametrize("case", CASES, ids=str)
 
 
