@@ -48,8 +48,8 @@ def load_sound(sound, sample_rate, decoder="soundfile"):
     Example:
         >>> load_sound(np.array([0.5, np.nan]), 16000)
         Traceback (most recent call last):
-        keras_c2f.audio.decode.SoundError: array of shape (2,): has samples that
-        are NaN or infinite
+        keras_c2f.audio.audio_file.SoundError: array of shape (2,): has samples
+        that are NaN or infinite
     """
     return load_crop(sound, sample_rate, decoder, None, 0)[0]
 

@@ -63,7 +63,8 @@ def probe(
         SoundError: if a sound cannot be read and the pipeline does not skip.
 
     Example:
-        >>> from keras_c2f.data import AudioPipeline, synthesize_timbre
+        >>> from keras_c2f.data import AudioPipeline
+        >>> from keras_c2f.datasets import synthesize_timbre
         >>> from keras_c2f.layers.log_mel import Frontend
         >>> clips, _ = synthesize_timbre(20, 1)
         >>> pipeline = AudioPipeline(Frontend(), num_frames=98, batch_size=32)
