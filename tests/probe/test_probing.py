@@ -238,6 +238,6 @@ def test_command(tmp_path, capsys):
     code, out, err = run(capsys, "probe", *data, *short)
     assert code == 0 and "Up to C = 2" in out and "whole patch" not in out
     code, _, err = run(capsys, "probe", *data, "--factors=1;2")
-    assert code == 2 and "such as 1,2,4. Received: '1;2'" in err
+    assert code == 2 and "such as 1,2,4. Received: factors='1;2'" in err
     code, _, err = run(capsys, "probe", *data, "--factors=1,64")
     assert code == 2 and "`pool:64` leaves no frame of a clip of 30" in err
