@@ -1,4 +1,4 @@
-"""What tells sound files apart, whatever they are called and wherever they lie.
+"""Fingerprints of audio files, whatever their names and places.
 
 A fingerprint is taken of a file's size and content, of more than 64 KiB of four
 pieces, so that two million files take minutes on two cores. It finds a file
