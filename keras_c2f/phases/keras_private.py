@@ -160,11 +160,15 @@ def renew_functions(model):
     model.train_function = None
     model.test_function = None
     model.predict_function = None
-    parts = (model._compile_metrics, model._compile_loss)
-    if all(part is None or part.built for part in parts):
-        # else `fit` has not begun, and builds them first: on JAX a function
-        # is made for the variables that are there
+    if keras.backend.backend() != "jax" or _has_metrics(model):
+        # else `fit` has not begun and makes it: on JAX a function is made for
+        # the variables that are there, among them those of the metrics
         model.make_train_function(force=True)
+
+
+def _has_metrics(model):
+    parts = (model._compile_metrics, model._compile_loss)
+    return all(part is None or part.built for part in parts)
 
 
 def compiles_on_torch(model):

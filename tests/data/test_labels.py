@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -45,10 +47,11 @@ def test_joined_label_sets_are_rows_below_rows():
 )
 def test_joined_clips_are_those_of_both(labels):
     clips = Clips(list("abcde"), labels, "xyz", note="one missing")
-    again = clips.subset([3, 1]).joined(clips.subset([0]))
+    other = replace(clips.subset([0]), note="two missing")
+    again = clips.subset([3, 1]).joined(other)
     assert again.sounds == ("d", "b", "a")
     np.testing.assert_array_equal(again.targets(), clips.targets()[[3, 1, 0]])
-    assert again.note == "one missing; one missing"
+    assert again.note == "one missing; two missing"
 
 
 def test_label_sets_of_other_than_indices_are_refused():
