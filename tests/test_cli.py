@@ -22,7 +22,12 @@ from keras_c2f.training.from_recipe import make_pipeline
 from keras_c2f.utils.files import read_json
 
 pytestmark = pytest.mark.once
-SMALL = ("--clip_seconds=0.32", "--schedule=pool:2@1, full@1", "--batch_size=4")
+SMALL = (
+    "--clip_seconds=0.32",
+    "--schedule=pool:2@1, full@1",
+    "--batch_size=4",
+    "--depth=1",
+)
 
 
 def run(capsys, *arguments):

@@ -26,6 +26,7 @@ def make_run(folder, **options):
         "schedule": "pool:2@1, full@3",
         "clip_seconds": 0.32,
         "batch_size": 4,
+        "depth": 1,
     }
     return Run(str(folder), Recipe(**settings | options), clips)
 

@@ -25,7 +25,12 @@ from keras_c2f.utils.files import read_json, write_json
 pytestmark = pytest.mark.once
 soundfile = pytest.importorskip("soundfile", reason="needs the extra `sound`")
 
-SMALL = ("--clip_seconds=0.32", "--schedule=full@1", "--batch_size=4")
+SMALL = (
+    "--clip_seconds=0.32",
+    "--schedule=full@1",
+    "--batch_size=4",
+    "--depth=1",
+)
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +54,7 @@ def trained(tmp_path_factory):
             clip_seconds=0.32,
             schedule="full@1",
             batch_size=4,
+            depth=1,
         )
         Run(str(root / name), recipe, recipe.open_data()).train()
     return root
@@ -233,7 +239,7 @@ def test_a_clip_on_both_sides_is_named_before_training(trained, tmp_path):
     clips = [Clips(paths[a:b], [0, 1] * 3, "xy") for a, b in ((0, 6), (4, 10))]
     with pytest.raises(ValueError, match="2 of 6 clips .* too: .*4.wav, .*5"):
         check_sides(clips)
-    recipe = Recipe(clip_seconds=0.32, schedule="full@1", batch_size=4)
+    recipe = Recipe(clip_seconds=0.32, schedule="full@1", batch_size=4, depth=1)
     with pytest.raises(ValueError, match="Keep each on one side"):
         Run(str(tmp_path), recipe, clips).train()
     copy = shutil.copy(paths[0], tmp_path / "copy.wav")

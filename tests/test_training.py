@@ -35,6 +35,7 @@ OPTIONS = {
     "clip_seconds": 0.32,
     "schedule": "pool:2@2, full@2",
     "model": "ast_micro",
+    "depth": 1,
     "batch_size": 4,
     "dropout": 0.1,
     "time_mask": 8,

@@ -27,6 +27,8 @@ def make_batches(load, order, places, batch_size, one_clip, log_mel, skip):
     Returns:
         `tf.data.Dataset` of features and targets.
     """
+    place = tf.TensorSpec([], tf.int32)
+    one_clip = tf.function(one_clip, [place], autograph=False)  # one trace
 
     def one_by_one():
         dataset = tf.data.Dataset.from_tensor_slices(places)

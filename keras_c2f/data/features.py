@@ -1,10 +1,29 @@
 """The maths of `Frontend` once more, as TensorFlow ops for `tf.data`."""
 
+import functools
 import math
 
 from keras_c2f.utils.optional import tf
 
 
+def _traced_once(function):
+    """The function as a `tf.function`: sets of one process share its graphs.
+
+    Most of what making a set costs is tracing these.
+    """
+
+    @functools.cache  # TensorFlow is not imported before the first call
+    def traced():
+        return tf.function(function, autograph=False)
+
+    @functools.wraps(function)
+    def call(*args, **kwargs):
+        return traced()(*args, **kwargs)
+
+    return call
+
+
+@_traced_once
 def log_mel(waveform, frontend, num_frames, shift=1, normalize=True):
     """What `frontend.LogMel` computes, for one clip inside `tf.data`.
 
@@ -86,6 +105,7 @@ def _frame_means(waveform, frontend):
     return tf.reduce_mean(blocks, axis=1, keepdims=True)
 
 
+@_traced_once
 def stored_log_mel(mels, frontend, num_frames, shift=1):
     """What `log_mel` computes, from log-mel that was prepared or kept.
 
@@ -118,6 +138,7 @@ def _pad(mels, frontend, num_frames, batch=()):
     return tf.ensure_shape(mels, [*batch, None, frontend.num_mel_bins])
 
 
+@_traced_once
 def pool(mels, size, use_max):
     """Pools `size` frames into one, by maximum or mean; drops the rest.
 

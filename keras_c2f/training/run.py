@@ -348,10 +348,10 @@ class Run:
     def _write_example(self, pipeline):
         """The first validation clip at each resolution of the schedule."""
         clips = self.validation_clips.subset([0])
-        pictures = {}
+        dataset, pictures = pipeline.dataset(clips), {}
         for phase in self.recipe.phases:
             pipeline.set_phase(phase.resolution, epoch=0)
-            for features, _ in pipeline.dataset(clips):
+            for features, _ in dataset:
                 pictures[str(phase.resolution)] = features.numpy()[0]
         target, label = clips.target(0), "unlabelled"
         if target.any():

@@ -26,6 +26,7 @@ def folder(tmp_path_factory):
         clip_seconds=0.32,
         schedule="pool:2@1, full@1",
         batch_size=4,
+        depth=1,
     )
     Run(str(root / "run" / "mine"), recipe, recipe.open_data()).train()
     return root / "run" / "mine"
