@@ -116,6 +116,7 @@ def test_clients(exported, recording, score, script, monkeypatch, capsys):
     if not EXAMPLES.exists():
         pytest.skip("needs the repository")
     path, samples = recording
+    monkeypatch.setitem(sys.modules, "keras_c2f", None)  # clients lack it
     monkeypatch.setattr(sys, "argv", [script, exported[CLIENTS[script]], path])
     runpy.run_path(str(EXAMPLES / "clients" / script))
     lines = capsys.readouterr().out.splitlines()
@@ -128,6 +129,15 @@ def test_clients(exported, recording, score, script, monkeypatch, capsys):
             share = {k.strip(): v for k, v in found.items()}[name]
             # one digit is printed
             assert float(share[:-1]) == pytest.approx(100 * value, abs=0.06)
+
+
+@pytest.mark.parametrize("script", CLIENTS)
+def test_clients_refuse_another_rate(exported, tmp_path, script, monkeypatch):
+    path = str(tmp_path / "a.wav")
+    soundfile.write(path, np.zeros(100), 44100, "PCM_16")
+    monkeypatch.setattr(sys, "argv", [script, exported[CLIENTS[script]], path])
+    with pytest.raises(SystemExit, match=f"16-bit WAV of {RATE} Hz is wanted"):
+        runpy.run_path(str(EXAMPLES / "clients" / script))
 
 
 def test_server(exported, recording, score, monkeypatch):
