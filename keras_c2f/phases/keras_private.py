@@ -1,13 +1,61 @@
 """The only module that touches Keras' private state.
 
-Everything here was read in, and is tested with, the Keras range that
-`pyproject.toml` pins. Public Keras offers no way to exchange a sub-model of a
-built, compiled model while `fit` runs.
+Public Keras offers no way to exchange a sub-model of a built, compiled model
+while `fit` runs. Everything here was read in Keras 3.15; `check_keras` says
+which of it a later Keras has moved.
 """
 
 import contextlib
+import inspect
 
 import keras
+
+_OF_MODEL = (
+    *("_tracker", "_layers", "_flatten_layers", "_initial_epoch"),
+    *("_compile_metrics", "_compile_loss"),
+    *("train_function", "test_function", "predict_function"),
+)
+_OF_BACKEND = {
+    "tensorflow": (),
+    "jax": ("jax_state_sync", "_jax_state_synced"),
+    "torch": ("_track_variables", "_should_torch_compile"),
+}
+_OF_TRACKER = ("lock", "unlock", "untrack")
+_OF_OPTIMIZER = (
+    *("_trainable_variables", "_iterations", "_learning_rate"),
+    *("_use_weight_decay", "_get_variable_index"),
+)
+
+
+def check_keras(model):
+    """Checks that Keras has all that this module uses, before training.
+
+    Args:
+        model: compiled `PhasedModel`.
+
+    Raises:
+        RuntimeError: if Keras has moved some of it.
+    """
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    backend = keras.backend.backend()
+    missing = [
+        f"{type(owner).__name__}.{name}"
+        for owner, names in (
+            (model, _OF_MODEL + _OF_BACKEND[backend]),
+            (getattr(model, "_tracker", None), _OF_TRACKER),
+            (optimizer, _OF_OPTIMIZER if optimizer else ()),
+        )
+        for name in names
+        if owner is not None and not hasattr(owner, name)
+    ]
+    if "force" not in inspect.signature(model.make_train_function).parameters:
+        missing.append("Model.make_train_function(force=...)")
+    if missing:
+        raise RuntimeError(
+            f"Keras {keras.__version__} has no {', '.join(missing)}: private "
+            "parts that exchanging a network within `fit` needs. Install a "
+            'Keras that keras_c2f is tested with: pip install "keras~=3.15.0".'
+        )
 
 
 def flatten_layers(layer):

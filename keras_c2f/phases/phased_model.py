@@ -226,6 +226,7 @@ class PhasedModel(keras.Model):
         called before the other callbacks in whatever order they were given.
         `epochs` may be left out: the schedule knows.
         """
+        keras_private.check_keras(self)
         keras_private.forget_restored_epoch(self)
         call = inspect.signature(keras.Model.fit).bind(self, *args, **kwargs)
         arguments = dict(list(call.arguments.items())[1:])  # without self
