@@ -22,12 +22,8 @@ from keras_c2f.training.from_recipe import make_pipeline
 from keras_c2f.utils.files import read_json
 
 pytestmark = pytest.mark.once
-SMALL = (
-    "--clip_seconds=0.32",
-    "--schedule=pool:2@1, full@1",
-    "--batch_size=4",
-    "--depth=1",
-)
+SMALL = ("--clip_seconds=0.32", "--schedule=pool:2@1, full@1", "--batch_size=4")
+ONE_BLOCK = (*SMALL, "--depth=1")
 
 
 def run(capsys, *arguments):
@@ -60,7 +56,7 @@ def test_train_evaluate_predict(trained, capsys):
     sounds, folder = trained / "sounds", trained / "run"
     data = f"--data=folder:{sounds}"
     code, out, err = run(
-        capsys, "train", "--run", folder, data, "--baseline", *SMALL
+        capsys, "train", "--run", folder, data, "--baseline", *ONE_BLOCK
     )
     assert code == 0
     assert "pool:2" in out and "The schedule costs" in out
@@ -154,7 +150,7 @@ def exported(trained):
     pytest.importorskip("ai_edge_quantizer", reason="needs the extra `export`")
     folder = trained / "exported"
     data = f"--data=folder:{trained / 'sounds'}"
-    arguments = ["keras-c2f", "train", f"--run={folder}", data, *SMALL]
+    arguments = ["keras-c2f", "train", f"--run={folder}", data, *ONE_BLOCK]
     assert not cli.run(cli.parse(arguments))
     return folder
 
@@ -271,13 +267,13 @@ def test_pretrain_then_train(trained, capsys):
 
     data = f"--data=folder:{trained / 'sounds'}"
     code, out, _ = run(
-        *(capsys, "train", "--run", second, data, *SMALL),
+        *(capsys, "train", "--run", second, data, *ONE_BLOCK),
         f"--initial={first}",
     )
     assert code == 0 and "coarse_to_fine: accuracy" in out
 
     code, _, err = run(
-        *(capsys, "train", "--run", trained / "bad", data, *SMALL),
+        *(capsys, "train", "--run", trained / "bad", data, *ONE_BLOCK),
         *(f"--initial={first}", "--model=ast_mini"),
     )
     assert code == 2 and "does not fit" in err
@@ -308,7 +304,9 @@ def test_stats(trained, tmp_path, capsys):
     assert "broken.wav: cannot be decoded" in out
     mean, std = re.search(r"--mean=(\S+) --std=(\S+)", out).groups()
     given = (f"--mean={mean}", f"--std={std}")
-    code, _, _ = run(capsys, "train", "--run", tmp_path, data, *SMALL, *given)
+    code, _, _ = run(
+        capsys, "train", "--run", tmp_path, data, *ONE_BLOCK, *given
+    )
     assert code == 0
     config = read_json(tmp_path / "coarse_to_fine" / "config.json")
     frontend = config["frontend"]
@@ -326,7 +324,7 @@ def test_several_labels_a_clip(tmp_path, capsys):
         lines.append(f"sounds/high/{index}.wav,beep;loud,{fold}")
     (tmp_path / "clips.csv").write_text("\n".join(lines))
     code, out, err = run(
-        *(capsys, "train", "--run", tmp_path / "run", *SMALL[::2]),
+        *(capsys, "train", "--run", tmp_path / "run", *SMALL[::2], "--depth=1"),
         *(
             "--schedule=full@1",
             f"--data=csv:{tmp_path / 'clips.csv'}",
