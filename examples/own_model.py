@@ -33,7 +33,7 @@ def build_network(resolution):
     return keras.Model(inputs, keras.layers.Dense(3, name="head")(x))
 
 
-def make_sounds(count, rng):
+def make_audio(count, rng):
     """Noise with a ridge that rises, falls or stays: three classes."""
     labels = rng.integers(0, 3, count)
     slope = np.array([-0.3, 0.0, 0.3])[labels][:, None]
@@ -52,8 +52,8 @@ model.compile(
     metrics=["accuracy"],
 )
 model.fit(
-    *make_sounds(2000, rng),
-    validation_data=make_sounds(500, rng),
+    *make_audio(2000, rng),
+    validation_data=make_audio(500, rng),
     callbacks=[PhaseScheduler("pool:4@4, pool:2@2, full@2")],
     verbose=2,
 )

@@ -1,4 +1,4 @@
-"""Test sounds, and the front end once more: float64 NumPy, Kaldi, librosa."""
+"""Test audio, and the front end once more: float64 NumPy, Kaldi, librosa."""
 
 import warnings
 
@@ -12,8 +12,8 @@ from transformers.audio_utils import (
 )
 
 
-def sounds(rate=16000):
-    """Made sounds by name, float32 `(samples,)`, of several lengths."""
+def recordings(rate=16000):
+    """Made recordings by name, float32 `(samples,)`, of several lengths."""
     rng = np.random.default_rng(0)
     time = np.arange(2 * rate) / rate
     return {

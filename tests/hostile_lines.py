@@ -18,7 +18,7 @@ from absl.flags import argparse_flags
 
 from keras_c2f import cli
 from keras_c2f.cli.parser import make_parser
-from keras_c2f.datasets.kinds import KINDS, MADE
+from keras_c2f.datasets.kinds import KINDS, SYNTHETIC
 
 NUMBERS = ("-1", "0", "nan", "inf", "-inf", "1e999", "9" * 30, "0x10", "1,5")
 TEXTS = ("", " ", "x" * 5000, "ünï/☃", "a\nb", "None", "[]", "full@1@2", "--")
@@ -57,7 +57,7 @@ def to_fail(command, name, nowhere):
     out = {"show-data": "out", "prepare": "out"}.get(command, "run")
     writes = [f"--{out}={nowhere}/out"]
     base = {
-        "describe": ["--patch_size=0", "--seed=-1"],
+        "describe": ["--patch-size=0", "--seed=-1"],
         "evaluate": [f"--run={nowhere}"],
         "export": [f"--run={nowhere}"],
         "predict": [f"--run={nowhere}", f"{nowhere}.wav"],
@@ -85,7 +85,7 @@ def option_lines(paths):
                 yield [command, *base, f"{option}={value}"]
             yield [command, option, next(values), *base]
         base = to_fail(command, "", nowhere)
-        yield [command, "--no_such_option=1", *base]
+        yield [command, "--no-such-option=1", *base]
         yield [command, *base, "one", "too", "many"]
         if any(action.required for action in parser._actions):
             yield [command]
@@ -94,12 +94,12 @@ def option_lines(paths):
 def data_lines(paths):
     """Every kind of data set, read from what is none."""
     for kind, path in itertools.product(KINDS, paths):
-        if kind not in MADE:
+        if kind not in SYNTHETIC:
             yield ["stats", f"--data={kind}:{path}"]
-            yield ["stats", f"--data={kind}:{path}", "--held_out=7"]
-    for kind in (*MADE, "", ":", "nonsense", "csv", "folder:"):
+            yield ["stats", f"--data={kind}:{path}", "--held-out=7"]
+    for kind in (*SYNTHETIC, "", ":", "nonsense", "csv", "folder:"):
         yield ["stats", f"--data={kind}:x"]
-        yield ["probe", f"--data={kind}", "--held_out=7", "--seed=-1"]
+        yield ["probe", f"--data={kind}", "--held-out=7", "--seed=-1"]
     for path in paths:
         yield ["predict", f"--run={path}", f"{path}/a.wav"]
         yield ["predict", f"--run={paths[-3]}", path]

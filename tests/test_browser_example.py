@@ -38,9 +38,9 @@ def page(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    """An ONNX file of random weights, large enough to tell sounds apart."""
+    """An ONNX file of random weights, large enough to tell recordings apart."""
     keras.utils.set_random_seed(0)
-    backbone = AST.from_preset("ast_micro", num_frames=512)
+    backbone = AST.from_size("micro", num_frames=512)
     network = AudioClassifier(backbone, 10)
     weights = network.get_weights()
     network.set_weights([*weights[:-2], 20 * weights[-2], weights[-1]])
@@ -54,7 +54,7 @@ def model(tmp_path_factory):
 
 
 def drive(page, model, *arguments):
-    """What the page says of sounds, a dict each."""
+    """What the page says of recordings, a dict each."""
     done = subprocess.run(
         ["npm", "test", "--silent", "--", model, *map(str, arguments)],
         cwd=page,
@@ -70,9 +70,11 @@ def test_scores_are_those_of_python(page, model, shared_data, tmp_path):
     import soundfile
 
     audio = shared_data / "esc50" / "audio"
-    sounds = [soundfile.read(audio / name, dtype="float32") for name in CLIPS]
+    recordings = [
+        soundfile.read(audio / name, dtype="float32") for name in CLIPS
+    ]
     paths = [tmp_path / f"{index}.wav" for index in range(len(CLIPS))]
-    for path, (samples, rate) in zip(paths, sounds, strict=True):
+    for path, (samples, rate) in zip(paths, recordings, strict=True):
         soundfile.write(path, samples, rate)
     picture = tmp_path / "page.png"
     found = drive(page, model, *paths, "--screenshot", picture)
@@ -80,7 +82,7 @@ def test_scores_are_those_of_python(page, model, shared_data, tmp_path):
     classifier = load_classifier(model)
     expected = []
     for path, row in zip(paths, found, strict=True):
-        (window,) = classifier.listen(path)
+        (window,) = classifier.predict(path)
         np.testing.assert_allclose(row["scores"], window.scores, atol=1e-3)
         assert row["top"] == f"class {window.scores.argmax()}"
         assert row["windows"] == 1
@@ -107,15 +109,15 @@ def test_windows_are_those_of_predict(page, model, tmp_path, rate):
     paths = []
     for length in [*lengths, 13 * rate]:
         rng = np.random.default_rng(length)
-        sound = rng.normal(0, 0.1, (length, 2)) + 0.1 * np.sin(
+        audio = rng.normal(0, 0.1, (length, 2)) + 0.1 * np.sin(
             np.arange(length)[:, None] ** 1.3 / rate
         )
         paths.append(tmp_path / f"{length}.wav")
-        soundfile.write(paths[-1], sound, rate, "FLOAT")
+        soundfile.write(paths[-1], audio, rate, "FLOAT")
     found = drive(page, model, *paths)
     classifier = load_classifier(model)
     for path, row in zip(paths, found, strict=True):
-        windows = list(classifier.listen(path, 0.5))
+        windows = list(classifier.predict(path, 0.5))
         right = np.mean([window.scores for window in windows], axis=0)
         assert row["windows"] == len(windows), path
         # another resampler

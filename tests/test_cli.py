@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch_vit
-from test_training import write_sounds
+from test_training import write_audio
 
 from keras_c2f import cli
 from keras_c2f.cli.recipe import recipe_of
@@ -22,7 +22,7 @@ from keras_c2f.training.from_recipe import make_pipeline
 from keras_c2f.utils.files import read_json
 
 pytestmark = pytest.mark.once
-SMALL = ("--clip_seconds=0.32", "--schedule=pool:2@1, full@1", "--batch_size=4")
+SMALL = ("--clip-seconds=0.32", "--schedule=pool:2@1, full@1", "--batch-size=4")
 ONE_BLOCK = (*SMALL, "--depth=1")
 
 
@@ -43,25 +43,27 @@ def sentences(err):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """Folder of sounds with a broken file, and a run trained on it."""
-    pytest.importorskip("soundfile", reason="needs the extra `sound`")
+    """Folder of recordings with a broken file, and a run trained on it."""
+    pytest.importorskip("soundfile", reason="needs the extra `audio`")
     root = tmp_path_factory.mktemp("cli")
-    write_sounds(root / "sounds")
-    (root / "sounds" / "low" / "broken.wav").write_bytes(b"RIFF, not really")
-    (root / "sounds" / "low" / "empty.wav").write_bytes(b"")
+    write_audio(root / "audio")
+    (root / "audio" / "low" / "broken.wav").write_bytes(b"RIFF, not really")
+    (root / "audio" / "low" / "empty.wav").write_bytes(b"")
     return root
 
 
 def test_train_evaluate_predict(trained, capsys):
-    sounds, folder = trained / "sounds", trained / "run"
-    data = f"--data=folder:{sounds}"
+    recordings, folder = trained / "audio", trained / "run"
+    data = f"--data=folder:{recordings}"
     code, out, err = run(
         capsys, "train", "--run", folder, data, "--baseline", *ONE_BLOCK
     )
     assert code == 0
     assert "pool:2" in out and "The schedule costs" in out
     assert "broken.wav" in out
-    assert f"Read: 12 files in '{sounds}', 11 used; left out: 1 empty" in err
+    assert (
+        f"Read: 12 files in '{recordings}', 11 used; left out: 1 empty" in err
+    )
     assert "baseline: accuracy" in out and "coarse_to_fine: accuracy" in out
     assert (folder / "report.html").exists()
 
@@ -87,9 +89,9 @@ def test_train_evaluate_predict(trained, capsys):
     code, out, _ = run(capsys, "evaluate", "--run", folder, data, "--crops", 2)
     assert code == 0 and "clips, 2 windows each" in out
     name = re.search(r"Written: (.*)\.json, and", out)[1]
-    assert name.endswith("sounds_2_crops")
+    assert name.endswith("audio_2_crops")
     other = json.loads(Path(f"{name}.json").read_text())
-    assert other["crops"] == 2 and other["data"] == f"folder:{sounds}"
+    assert other["crops"] == 2 and other["data"] == f"folder:{recordings}"
     assert Path(f"{name}.csv").exists()
     after = json.loads((trained_with / "evaluation.json").read_text())
     assert {**before, "loss": loss} == after
@@ -120,11 +122,11 @@ def test_train_evaluate_predict(trained, capsys):
     assert code == 2 and "A corruption reads" in err and "'fog:2'" in err
 
     code, out, _ = run(
-        capsys, "evaluate", "--run", folder, data, "--held_out=all"
+        capsys, "evaluate", "--run", folder, data, "--held-out=all"
     )
-    assert code == 0 and "on 10 clips\n" in out and "sounds_all.json" in out
-    _, validation = open_dataset(f"folder:{sounds}")
-    held_out = Path(validation.sounds[0])
+    assert code == 0 and "on 10 clips\n" in out and "audio_all.json" in out
+    _, validation = open_dataset(f"folder:{recordings}")
+    held_out = Path(validation.audio[0])
     moved = held_out.rename(held_out.with_name("renamed.wav"))
     code, _, err = run(capsys, "evaluate", "--run", folder)
     moved.rename(held_out)
@@ -133,13 +135,13 @@ def test_train_evaluate_predict(trained, capsys):
     code, _, err = run(capsys, "evaluate", "--run", folder, "--crops", 0)
     assert code == 2 and "Received: crops=0." in err
 
-    files = [sounds / "low" / "0.wav", sounds / "high" / "1.wav"]
+    files = [recordings / "low" / "0.wav", recordings / "high" / "1.wav"]
     code, out, _ = run(capsys, "predict", "--run", folder, *files)
     assert code == 0
     assert "0.wav" in out and "%" in out and "high" in out
 
     code, _, err = run(
-        capsys, "predict", "--run", folder, sounds / "low" / "broken.wav"
+        capsys, "predict", "--run", folder, recordings / "low" / "broken.wav"
     )
     assert code == 2 and "broken.wav" in err and "Traceback" not in err
 
@@ -149,7 +151,7 @@ def exported(trained):
     """A LiteRT file of a run that is trained here if none is."""
     pytest.importorskip("ai_edge_quantizer", reason="needs the extra `export`")
     folder = trained / "exported"
-    data = f"--data=folder:{trained / 'sounds'}"
+    data = f"--data=folder:{trained / 'audio'}"
     arguments = ["keras-c2f", "train", f"--run={folder}", data, *ONE_BLOCK]
     assert not cli.run(cli.parse(arguments))
     return folder
@@ -188,20 +190,20 @@ def test_export(exported, capsys):
 
 
 def test_predict_with_a_folder_and_an_exported_file(exported, tmp_path, capsys):
-    sounds = exported.parent / "sounds"
+    recordings = exported.parent / "audio"
     run(capsys, "export", "--run", exported, "--variant=float32", "--clips=0")
     model = exported / "coarse_to_fine" / "export" / "classifier-float32.tflite"
     rows = {}
     for name in (exported, model):
         code, out, err = run(
-            *(capsys, "predict", "--run", name, "--format=csv", sounds),
+            *(capsys, "predict", "--run", name, "--format=csv", recordings),
         )
-        assert code == 1  # of some sounds nothing was heard
+        assert code == 1  # of some recordings nothing was heard
         assert "skipped" in err and "broken.wav: cannot be decoded" in err
-        assert f"12 files in '{sounds}', 11 used; left out: 1 empty" in err
+        assert f"12 files in '{recordings}', 11 used; left out: 1 empty" in err
         assert out.startswith("path,start,end,class,score\n")
         rows[name] = list(csv.DictReader(out.splitlines()))
-        assert len(rows[name]) == 10 * 2  # classes of each sound
+        assert len(rows[name]) == 10 * 2  # classes of each recording
     for one, other in zip(*rows.values(), strict=True):
         assert one["path"] == other["path"] and one["start"] == other["start"]
         assert float(one["score"]) == pytest.approx(
@@ -209,7 +211,7 @@ def test_predict_with_a_folder_and_an_exported_file(exported, tmp_path, capsys):
         )
     code, out, err = run(
         *(capsys, "predict", "--run", model, "--format=json", "--overlap=0.5"),
-        *("--timeline", tmp_path, sounds / "low" / "0.wav"),
+        *("--timeline", tmp_path, recordings / "low" / "0.wav"),
     )
     assert code == 0
     (window,) = json.loads(out)["windows"]
@@ -244,7 +246,7 @@ def test_predict_from_standard_input(exported, capsys, monkeypatch):
     )
     assert code == 0, err
     assert out.startswith("0:00.0 to 0:00.3") and len(out.splitlines()) == 18
-    assert "0:00.6 to 0:01.0" in out  # the last window ends with the sound
+    assert "0:00.6 to 0:01.0" in out  # the last window ends with the recording
     code, _, err = run(
         *(capsys, "predict", "--run", exported, "--timeline=x", "-")
     )
@@ -255,47 +257,47 @@ def test_pretrain_then_train(trained, capsys):
     first, second = trained / "pretrained", trained / "started"
     code, out, _ = run(
         *(capsys, "pretrain", "--run", first, *SMALL),
-        f"--data=sounds:{trained / 'sounds'}",
-        *("--mask_ratio=0.5", "--cluster=1,2"),
+        f"--data=audio:{trained / 'audio'}",
+        *("--mask-ratio=0.5", "--cluster=1,2"),
     )
     assert code == 0
     assert "no classes" in out and "coarse_to_fine: accuracy" in out
     assert (first / "report.html").exists()
 
     code, _, err = run(capsys, "evaluate", "--run", first)
-    assert code == 2 and "keras-c2f train --initial" in err
+    assert code == 2 and "keras-c2f train --init-from" in err
 
-    data = f"--data=folder:{trained / 'sounds'}"
+    data = f"--data=folder:{trained / 'audio'}"
     code, out, _ = run(
         *(capsys, "train", "--run", second, data, *ONE_BLOCK),
-        f"--initial={first}",
+        f"--init-from={first}",
     )
     assert code == 0 and "coarse_to_fine: accuracy" in out
 
     code, _, err = run(
         *(capsys, "train", "--run", trained / "bad", data, *ONE_BLOCK),
-        *(f"--initial={first}", "--model=ast_mini"),
+        *(f"--init-from={first}", "--backbone=ast_mini"),
     )
     assert code == 2 and "does not fit" in err
     assert len(sentences(err)) == 1
 
 
 def test_prepare(trained, tmp_path, capsys):
-    data = f"--data=folder:{trained / 'sounds'}"
+    data = f"--data=folder:{trained / 'audio'}"
     for _ in range(2):  # the second finds all done
         code, out, _ = run(capsys, "prepare", "--out", tmp_path, data)
-        assert code == 1  # sounds were left out
+        assert code == 1  # recordings were left out
         assert "broken.wav: cannot be decoded" in out
         assert f"train with --data=prepared:{tmp_path}" in out
     train, validation = open_dataset(f"prepared:{tmp_path}")
     assert len(train) + len(validation) == 11
-    other = (data, "--model=hts_at_micro")
+    other = (data, "--backbone=hts_at_micro")
     code, _, err = run(capsys, "prepare", "--out", tmp_path, *other)
     assert code == 2 and "another preparation" in err
 
 
 def test_stats(trained, tmp_path, capsys):
-    data = f"--data=folder:{trained / 'sounds'}"
+    data = f"--data=folder:{trained / 'audio'}"
     schedule = "--schedule=shift:2@1, pool:4:max@1, full@1"
     code, out, _ = run(capsys, "stats", data, *SMALL, schedule)
     assert code == 0
@@ -316,19 +318,19 @@ def test_stats(trained, tmp_path, capsys):
 
 
 def test_several_labels_a_clip(tmp_path, capsys):
-    write_sounds(tmp_path / "sounds", per_class=6)
+    write_audio(tmp_path / "audio", per_class=6)
     lines = ["path,labels,fold"]
     for index in range(6):
         fold = index % 2 + 1
-        lines.append(f"sounds/low/{index}.wav,hum,{fold}")
-        lines.append(f"sounds/high/{index}.wav,beep;loud,{fold}")
+        lines.append(f"audio/low/{index}.wav,hum,{fold}")
+        lines.append(f"audio/high/{index}.wav,beep;loud,{fold}")
     (tmp_path / "clips.csv").write_text("\n".join(lines))
     code, out, err = run(
         *(capsys, "train", "--run", tmp_path / "run", *SMALL[::2], "--depth=1"),
         *(
             "--schedule=full@1",
             f"--data=csv:{tmp_path / 'clips.csv'}",
-            "--held_out=2",
+            "--held-out=2",
         ),
     )
     assert code == 0, err
@@ -347,7 +349,7 @@ def test_several_labels_a_clip(tmp_path, capsys):
     assert "accuracy" not in page
 
     evaluate = (capsys, "evaluate", "--run", tmp_path / "run")
-    code, out, err = run(*evaluate, "--held_out=1")  # what it was trained on
+    code, out, err = run(*evaluate, "--held-out=1")  # what it was trained on
     assert code == 0, err
     assert f"Written: {folder / 'evaluation_1.json'}" in out
     assert json.loads((folder / "evaluation.json").read_text()) == found
@@ -357,13 +359,13 @@ def test_several_labels_a_clip(tmp_path, capsys):
     lines[-1] = lines[-1].replace("beep", "loud")
     (tmp_path / "single.csv").write_text("\n".join(lines))
     other = f"--data=csv:{tmp_path / 'single.csv'}"
-    code, _, err = run(*evaluate, other, "--held_out=2")
+    code, _, err = run(*evaluate, other, "--held-out=2")
     assert code == 2 and "has one label; the run was trained on" in err
 
 
 def test_describe_shows_the_published_cost(capsys):
     code, out, _ = run(
-        *(capsys, "describe", "--model=ast_base", "--num_frames=1024"),
+        *(capsys, "describe", "--backbone=ast_base", "--num-frames=1024"),
         "--schedule=patch:2@1, full@1",
     )
     assert code == 0
@@ -371,10 +373,10 @@ def test_describe_shows_the_published_cost(capsys):
 
 
 def test_describe_counts_the_classes_of_the_data(trained, capsys):
-    data = f"--data=folder:{trained / 'sounds'}"
+    data = f"--data=folder:{trained / 'audio'}"
     outs = [
         run(capsys, "describe", data, "--no-choose", *given)[1]
-        for given in ([], ["--num_classes=2"], ["--num_classes=5002"])
+        for given in ([], ["--num-classes=2"], ["--num-classes=5002"])
     ]
     own, two, many = (float(re.search(r"([\d.]+) M", out)[1]) for out in outs)
     assert own == two
@@ -383,8 +385,8 @@ def test_describe_counts_the_classes_of_the_data(trained, capsys):
 
 def test_what_is_not_given_is_chosen_and_explained(trained, capsys):
     """And what is given stays; `stats` and others choose what `train` does."""
-    data = f"--data=folder:{trained / 'sounds'}"
-    code, out, _ = run(capsys, "describe", data, "--batch_size=4", "--mixup=0")
+    data = f"--data=folder:{trained / 'audio'}"
+    code, out, _ = run(capsys, "describe", data, "--batch-size=4", "--mixup=0")
     assert code == 0
     lines = dict(
         line.removeprefix("--").split(maxsplit=1)
@@ -401,9 +403,9 @@ def test_convert(tmp_path, capsys, monkeypatch):
     original = torch_vit.randomize(torch_vit.Ast())
     path = torch_vit.save_pth(original, tmp_path / "ast.pth", "module.")
     arguments = [
-        *("convert", path, tmp_path / "preset", "--trained_num_frames=53"),
-        *("--trained_num_mel_bins=38", "--trained_patch_stride=16x16"),
-        *("--trained_num_heads=3", "--num_frames=106", "--pooling=mean"),
+        *("convert", path, tmp_path / "preset", "--trained-num-frames=53"),
+        *("--trained-num-mel-bins=38", "--trained-patch-stride=16x16"),
+        *("--trained-num-heads=3", "--num-frames=106", "--pooling=mean"),
     ]
     code, out, err = run(capsys, *arguments)
     assert code == 0, err
@@ -421,7 +423,7 @@ def test_convert(tmp_path, capsys, monkeypatch):
         "keras_c2f.convert.from_preset",
         lambda name, **options: told.update(options) or model_of_preset,
     )
-    more = ("--class_names=c.txt", "--trained_num_heads=2", "--num_frames=9")
+    more = ("--class-names=c.txt", "--trained-num-heads=2", "--num-frames=9")
     assert run(capsys, *named, *more)[0] == 0
     assert told == {
         "source": "kwt",
@@ -432,8 +434,8 @@ def test_convert(tmp_path, capsys, monkeypatch):
     }
     for wrong, sentence in (
         ("--preset=kwt2", "Did you mean 'kwt1"),
-        ("--trained_num_heads=5", "do not divide"),
-        ("--patch_stride=0", "A patch is written"),
+        ("--trained-num-heads=5", "do not divide"),
+        ("--patch-stride=0", "A patch is written"),
     ):
         code, _, err = run(capsys, *arguments, wrong)
         assert code == 2 and sentence in err and "Traceback" not in err
@@ -444,11 +446,11 @@ def test_convert(tmp_path, capsys, monkeypatch):
     [
         (["--data=folder:nowhere"], "nowhere"),
         (["--data=esc05:x"], "Did you mean"),
-        (["--model=ast_tyni"], "Did you mean 'ast_tiny'"),
+        (["--backbone=ast_tyni"], "Did you mean 'ast_tiny'"),
         (["--no-choose", "--schedule=pool:4"], "A phase reads"),
         (["--schedule=pull:4@2"], "A resolution reads"),
-        (["--schedule=pool:999@2", "--num_frames=128"], "at most 128"),
-        (["--patch_size=bigxsmall"], "FRAMESxBINS"),
+        (["--schedule=pool:999@2", "--num-frames=128"], "at most 128"),
+        (["--patch-size=bigxsmall"], "FRAMESxBINS"),
         (["--precision=float64"], "`precision` is"),
         (
             ["--baseline", "--adaptive", "--schedule=full@1, full@1"],
@@ -457,7 +459,7 @@ def test_convert(tmp_path, capsys, monkeypatch):
     ],
 )
 def test_bad_input_is_one_sentence(arguments, sentence, trained, capsys):
-    data = f"--data=folder:{trained / 'sounds'}"
+    data = f"--data=folder:{trained / 'audio'}"
     code, _, err = run(
         capsys, "train", "--run", trained / "bad", data, *arguments
     )
@@ -505,10 +507,10 @@ def test_help_lists_commands(capsys):
 
 
 def test_show_data(trained, tmp_path, capsys):
-    data = f"--data=folder:{trained / 'sounds'}"
+    data = f"--data=folder:{trained / 'audio'}"
     code, out, err = run(
         *(capsys, "show-data", data, "--out", tmp_path / "page"),
-        *(*SMALL, "--time_mask=8"),
+        *(*SMALL, "--time-mask=8"),
     )
     assert code == 0, err
     assert f"Page: {tmp_path / 'page' / 'data.html'}" in out

@@ -16,7 +16,7 @@ from keras_c2f.models.metadata import FILE_NAME
 from keras_c2f.training.recipe import Recipe
 from keras_c2f.utils.folder_lock import alone_in
 
-soundfile = pytest.importorskip("soundfile", reason="needs the extra `sound`")
+soundfile = pytest.importorskip("soundfile", reason="needs the extra `audio`")
 pytestmark = pytest.mark.once
 
 
@@ -38,11 +38,11 @@ def recordings(tmp_path, monkeypatch):
     names += [f"{240 * 'x'}{end}.wav" for end in "yz"]
     names += [f"{n}/{'ä' * 100}/1.wav" for n in "12"]
     for number, name in enumerate(names):
-        path = tmp_path / "sounds" / name
+        path = tmp_path / "audio" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         soundfile.write(path, np.full(100, number / 20), 100)
-    (tmp_path / "sounds" / "x").touch()  # as if it were a classifier
-    monkeypatch.chdir(tmp_path / "sounds")
+    (tmp_path / "audio" / "x").touch()  # as if it were a classifier
+    monkeypatch.chdir(tmp_path / "audio")
     monkeypatch.setattr(
         "keras_c2f.inference.load_classifier", lambda _: make_classifier()
     )

@@ -33,8 +33,8 @@ EVERYTHING = {
 
 def make_clips(n=12, seconds=0.6):
     rng = np.random.default_rng(0)
-    sounds = rng.normal(0, 0.1, (n, int(16000 * seconds))).astype("float32")
-    return Clips(sounds, np.arange(n) % 3, NAMES)
+    recordings = rng.normal(0, 0.1, (n, int(16000 * seconds))).astype("float32")
+    return Clips(recordings, np.arange(n) % 3, NAMES)
 
 
 def make_recipe(**options):
@@ -48,8 +48,8 @@ def page(tmp_path_factory):
     folder = tmp_path_factory.mktemp("page") / "new"
     clips = make_clips()
     broken = folder.parent / "broken.wav"
-    broken.write_bytes(b"no sound")
-    clips = Clips([*clips.sounds, broken], [*clips.labels, 0], NAMES)
+    broken.write_bytes(b"no audio")
+    clips = Clips([*clips.audio, broken], [*clips.labels, 0], NAMES)
     recipe = make_recipe(mixup=0.5, time_mask=12, balanced=True)
     return write_data_page(folder, recipe, (clips, clips.subset([0, 1])))
 
@@ -110,9 +110,9 @@ def test_targets_in_words():
 def test_lengths_come_from_headers(tmp_path):
     soundfile = pytest.importorskip("soundfile")
     soundfile.write(tmp_path / "a.wav", np.zeros(1000), 4000)
-    (tmp_path / "b.wav").write_bytes(b"no sound")
-    sounds = [tmp_path / "a.wav", tmp_path / "b.wav", np.zeros(8000)]
-    clips = Clips(sounds, [0, 1, 1], "ab")
+    (tmp_path / "b.wav").write_bytes(b"no audio")
+    recordings = [tmp_path / "a.wav", tmp_path / "b.wav", np.zeros(8000)]
+    clips = Clips(recordings, [0, 1, 1], "ab")
     seconds, bad = clip_seconds(clips, 16000)
     assert seconds.tolist() == [0.25, 0.5]
     assert list(bad) == [str(tmp_path / "b.wav")]
@@ -123,7 +123,7 @@ def test_lengths_come_from_headers(tmp_path):
 @pytest.mark.parametrize("store", ["waveform", "log_mel"])
 def test_lengths_of_prepared_clips(store, tmp_path):
     recipe, clips = make_recipe(), make_clips()
-    broken = Clips([*clips.sounds, "missing.wav"], [*clips.labels, 0], NAMES)
+    broken = Clips([*clips.audio, "missing.wav"], [*clips.labels, 0], NAMES)
     data = (broken, clips.subset([0]))
     prepare(data, str(tmp_path), recipe.frontend, store, clips_per_shard=5)
     seconds, bad = clip_seconds(read_prepared(tmp_path)[0], 16000)
@@ -160,8 +160,8 @@ def test_page_is_whole(page):
 def test_page_of_many_classes(tmp_path):
     labels = np.zeros((70, 70), "float32")
     labels[np.arange(70), np.arange(70) // 2] = 1
-    sounds = make_clips(70).sounds
-    clips = Clips(sounds, labels, [f"class {k}" for k in range(70)])
+    recordings = make_clips(70).audio
+    clips = Clips(recordings, labels, [f"class {k}" for k in range(70)])
     page = write_data_page(tmp_path, make_recipe(), (clips, clips))
     text = page.read_text("utf-8")
     assert "70 classes, by number of clips" in text
@@ -171,8 +171,8 @@ def test_page_of_many_classes(tmp_path):
 
 
 def test_page_of_clips_without_labels(tmp_path):
-    sounds = make_clips().sounds
-    clips = Clips(sounds, np.zeros((len(sounds), 0)), [])
+    recordings = make_clips().audio
+    clips = Clips(recordings, np.zeros((len(recordings), 0)), [])
     recipe = make_recipe(mean=-3.0, std=2.5)
     page = write_data_page(tmp_path, recipe, (clips, clips))
     text = page.read_text("utf-8")
@@ -181,9 +181,9 @@ def test_page_of_clips_without_labels(tmp_path):
     assert "clips per class" not in text and "network: 0.32 s" in text
 
 
-def test_no_usable_sound_is_a_sentence(tmp_path):
+def test_no_usable_audio_is_a_sentence(tmp_path):
     bad = [tmp_path / "a.wav", tmp_path / "b.wav"]
     clips = Clips(bad, [0, 1], "ab")
-    with pytest.raises(ValueError, match="None of the sounds can be used"):
+    with pytest.raises(ValueError, match="None of the recordings can be used"):
         write_data_page(tmp_path / "page", make_recipe(), (clips, clips))
     assert not (tmp_path / "page").exists()

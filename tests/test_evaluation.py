@@ -19,26 +19,26 @@ from keras_c2f.phases import PhasedModel, PhaseScheduler
 from keras_c2f.training.run_folder import write_evaluation
 from keras_c2f.utils.files import read_rows
 
-pytest.importorskip("soundfile", reason="needs the extra `sound`")
+pytest.importorskip("soundfile", reason="needs the extra `audio`")
 
 
 @pytest.fixture(scope="module")
 def scored():
-    """Network, pipeline, sounds, and the network's logits."""
+    """Network, pipeline, recordings, and the network's logits."""
     keras.utils.set_random_seed(0)
     frontend = Frontend(num_mel_bins=16)
     backbone = AST(32, 16, (8, 8), width=8, depth=1, num_heads=2)
     network = AudioClassifier(backbone, 3, frontend=frontend)
     pipeline = AudioPipeline(frontend, 32, batch_size=5)
-    sounds = list(np.random.default_rng(0).normal(0, 0.1, (10, 5520)))
-    clips = Clips(sounds, [0] * 10, "abc")
+    recordings = list(np.random.default_rng(0).normal(0, 0.1, (10, 5520)))
+    clips = Clips(recordings, [0] * 10, "abc")
     features = np.concatenate([x.numpy() for x, _ in pipeline.dataset(clips)])
     head = network.get_layer("head")
     head.kernel.assign(100 * head.kernel)
     logits = keras.ops.convert_to_numpy(network(features))
     head.bias.assign(-logits.mean(0))  # so that each class wins somewhere
     logits = keras.ops.convert_to_numpy(network(features))
-    return network, pipeline, sounds, logits.astype("float64")
+    return network, pipeline, recordings, logits.astype("float64")
 
 
 def softmax(logits):
@@ -50,9 +50,9 @@ def sigmoid(logits):
 
 
 def test_scores_of_one_label_a_clip(scored):
-    network, pipeline, sounds, logits = scored
+    network, pipeline, recordings, logits = scored
     labels = np.arange(10) % 3
-    clips = Clips(sounds, labels, "abc")
+    clips = Clips(recordings, labels, "abc")
     summary, classes = evaluate(network, pipeline, clips)
     shares = softmax(logits)
     guesses = shares.argmax(1)
@@ -72,10 +72,10 @@ def test_scores_of_one_label_a_clip(scored):
 
 @pytest.mark.parametrize("sparse", [False, True])
 def test_scores_of_several_labels_a_clip(scored, sparse):
-    network, pipeline, sounds, logits = scored
+    network, pipeline, recordings, logits = scored
     labels = np.random.default_rng(2).integers(0, 2, (10, 3))
     sets = LabelSets.of([row.nonzero()[0] for row in labels])
-    clips = Clips(sounds, sets if sparse else labels, "abc")
+    clips = Clips(recordings, sets if sparse else labels, "abc")
     summary, classes = evaluate(network, pipeline, clips)
     shares = sigmoid(logits)
     expected = np.mean(
@@ -109,19 +109,19 @@ def test_crops_are_averaged_as_probabilities(scored, multi_label):
     network, pipeline, _, _ = scored
     rng = np.random.default_rng(3)
     lengths = (12_001, 5361, 5300, 9000, 6144)
-    sounds = [rng.normal(0, 0.1, n).astype("float32") for n in lengths]
+    recordings = [rng.normal(0, 0.1, n).astype("float32") for n in lengths]
     labels = np.array([0, 1, 2, 0, 1])
     targets = np.eye(3)[labels]
     if multi_label:
         labels = targets = np.maximum(targets, targets[::-1])
-    clips = Clips(sounds, labels, "abc")
+    clips = Clips(recordings, labels, "abc")
     summary, classes = evaluate(network, pipeline, clips, crops=2)
     assert summary["crops"] == 2
 
     windows = []
-    for sound in sounds:
-        windows.append(sound[:5360])  # 32 frames: 31 x 160 + 400
-        windows.append(sound[-5360:])
+    for audio in recordings:
+        windows.append(audio[:5360])  # 32 frames: 31 x 160 + 400
+        windows.append(audio[-5360:])
     features = [x for x, _ in pipeline.dataset(Clips(windows, [0] * 10, "abc"))]
     logits = keras.ops.convert_to_numpy(network(np.concatenate(features)))
     means = []
@@ -143,9 +143,9 @@ def test_crops_are_averaged_as_probabilities(scored, multi_label):
 
 
 def test_crops_of_short_clips_change_nothing(scored):
-    network, pipeline, sounds, _ = scored
-    sounds = [sound[: 4000 + 150 * k] for k, sound in enumerate(sounds)]
-    clips = Clips(sounds, np.arange(10) % 3, "abc")
+    network, pipeline, recordings, _ = scored
+    recordings = [audio[: 4000 + 150 * k] for k, audio in enumerate(recordings)]
+    clips = Clips(recordings, np.arange(10) % 3, "abc")
     one, one_by_class = evaluate(network, pipeline, clips)
     many, many_by_class = evaluate(network, pipeline, clips, crops=4)
     assert many.pop("crops") == 4 and one.pop("crops") == 1
@@ -154,15 +154,15 @@ def test_crops_of_short_clips_change_nothing(scored):
     assert many == one and many_by_class == one_by_class
 
 
-def test_corrupted_clips_score_as_corrupted_sounds(scored):
-    network, pipeline, sounds, _ = scored
+def test_corrupted_clips_score_as_corrupted_recordings(scored):
+    network, pipeline, recordings, _ = scored
     corruption = Corruption("noise:0")
     noisy = [
-        corruption(sound.astype("float32"), 16000, index)
-        for index, sound in enumerate(sounds)
+        corruption(audio.astype("float32"), 16000, index)
+        for index, audio in enumerate(recordings)
     ]
     labels = np.arange(10) % 3
-    clips = Clips(sounds, labels, "abc")
+    clips = Clips(recordings, labels, "abc")
     found, _ = evaluate(network, pipeline, clips, corruption=corruption)
     expected, _ = evaluate(network, pipeline, Clips(noisy, labels, "abc"))
     noisy_loss = found.pop("loss")
@@ -174,11 +174,11 @@ def test_corrupted_clips_score_as_corrupted_sounds(scored):
 
 def test_scores_that_saturate_are_still_ranked(scored):
     """Sigmoids of logits above 17 are all 1 in float32."""
-    network, pipeline, sounds, logits = scored
+    network, pipeline, recordings, logits = scored
     head = network.get_layer("head")
     kernel, bias = head.kernel.numpy(), head.bias.numpy()
     labels = np.random.default_rng(2).integers(0, 2, (10, 3))
-    clips = Clips(sounds, labels, "abc")
+    clips = Clips(recordings, labels, "abc")
     try:
         head.bias.assign(bias + 60)
         assert (1 / (1 + np.exp(-(logits + 60).astype("float32"))) == 1).all()
@@ -196,8 +196,8 @@ def test_every_epoch_is_scored_as_the_end_is():
     frontend = Frontend(num_mel_bins=16)
     pipeline = AudioPipeline(frontend, 32, batch_size=5)
     rng = np.random.default_rng(0)
-    sounds = list(rng.normal(0, 0.1, (10, 5520)))
-    clips = Clips(sounds, rng.integers(0, 2, (10, 3)), "abc")
+    recordings = list(rng.normal(0, 0.1, (10, 5520)))
+    clips = Clips(recordings, rng.integers(0, 2, (10, 3)), "abc")
     model = PhasedModel(AudioClassifier(backbone, 3, frontend=frontend))
     loss = keras.losses.BinaryCrossentropy(from_logits=True)
     model.compile(keras.optimizers.SGD(0.1), loss)

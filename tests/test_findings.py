@@ -42,7 +42,7 @@ def test_a_ruinous_switch_and_a_better_coarse_phase():
     run = record([0.5, 0.83, 0.1, 0.29], 0.29, at_switch=0.08)
     switch, coarse = findings(run)
     assert "switch to full took accuracy from 83.0% to 8.0%" in switch
-    assert "ended at 29.0%" in switch and "--patch_size 2x128" in switch
+    assert "ended at 29.0%" in switch and "--patch-size 2x128" in switch
     assert "phase 1, at pool:4, ended at 83.0%" in coarse
     assert "phase-1.keras" in coarse
 
@@ -60,7 +60,7 @@ def test_differences_within_chance_are_passed_over(final, clips, number):
 def test_a_network_below_the_simple_classifier():
     (sentence,) = findings(record([0.1, 0.2, 0.3, 0.5], 0.5, simple=0.75))
     assert "50.0% accuracy, is below the simple classifier, 75.0%" in sentence
-    assert "--budget" in sentence and "--initial" in sentence
+    assert "--budget" in sentence and "--init-from" in sentence
 
 
 def test_patches_are_not_advised_to_a_run_that_has_them():
@@ -68,7 +68,7 @@ def test_patches_are_not_advised_to_a_run_that_has_them():
         config = {"frontend": {"num_mel_bins": 128}}
         config["model"] = {"patch_size": patch}
         run = record([0.5, 0.83, 0.1, 0.29], 0.29, 0.08, 0.75, **config)
-        return ["--patch_size" in sentence for sentence in findings(run)]
+        return ["--patch-size" in sentence for sentence in findings(run)]
 
     assert advised([16, 16]) == [True, False, True]
     assert advised([8, 128]) == [False, False, False]

@@ -29,7 +29,7 @@ def torch_macs(config):
 @pytest.fixture(scope="module")
 def base():
     """AST-base of the paper, 10 s of AudioSet, patches overlapping by 6."""
-    return AST.from_preset("ast_base", patch_stride=(10, 10))
+    return AST.from_size("base", patch_stride=(10, 10))
 
 
 def test_cost_of_the_papers_ast(base):
@@ -56,7 +56,7 @@ def test_equals_torch_on_a_small_ast(strides, attention):
 
 def twelve_blocks(**options):
     """AST-base as one block, which is quick to build, and its cost of 12."""
-    model = AST.from_preset("ast_base", depth=1, **options)
+    model = AST.from_size("base", depth=1, **options)
     block = model.get_layer("block_0")
     return model, count_macs(model) + 11 * count_macs(block, block.input.shape)
 

@@ -9,7 +9,7 @@ from frontend_oracles import (
     librosa_log_mel,
     numpy_log_mel,
     passt_log_mel,
-    sounds,
+    recordings,
 )
 
 from keras_c2f.layers.log_mel import Frontend, LogMel
@@ -61,7 +61,7 @@ LIBROSA = pytest.mark.parametrize(
     [HTS_AT, OTHER_LIBROSA, SPEECH_COMMANDS],
     ids=["HTS-AT", "other", "beyond Nyquist"],
 )
-SOUNDS = sounds()
+WAVEFORMS = recordings()
 ESC50 = Path(__file__).parents[2] / "shared/data/esc50/audio"
 
 
@@ -79,19 +79,19 @@ def assert_close(mine, reference):
 
 
 @pytest.mark.parametrize("frontend", [AST, OTHER], ids=["AST", "other"])
-@pytest.mark.parametrize("name", SOUNDS)
+@pytest.mark.parametrize("name", WAVEFORMS)
 def test_equals_kaldi(name, frontend):
-    reference = kaldi_log_mel(SOUNDS[name], frontend)
-    num_frames = frontend.num_frames(len(SOUNDS[name]))
+    reference = kaldi_log_mel(WAVEFORMS[name], frontend)
+    num_frames = frontend.num_frames(len(WAVEFORMS[name]))
     assert len(reference) == num_frames
-    mine = log_mel(SOUNDS[name], frontend, num_frames, normalize=False)[0]
+    mine = log_mel(WAVEFORMS[name], frontend, num_frames, normalize=False)[0]
     assert_close(mine, reference)
 
 
 @LIBROSA
-@pytest.mark.parametrize("name", SOUNDS)
+@pytest.mark.parametrize("name", WAVEFORMS)
 def test_equals_librosa(name, frontend):
-    waveform = SOUNDS[name]
+    waveform = WAVEFORMS[name]
     reference = librosa_log_mel(waveform, frontend)
     num_frames = frontend.num_frames(len(waveform))
     assert len(reference) == num_frames
@@ -108,11 +108,11 @@ def test_equals_librosa(name, frontend):
 
 @pytest.mark.parametrize("use_fft", [True, False])
 @pytest.mark.parametrize("shift_ms", [10.0, 5.0, 3.125])
-@pytest.mark.parametrize("name", SOUNDS)
+@pytest.mark.parametrize("name", WAVEFORMS)
 def test_equals_passt(name, shift_ms, use_fft):
     pytest.importorskip("torch")
     frontend = dataclasses.replace(PASST, frame_shift_ms=shift_ms)
-    waveform = SOUNDS[name]
+    waveform = WAVEFORMS[name]
     reference = passt_log_mel(waveform, frontend)
     num_frames = frontend.num_frames(len(waveform))
     assert len(reference) == num_frames
@@ -138,20 +138,20 @@ def test_frames_of_passt():
 @pytest.mark.parametrize("name", ["noise", "chirp", "bursts", "silence"])
 def test_equals_torchaudio(name):
     frontend = Frontend(**{**CLAP_FRONTEND, "style": "torchaudio"})
-    reference = librosa_log_mel(SOUNDS[name], frontend, "htk")
-    mine = log_mel(SOUNDS[name], frontend, len(reference))[0]
+    reference = librosa_log_mel(WAVEFORMS[name], frontend, "htk")
+    mine = log_mel(WAVEFORMS[name], frontend, len(reference))[0]
     np.testing.assert_allclose(mine, reference, atol=5e-3)  # decibels
 
 
 @pytest.mark.parametrize("use_fft", [True, False])
 @pytest.mark.parametrize("frontend", [AST, OTHER], ids=["AST", "other"])
 def test_an_offset_changes_nothing(frontend, use_fft):
-    """Of Kaldi's spectrogram, however large beside the sound it is."""
-    sound = SOUNDS["noise"] / 10
+    """Of Kaldi's spectrogram, however large beside the recording it is."""
+    audio = WAVEFORMS["noise"] / 10
     for offset in (0.1, 0.5, 0.9):
-        reference = kaldi_log_mel(sound, frontend)
+        reference = kaldi_log_mel(audio, frontend)
         mine = log_mel(
-            sound + np.float32(offset),
+            audio + np.float32(offset),
             frontend,
             len(reference),
             normalize=False,
@@ -177,16 +177,16 @@ def test_equals_kaldi_on_a_recording():
 @pytest.mark.parametrize("name", ["noise", "silence"])
 @pytest.mark.parametrize("num_frames", [64, 350])  # cut, padded
 def test_equals_the_formula(name, frontend, num_frames):
-    reference = numpy_log_mel(SOUNDS[name], frontend, num_frames)
-    assert_close(log_mel(SOUNDS[name], frontend, num_frames)[0], reference)
+    reference = numpy_log_mel(WAVEFORMS[name], frontend, num_frames)
+    assert_close(log_mel(WAVEFORMS[name], frontend, num_frames)[0], reference)
 
 
 @pytest.mark.parametrize("frontend", [AST, HTS_AT], ids=["AST", "HTS-AT"])
 @pytest.mark.parametrize("shift", [2, 3, 4])
 def test_longer_shift_is_every_nth_frame(shift, frontend):
     for num_frames in (64, 127, 350):
-        full = log_mel(SOUNDS["noise"], frontend, num_frames)
-        coarse = log_mel(SOUNDS["noise"], frontend, num_frames, shift=shift)
+        full = log_mel(WAVEFORMS["noise"], frontend, num_frames)
+        coarse = log_mel(WAVEFORMS["noise"], frontend, num_frames, shift=shift)
         kept = num_frames // shift
         assert coarse.shape == (1, kept, frontend.num_mel_bins)
         # float32 products in another order, through a logarithm
@@ -198,8 +198,10 @@ def test_longer_shift_is_every_nth_frame(shift, frontend):
 @pytest.mark.parametrize("frontend", [AST, HTS_AT], ids=["AST", "HTS-AT"])
 def test_clip_alone_equals_clip_in_a_batch(frontend):
     # HTS-AT keeps the mean: beside it "offset" holds rounding errors alone
-    names = [n for n in SOUNDS if frontend.steps.removes_mean or n != "offset"]
-    batch = np.stack([SOUNDS[name][:16000] for name in names])
+    names = [
+        n for n in WAVEFORMS if frontend.steps.removes_mean or n != "offset"
+    ]
+    batch = np.stack([WAVEFORMS[name][:16000] for name in names])
     together = log_mel(batch, frontend, 100)
     alone = [log_mel(clip, frontend, 100)[0] for clip in batch]
     # products of another order on some processors; HTS-AT's are decibels
@@ -217,7 +219,7 @@ def test_digital_zero_is_the_floor_and_padding_the_pad_value():
 def test_centred_frames_of_odd_length():
     frontend = dataclasses.replace(OTHER_LIBROSA, frame_length_ms=20.2)
     assert frontend.frame_length == 161
-    frames = log_mel(SOUNDS["noise"][:4000], frontend, 41)[0]
+    frames = log_mel(WAVEFORMS["noise"][:4000], frontend, 41)[0]
     assert frontend.num_frames(4000) == 41
     assert frames.min() > -60
 
@@ -226,7 +228,7 @@ def test_padding_is_silence_in_the_style_of_librosa():
     assert HTS_AT.pad_value == pytest.approx(-100)
     frames = log_mel(np.zeros(32000), HTS_AT, 128)[0]
     np.testing.assert_allclose(frames, -100, rtol=1e-6)
-    noise = np.pad(SOUNDS["noise"][:32000], (0, 9600))
+    noise = np.pad(WAVEFORMS["noise"][:32000], (0, 9600))
     padded = log_mel(noise[:32000], HTS_AT, 128)[0]
     np.testing.assert_allclose(padded[101:], -100, rtol=1e-6)
     assert padded[:101].min() > -60
@@ -238,7 +240,7 @@ def test_padding_is_silence_in_the_style_of_librosa():
 
 @pytest.mark.parametrize("num_samples", [64, 512, 513, 1000])
 def test_short_clip_in_the_style_of_librosa(num_samples):
-    waveform = SOUNDS["noise"][:num_samples]
+    waveform = WAVEFORMS["noise"][:num_samples]
     frames = log_mel(waveform, HTS_AT, 8)[0]
     claimed = HTS_AT.num_frames(num_samples)
     assert frames[:claimed].min() > -60
@@ -261,7 +263,7 @@ def test_clip_shorter_than_a_window_is_padding(num_samples):
 @pytest.mark.parametrize("shift", [1, 3])
 def test_claimed_frames_are_the_real_ones(num_samples, shift):
     claimed = AST.num_frames(num_samples)
-    waveform = SOUNDS["noise"][:num_samples]
+    waveform = WAVEFORMS["noise"][:num_samples]
     layer = LogMel(AST, 40, shift=shift)
     frames = keras.ops.convert_to_numpy(layer(waveform[None]))[0]
     assert layer.compute_output_shape((1, num_samples))[1:] == frames.shape
@@ -278,7 +280,7 @@ def test_claimed_frames_are_the_real_ones(num_samples, shift):
     ids=["AST", "other", "HTS-AT", "other librosa"],
 )
 def test_num_samples_is_where_a_clip_ends(frontend, shift):
-    noise = np.stack([SOUNDS["noise"][:16000]] * 7) + 0.1
+    noise = np.stack([WAVEFORMS["noise"][:16000]] * 7) + 0.1
     counts = np.array([0, 1, 399, 400, 5000, 15999, 16000], "int32")
     layer = LogMel(frontend, 70, shift=shift)
     whole = keras.ops.convert_to_numpy(layer(noise, counts))
@@ -290,7 +292,7 @@ def test_num_samples_is_where_a_clip_ends(frontend, shift):
 
 @pytest.mark.parametrize("frontend", [AST, HTS_AT], ids=["AST", "HTS-AT"])
 def test_spectrum_by_fft_or_by_matrix(frontend):
-    noise = SOUNDS["noise"]
+    noise = WAVEFORMS["noise"]
     assert_close(
         log_mel(noise, frontend, use_fft=True),
         log_mel(noise, frontend, use_fft=False),
@@ -308,7 +310,7 @@ def test_unknown_length_in_a_saved_model(tmp_path):
     assert loaded.layers[-1].get_config() == model.layers[-1].get_config()
     assert loaded.layers[-1].frontend == OTHER
     for num_samples in (200, 8000, 30000):
-        waveform = SOUNDS["noise"][None, :num_samples]
+        waveform = WAVEFORMS["noise"][None, :num_samples]
         mine = loaded.predict(waveform, verbose=0)[0]
         reference = numpy_log_mel(waveform[0], OTHER, 150, 2, False)
         assert_close(mine, reference)
@@ -322,7 +324,7 @@ def test_unknown_length_in_the_style_of_librosa(tmp_path):
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert loaded.layers[-1].frontend == HTS_AT
     for num_samples in (200, 8000, 48000):
-        waveform = SOUNDS["noise"][None, :num_samples]
+        waveform = WAVEFORMS["noise"][None, :num_samples]
         mine = loaded.predict(waveform, verbose=0)
         np.testing.assert_allclose(
             mine, log_mel(waveform, HTS_AT, 128, shift=2), atol=5e-3
@@ -334,13 +336,13 @@ def test_stays_float32_under_mixed_precision():
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         layer = LogMel(AST, 64)
-        output = layer(SOUNDS["noise"][None])
+        output = layer(WAVEFORMS["noise"][None])
     finally:
         keras.config.set_dtype_policy(previous)
     assert keras.backend.standardize_dtype(output.dtype) == "float32"
     assert_close(
         keras.ops.convert_to_numpy(output)[0],
-        numpy_log_mel(SOUNDS["noise"], AST, 64),
+        numpy_log_mel(WAVEFORMS["noise"], AST, 64),
     )
 
 

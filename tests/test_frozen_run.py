@@ -25,13 +25,13 @@ from keras_c2f.training.run import Run
 from keras_c2f.training.solved_head import cross_entropy, solve_head
 from keras_c2f.training.trained_run import read_trained_run
 
-pytest.importorskip("soundfile", reason="needs the extra `sound`")
+pytest.importorskip("soundfile", reason="needs the extra `audio`")
 
 CLASSES = {"high": 3000, "low": 300, "middle": 1000}
 OPTIONS = {
     "clip_seconds": 0.32,
     "schedule": "pool:2@2, token:2@3",
-    "model": "whisper_tiny",
+    "backbone": "whisper_tiny",
     "depth": 1,
     "pooling": "statistics",
     "freeze": "all",
@@ -48,48 +48,52 @@ def cache(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def sounds(tmp_path_factory):
+def recordings(tmp_path_factory):
     """Three tones in noise, twelve clips each, and a file that is none."""
     import soundfile
 
-    root = tmp_path_factory.mktemp("sounds")
+    root = tmp_path_factory.mktemp("audio")
     rng = np.random.default_rng(0)
     times = np.arange(5120) / 16000
     for name, hertz in CLASSES.items():
         (root / name).mkdir()
         for index in range(12):
             tone = 0.1 * np.sin(2 * np.pi * hertz * times)
-            sound = tone + 0.02 * rng.normal(size=times.size)
-            soundfile.write(root / name / f"{index}.wav", sound, 16000)
-    (root / "low" / "none.wav").write_text("no sound")
+            audio = tone + 0.02 * rng.normal(size=times.size)
+            soundfile.write(root / name / f"{index}.wav", audio, 16000)
+    (root / "low" / "none.wav").write_text("no audio")
     return root
 
 
 @pytest.fixture(scope="module")
-def initial(tmp_path_factory):
+def init_from(tmp_path_factory):
     """An encoder of two blocks, of which a run takes the first."""
     keras.utils.set_random_seed(0)
     recipe = Recipe(**{**OPTIONS, "freeze": "", "depth": 2})
-    path = tmp_path_factory.mktemp("initial") / "initial.keras"
+    path = tmp_path_factory.mktemp("init_from") / "initial.keras"
     build_backbone(recipe, recipe.frontend).save(path)
     return str(path)
 
 
-def frozen_run(folder, sounds, initial, **options):
+def frozen_run(folder, recordings, init_from, **options):
     recipe = Recipe(
-        data=f"folder:{sounds}", initial=initial, **{**OPTIONS, **options}
+        data=f"folder:{recordings}",
+        init_from=init_from,
+        **{**OPTIONS, **options},
     )
     recipe = of_last_phase(recipe)
     return FrozenRun(str(folder), recipe, recipe.open_data())
 
 
 @pytest.fixture(scope="module")
-def finished(sounds, initial, tmp_path_factory):
-    run = frozen_run(tmp_path_factory.mktemp("runs") / "a", sounds, initial)
+def finished(recordings, init_from, tmp_path_factory):
+    run = frozen_run(
+        tmp_path_factory.mktemp("runs") / "a", recordings, init_from
+    )
     return run, run.train()
 
 
-def test_run_is_a_usual_one(finished, sounds):
+def test_run_is_a_usual_one(finished, recordings):
     run, result = finished
     assert result["accuracy"] == 1.0
     assert [os.path.basename(path) for path, _ in result["skipped"]] == [
@@ -101,21 +105,21 @@ def test_run_is_a_usual_one(finished, sounds):
     assert result["epoch"] == 1
     config = json.loads(Path(run.path("config.json")).read_text())
     assert config["head"]["left_out_accuracy"] == 1.0
-    assert "copied" in config["model"]["initial"]
-    # the network as a whole, on the sounds, has the figures of the head
+    assert "copied" in config["model"]["init_from"]
+    # the network as a whole, on the recordings, has the figures of the head
     pipeline = make_pipeline(run.recipe, trained.frontend)
     summary, _ = evaluate(trained.network, pipeline, run.validation_clips)
     assert summary["loss"] == pytest.approx(result["loss"], rel=1e-3)
     assert summary["loss"] < 0.3  # scores are probabilities of some weight
     classifier = load_classifier(run.folder)
-    (window,) = classifier.listen(str(sounds / "low" / "3.wav"))
+    (window,) = classifier.predict(str(recordings / "low" / "3.wav"))
     names = classifier.info.class_names
     assert names[window.scores.argmax()] == "low"
     assert os.path.exists(write_report(os.path.dirname(run.folder)))
 
 
 def test_features_are_computed_once(
-    finished, sounds, initial, cache, monkeypatch
+    finished, recordings, init_from, cache, monkeypatch
 ):
     run, result = finished
     computed = []
@@ -128,13 +132,13 @@ def test_features_are_computed_once(
     monkeypatch.setattr(clip_features, "_compute", noting)
     assert run.train() == result
     other = os.path.join(os.path.dirname(run.folder), "b")
-    again = frozen_run(other, sounds, initial, seed=1).train()
+    again = frozen_run(other, recordings, init_from, seed=1).train()
     assert again["accuracy"] == 1.0
     assert sum(computed) <= 1  # the file that is none, wherever it falls
-    changed = sounds / "low" / "5.wav"
+    changed = recordings / "low" / "5.wav"
     os.utime(changed, (1, 1))
     third = os.path.join(os.path.dirname(run.folder), "c")
-    frozen_run(third, sounds, initial, seed=2).train()
+    frozen_run(third, recordings, init_from, seed=2).train()
     assert 1 <= sum(computed) <= 3
     store = cache / "features"
     (text,) = [name for name in os.listdir(store) if name.endswith("json")]
@@ -143,22 +147,25 @@ def test_features_are_computed_once(
     assert held["resolution"] == "token:2" and held["megabytes"] > 0
     pool = os.path.join(os.path.dirname(run.folder), "d")
     computed.clear()
-    frozen_run(pool, sounds, initial, schedule="pool:2@1").train()
+    frozen_run(pool, recordings, init_from, schedule="pool:2@1").train()
     assert sum(computed) == 37  # other features
 
 
-def test_training_goes_on_from_a_solved_head(finished, sounds, tmp_path):
+def test_training_goes_on_from_a_solved_head(finished, recordings, tmp_path):
     """All of it is carried over, and then everything is trained."""
     frozen, _ = finished
     options = {**OPTIONS, "freeze": "", "schedule": "token:2@1"}
     recipe = Recipe(
-        f"folder:{sounds}", initial=frozen.folder, learning_rate=1e-6, **options
+        f"folder:{recordings}",
+        init_from=frozen.folder,
+        learning_rate=1e-6,
+        **options,
     )
     run = Run(str(tmp_path / "run"), recipe, recipe.open_data())
     result = run.train()
     assert result["accuracy"] == 1.0
     config = json.loads(Path(run.path("config.json")).read_text())
-    assert "fresh" not in config["model"]["initial"]
+    assert "fresh" not in config["model"]["init_from"]
     before, after = (
         read_trained_run(folder).network.backbone
         for folder in (frozen.folder, run.folder)
@@ -241,11 +248,11 @@ def test_scale_is_that_of_least_loss_on_clips_left_out(multi_label):
 
 
 @pytest.mark.once
-def test_several_labels_a_clip(sounds, initial, tmp_path):
-    run = frozen_run(tmp_path / "runs" / "a", sounds, initial)
+def test_several_labels_a_clip(recordings, init_from, tmp_path):
+    run = frozen_run(tmp_path / "runs" / "a", recordings, init_from)
     run.train_clips, run.validation_clips = (
         type(clips)(
-            clips.sounds,
+            clips.audio,
             LabelSets.of([[int(label), 2] for label in clips.labels]),
             clips.class_names,
         )
@@ -264,7 +271,7 @@ def test_several_labels_a_clip(sounds, initial, tmp_path):
     [
         ({"freeze": "blocks"}, "`freeze` is one of all.*freeze='blocks'"),
         ({"ema": 0.9, "frozen_blocks": 1}, "ema, frozen_blocks would change"),
-        ({"initial": ""}, "needs trained weights.*`initial`"),
+        ({"init_from": ""}, "needs trained weights.*`init_from`"),
         ({"mixup": 0.5, "dropout": 0.1}, "mixup, dropout would change nothing"),
         ({"adaptive": True}, "adaptive would change nothing"),
         ({"pooling": "token_semantic"}, "not solved in closed form"),
@@ -272,15 +279,17 @@ def test_several_labels_a_clip(sounds, initial, tmp_path):
 )
 def test_settings_that_change_nothing_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
-        Recipe(**{**OPTIONS, "initial": "runs/a", **options})
+        Recipe(**{**OPTIONS, "init_from": "runs/a", **options})
 
 
 @pytest.mark.once
-def test_fewer_blocks_are_taken_only_if_asked_for(sounds, initial, tmp_path):
+def test_fewer_blocks_are_taken_only_if_asked_for(
+    recordings, init_from, tmp_path
+):
     with pytest.raises(ValueError, match="does not fit: its block_"):
-        frozen_run(tmp_path / "a", sounds, initial, depth=0).train()
+        frozen_run(tmp_path / "a", recordings, init_from, depth=0).train()
     with pytest.raises(ValueError, match="does not fit: its block_2"):
-        frozen_run(tmp_path / "b", sounds, initial, depth=3).train()
+        frozen_run(tmp_path / "b", recordings, init_from, depth=3).train()
 
 
 @pytest.mark.once

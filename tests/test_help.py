@@ -52,12 +52,12 @@ def test_help_says_what_values_are_allowed():
 
 # As TensorFlow 2.21 and XLA write them.
 IN_PASSING = b"""\
-WARNING: All log messages before absl::InitializeLog() is called are written to STDERR
-I0000 00:00:1796018705.162974   26411 port.cc:153] oneDNN custom operations
-W0000 00:00:1796018705.162974   26411 cpu_allocator_impl.cc:82] Allocation
-I1130 06:05:01.123456       1 service.cc:152] XLA service 0x5 initialized
-2026-11-30 06:05:01.123456: I tensorflow/core/util/port.cc:153] oneDNN
-2026-11-30 06:05:01.123456: W external/xla/xla/service/hlo.cc:1] slow
+WARNING: All log messages before absl::InitializeLog() is called are written to
+STDERR I0000 00:00:1796018705.162974   26411 port.cc:153] oneDNN custom
+operations W0000 00:00:1796018705.162974   26411 cpu_allocator_impl.cc:82]
+Allocation I1130 06:05:01.123456       1 service.cc:152] XLA service 0x5
+initialized 2026-11-30 06:05:01.123456: I tensorflow/core/util/port.cc:153]
+oneDNN 2026-11-30 06:05:01.123456: W external/xla/xla/service/hlo.cc:1] slow
 To enable the following instructions: AVX2, rebuild TensorFlow
 """  # noqa: E501
 ERRORS = b"""\

@@ -27,14 +27,17 @@ from keras_c2f.utils.files import read_json
 
 pytestmark = pytest.mark.once
 WHISPER = Initial(
-    "WhisperEncoder", 6, is_converted=True, settings={"model": "whisper_base"}
+    "WhisperEncoder",
+    6,
+    is_converted=True,
+    settings={"backbone": "whisper_base"},
 )
 OTHERS = Initial(
     "AST",
     12,
     is_converted=True,
     settings={
-        "model": "ast_base",
+        "backbone": "ast_base",
         "patch_size": "16x16",
         "patch_stride": "10x10",
         "pooling": "prefix",
@@ -42,9 +45,9 @@ OTHERS = Initial(
 )
 
 
-def settings(initial, **given):
-    facts = Facts(40, 4, 2.0, 1.0, 100.0, initial=initial)
-    chosen = choose(facts, {"initial": "weights", **given})
+def settings(init_from, **given):
+    facts = Facts(40, 4, 2.0, 1.0, 100.0, init_from=init_from)
+    chosen = choose(facts, {"init_from": "weights", **given})
     assert all(reason for _, reason in chosen.values())
     return {name: value for name, (value, _) in chosen.items()}
 
@@ -53,7 +56,7 @@ def test_whisper_is_frozen_and_its_head_solved():
     assert settings(WHISPER) == {
         "freeze": "all",
         "depth": 2,
-        "model": "whisper_base",
+        "backbone": "whisper_base",
         "pooling": "statistics",
         "schedule": "full@1",
         "clip_seconds": 2.0,
@@ -77,7 +80,7 @@ def test_whisper_is_trained_if_settings_of_training_are_given(given):
     rate = {**found, **given}["learning_rate"]
     assert rate <= 1e-4
     assert "token" in {**found, **given}["schedule"]
-    Recipe(**{"initial": "weights", **found, **given})
+    Recipe(**{"init_from": "weights", **found, **given})
 
 
 def test_a_frozen_run_is_trained_further():
@@ -87,7 +90,7 @@ def test_a_frozen_run_is_trained_further():
         is_converted=True,
         is_run=True,
         settings={
-            "model": "whisper_base",
+            "backbone": "whisper_base",
             "depth": 2,
             "pooling": "statistics",
         },
@@ -107,14 +110,14 @@ def test_weights_bring_their_geometry():
     assert found["patch_size"] == "16x16" and "patch_stride" not in found
 
 
-@pytest.mark.parametrize("initial", [WHISPER, OTHERS])
+@pytest.mark.parametrize("init_from", [WHISPER, OTHERS])
 @pytest.mark.parametrize(
-    "given", [{}, {"model": "ast_tiny"}, {"pooling": "mean"}, {"depth": 3}]
+    "given", [{}, {"backbone": "ast_tiny"}, {"pooling": "mean"}, {"depth": 3}]
 )
 @pytest.mark.parametrize("num_clips", [40, 100_000])
-def test_freeze_all_needs_no_other_flag(initial, given, num_clips):
-    facts = Facts(num_clips, 4, 2.0, 9.0, 100.0, initial=initial)
-    given = {"initial": "weights", "freeze": "all", **given}
+def test_freeze_all_needs_no_other_flag(init_from, given, num_clips):
+    facts = Facts(num_clips, 4, 2.0, 9.0, 100.0, init_from=init_from)
+    given = {"init_from": "weights", "freeze": "all", **given}
     chosen = choose(facts, given)
     recipe = Recipe(**given, **{name: v for name, (v, _) in chosen.items()})
     assert recipe.schedule == "full@1"
@@ -134,15 +137,13 @@ def test_a_head_that_is_no_dense_layer_is_not_taken_over_frozen():
     ("network", "expected"),
     [
         (
-            lambda: WhisperEncoder.from_preset(
-                "whisper_tiny", num_frames=20, depth=1
-            ),
-            {"model": "whisper_tiny", "depth": 1},
+            lambda: WhisperEncoder.from_size("tiny", num_frames=20, depth=1),
+            {"backbone": "whisper_tiny", "depth": 1},
         ),
         (
             lambda: AudioClassifier(
-                AST.from_preset(
-                    "ast_micro",
+                AST.from_size(
+                    "micro",
                     num_frames=32,
                     num_mel_bins=64,
                     patch_size=(8, 64),
@@ -151,15 +152,15 @@ def test_a_head_that_is_no_dense_layer_is_not_taken_over_frozen():
                 3,
             ),
             {
-                "model": "ast_micro",
+                "backbone": "ast_micro",
                 "patch_size": "8x64",
                 "patch_stride": "4x64",
                 "pooling": "prefix",
             },
         ),
         (
-            lambda: HTSAT.from_preset("hts_at_micro", num_frames=64),
-            {"model": "hts_at_micro", "patch_size": "4x4"},
+            lambda: HTSAT.from_size("micro", num_frames=64),
+            {"backbone": "hts_at_micro", "patch_size": "4x4"},
         ),
         (lambda: AST(32, 32, (8, 8), width=12, depth=1, num_heads=3), {}),
     ],
@@ -175,10 +176,10 @@ def test_settings_of_weights(network, expected, as_file, tmp_path):
 def test_front_end_is_that_of_the_weights(tmp_path):
     """Of another rate, with other mel bins; and the preset's where unknown."""
     frontend = Frontend(sample_rate=32000, num_mel_bins=64, mean=-4.5, std=2.5)
-    backbone = AST.from_preset("ast_micro", num_frames=32, num_mel_bins=64)
+    backbone = AST.from_size("micro", num_frames=32, num_mel_bins=64)
     Pretrained(backbone, frontend).save(tmp_path / "a")
     Pretrained(backbone).save(tmp_path / "b")
-    recipes = [Recipe(initial=str(tmp_path / name)) for name in "ab"]
+    recipes = [Recipe(init_from=str(tmp_path / name)) for name in "ab"]
     assert recipes[0].frontend == frontend
     assert recipes[1].frontend == preset_frontend("ast_micro")
     assert initial_frontend("") is initial_frontend("a name") is None
@@ -216,20 +217,20 @@ def test_what_is_no_model_is_refused(tmp_path):
 
 
 @pytest.fixture
-def sounds(tmp_path, monkeypatch):
-    soundfile = pytest.importorskip("soundfile", reason="needs `sound`")
+def recordings(tmp_path, monkeypatch):
+    soundfile = pytest.importorskip("soundfile", reason="needs `audio`")
     pytest.importorskip("matplotlib", reason="needs the extra `report`")
     monkeypatch.setenv("KERAS_C2F_CACHE", str(tmp_path / "cache"))
     rng = np.random.default_rng(0)
     times = np.arange(4800) / 16000
     for name, hertz in {"high": 3000, "low": 300}.items():
-        (tmp_path / "sounds" / name).mkdir(parents=True)
+        (tmp_path / "audio" / name).mkdir(parents=True)
         for index in range(12):
             tone = 0.1 * np.sin(2 * np.pi * hertz * times)
-            sound = tone + 0.02 * rng.normal(size=times.size)
-            path = tmp_path / "sounds" / name / f"{index}.wav"
-            soundfile.write(path, sound, 16000)
-    return tmp_path / "sounds"
+            audio = tone + 0.02 * rng.normal(size=times.size)
+            path = tmp_path / "audio" / name / f"{index}.wav"
+            soundfile.write(path, audio, 16000)
+    return tmp_path / "audio"
 
 
 def run(capsys, *arguments):
@@ -239,21 +240,21 @@ def run(capsys, *arguments):
 
 
 def test_train_from_a_converted_whisper_with_no_other_flag(
-    sounds, tmp_path, capsys
+    recordings, tmp_path, capsys
 ):
     keras.utils.set_random_seed(0)
-    backbone = WhisperEncoder.from_preset("whisper_tiny", num_frames=200)
+    backbone = WhisperEncoder.from_size("tiny", num_frames=200)
     weights = tmp_path / "whisper"
     Pretrained(backbone, preset_frontend("whisper_tiny")).save(weights)
     code, out, err = run(
         *(capsys, "train", "--run", tmp_path / "run"),
-        *(f"--data=folder:{sounds}", f"--initial={weights}"),
+        *(f"--data=folder:{recordings}", f"--init-from={weights}"),
     )
     assert code == 0, err
     for line in (
         r"--freeze +all .*\S",
         r"--depth +2 .*\S",
-        r"--model +whisper_tiny .*\S",
+        r"--backbone +whisper_tiny .*\S",
         r"--pooling +statistics .*\S",
         r"Head solved in closed form on \d+ clips, penalty",
         r"coarse_to_fine: accuracy 100",
@@ -267,12 +268,14 @@ def test_train_from_a_converted_whisper_with_no_other_flag(
     assert config["chosen"]["freeze"]
 
 
-def test_weights_that_no_model_is_like_are_a_sentence(sounds, tmp_path, capsys):
+def test_weights_that_no_model_is_like_are_a_sentence(
+    recordings, tmp_path, capsys
+):
     backbone = KWT(20, 8, (1, 8), width=12, depth=1, num_heads=3)
     Pretrained(backbone).save(tmp_path / "kwt")
     code, _, err = run(
         *(capsys, "train", "--run", tmp_path / "run"),
-        *(f"--data=folder:{sounds}", f"--initial={tmp_path / 'kwt'}"),
+        *(f"--data=folder:{recordings}", f"--init-from={tmp_path / 'kwt'}"),
     )
-    assert code == 2 and "holds a KWT, and no --model is like it" in err
+    assert code == 2 and "holds a KWT, and no --backbone is like it" in err
     assert json.dumps(err).count("\\n") == 1

@@ -20,8 +20,8 @@ LOSSES = [1.0, 2.0, 1.0, 1.0]
 
 def make_run(folder, **options):
     rng = np.random.default_rng(0)
-    sounds = 0.1 * rng.normal(size=(2, 4, 5120)).astype("float32")
-    clips = [Clips(list(part), [0, 1, 0, 1], ("a", "b")) for part in sounds]
+    recordings = 0.1 * rng.normal(size=(2, 4, 5120)).astype("float32")
+    clips = [Clips(list(part), [0, 1, 0, 1], ("a", "b")) for part in recordings]
     settings = {
         "schedule": "pool:2@1, full@3",
         "clip_seconds": 0.32,

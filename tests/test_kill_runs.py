@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import pytest
 
-pytest.importorskip("soundfile", reason="needs the extra `sound`")
+pytest.importorskip("soundfile", reason="needs the extra `audio`")
 pytest.importorskip("matplotlib", reason="needs the extra `report`")
 TOOL = Path(__file__).parents[1] / "tools" / "kill_runs.py"
 

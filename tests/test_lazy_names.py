@@ -8,14 +8,14 @@ import pytest
 
 import keras_c2f
 import keras_c2f.data.prepare  # of the same name as a function
-import keras_c2f.models.sound_classifier
+import keras_c2f.models.waveform_classifier
 import keras_c2f.phases.transplant
 
 pytestmark = pytest.mark.once
 
 
 def test_a_function_stays_before_the_module_of_its_name():
-    names = ("data.prepare", "models.sound_classifier", "phases.transplant")
+    names = ("data.prepare", "models.waveform_classifier", "phases.transplant")
     for name in names:
         package, name = name.split(".")
         found = getattr(getattr(keras_c2f, package), name)

@@ -69,14 +69,14 @@ def test_all_that_is_missing_is_said_at_once(tmp_path):
     # Keras has another backend, if one is there
     sentence = errors.splitlines()[-1]
     assert "tensorflow, soundfile, soxr and matplotlib" in sentence
-    assert 'pip install -e ".[tensorflow,sound,report]"' in sentence
+    assert 'pip install -e ".[tensorflow,audio,report]"' in sentence
 
 
 @pytest.mark.parametrize(
     ("words", "hidden", "extras"),
     [
         (("demo",), ("espeakng_loader",), "demo"),
-        (("predict", "--run={0}", "{0}/a.wav"), ("soxr",), "sound"),
+        (("predict", "--run={0}", "{0}/a.wav"), ("soxr",), "audio"),
         (("predict", "--run={0}/a.onnx", "-"), ("onnxruntime",), "export"),
         (("convert", "{0}/a.pth", "{0}/out"), ("torch",), "torch"),
     ],
@@ -140,7 +140,7 @@ def test_a_backend_that_is_asked_for_is_not_replaced(wanted, tmp_path):
 
 def test_the_command_runs_on_jax_alone(tmp_path):
     pytest.importorskip("jax")
-    words = ("describe", "--num_classes=2", "--schedule=full@1")
+    words = ("describe", "--num-classes=2", "--schedule=full@1")
     code, output, errors = run(
         command(*words), ["tensorflow", "torch"], tmp_path
     )

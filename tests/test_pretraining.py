@@ -6,7 +6,7 @@ import os
 import keras
 import numpy as np
 import pytest
-from test_training import OPTIONS, write_sounds
+from test_training import OPTIONS, write_audio
 
 from keras_c2f.convert import Pretrained
 from keras_c2f.models import AST, AudioClassifier, MaskedPatchModel
@@ -24,23 +24,23 @@ from keras_c2f.training.recipe import Recipe
 from keras_c2f.training.run import Run
 from keras_c2f.utils.files import read_json, read_rows, write_rows
 
-pytest.importorskip("soundfile", reason="needs the extra `sound`")
+pytest.importorskip("soundfile", reason="needs the extra `audio`")
 
 PRETRAIN = {**OPTIONS, "schedule": "patch:2@1, full@1", "batch_size": 5}
 del PRETRAIN["depth"]  # masked patches are those of a whole network
 
 
 @pytest.fixture(scope="module")
-def sounds(tmp_path_factory):
-    root = tmp_path_factory.mktemp("sounds")
-    write_sounds(root)
+def recordings(tmp_path_factory):
+    root = tmp_path_factory.mktemp("audio")
+    write_audio(root)
     return root
 
 
 @pytest.fixture(scope="module")
-def pretrained(sounds, tmp_path_factory):
-    """A run pre-trained to the end on sounds without labels."""
-    recipe = PretrainRecipe(data=f"sounds:{sounds}", **PRETRAIN)
+def pretrained(recordings, tmp_path_factory):
+    """A run pre-trained to the end on recordings without labels."""
+    recipe = PretrainRecipe(data=f"audio:{recordings}", **PRETRAIN)
     folder = tmp_path_factory.mktemp("runs") / "whole"
     run = PretrainRun(str(folder), recipe, recipe.open_data())
     return run, run.train()
@@ -105,12 +105,14 @@ def test_stopped_run_ends_like_an_uninterrupted_one(
         assert resumed[name] == pytest.approx(result[name], 1e-3), name
 
 
-def test_training_starts_from_a_pretrained_run(pretrained, sounds, tmp_path):
+def test_training_starts_from_a_pretrained_run(
+    pretrained, recordings, tmp_path
+):
     before, _ = pretrained
     options = {**OPTIONS, "schedule": "pool:2@1", "clip_seconds": 0.5}
     recipe = Recipe(
-        data=f"folder:{sounds}",
-        initial=before.folder,
+        data=f"folder:{recordings}",
+        init_from=before.folder,
         patch_stride="10x10",
         learning_rate=1e-30,
         weight_decay=0.0,
@@ -118,7 +120,7 @@ def test_training_starts_from_a_pretrained_run(pretrained, sounds, tmp_path):
     )
     run = Run(str(tmp_path), recipe, recipe.open_data())
     run.train()
-    started = read_json(run.path("config.json"))["model"]["initial"]
+    started = read_json(run.path("config.json"))["model"]["init_from"]
     assert "resized positions/grid (2, 8, 96) -> (5, 12, 96)" in started
     assert "left fresh head_norm/gamma" in started
     old, new = (
@@ -220,9 +222,9 @@ def test_report_shows_masked_patches(pretrained):
     assert "val_discriminative_loss" in page or "discriminative loss" in page
 
 
-def test_labels_are_needed_to_train(sounds, tmp_path):
-    recipe = Recipe(data=f"sounds:{sounds}", **OPTIONS)
-    with pytest.raises(ValueError, match="has no labels.*--initial"):
+def test_labels_are_needed_to_train(recordings, tmp_path):
+    recipe = Recipe(data=f"audio:{recordings}", **OPTIONS)
+    with pytest.raises(ValueError, match="has no labels.*--init-from"):
         Run(str(tmp_path), recipe, recipe.open_data()).train()
 
 
@@ -240,9 +242,9 @@ def test_run_of_an_older_version_is_recognised(pretrained):
     path = run.path("config.json")
     with open(path) as file:
         text = file.read()
-    assert '"initial": "",\n' in text
+    assert '"init_from": "",\n' in text
     with open(path, "w") as file:
-        file.write(text.replace('"initial": "",\n', "", 1))
+        file.write(text.replace('"init_from": "",\n', "", 1))
     assert PretrainRun(run.folder, run.recipe, clips).train() == result
     other = dataclasses.replace(run.recipe, mask_ratio=0.5)
     with pytest.raises(ValueError, match="mask_ratio=0.78125; this one has"):

@@ -50,6 +50,6 @@ def test_from_a_folder_to_an_exported_file(tmp_path, monkeypatch):
         snippet = snippet.replace(text, smaller)
     names = {}
     exec(compile(snippet, str(README), "exec"), names)  # noqa: S102
-    windows = list(names["classifier"].listen("recordings/low/0.wav"))
+    windows = list(names["classifier"].predict("recordings/low/0.wav"))
     assert windows and windows[0].scores.shape == (2,)
     assert abs(windows[0].scores.sum() - 1) < 1e-4  # probabilities

@@ -53,7 +53,7 @@ def test_large_sets_have_the_recipe_of_large_sets():
     [(240, 5.0, 60), (1600, 5.0, 30), (240, 1.0, 80)],
 )
 def test_budget_is_more_epochs_of_fewer_seconds(num_clips, seconds, budget):
-    """72,000 s of sound in all, within 30 and 80 epochs."""
+    """72,000 s of audio in all, within 30 and 80 epochs."""
     found = settings(num_clips=num_clips, seconds=seconds)
     assert found["budget"] == budget
 
@@ -70,7 +70,7 @@ def test_rare_classes_are_drawn_more_often():
         ({"schedule": "pool:4@3, full@1 lr=1e-3"}, {"schedule", "budget"}),
         ({"schedule": "pool:4@60%, full@40%"}, {"schedule"}),
         ({"num_frames": 512}, {"clip_seconds"}),
-        ({"initial": "runs/before"}, {"mixup", "ema"}),
+        ({"init_from": "runs/before"}, {"mixup", "ema"}),
         ({"patch_stride": "10"}, {"patch_size"}),
     ],
 )
@@ -108,8 +108,8 @@ def test_every_choice_has_its_reason():
 
 def test_facts_are_read_from_the_clips():
     lengths = [0.5] * 18 + [2.04, 60.0]  # of 20, one is above the percentile
-    sounds = [np.zeros(int(16000 * s), "float32") for s in lengths]
-    clips = Clips(sounds, [0] * 4 + [1] * 16, "ab")
+    recordings = [np.zeros(int(16000 * s), "float32") for s in lengths]
+    clips = Clips(recordings, [0] * 4 + [1] * 16, "ab")
     facts = find_facts(clips, Frontend())
     # the 95th percentile lies a twentieth of the way from 2.04 to 60
     assert facts.seconds == pytest.approx(5.0)

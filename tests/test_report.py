@@ -44,7 +44,7 @@ def write_run(folder, phases, accuracy=None, epochs=None, **changes):
         "schedule": ", ".join(f"{p[0]}@{p[1]}" for p in phases),
         "class_names": NAMES,
         "model": {"depth": 12},
-        "data": "three <sounds>",
+        "data": "three <recordings>",
         "num_train_clips": 100,
         "num_validation_clips": 1000,
         "frontend": {"frame_shift_ms": 10.0},
@@ -209,7 +209,7 @@ def test_page_needs_no_network_and_its_images_decode(experiment):
 
 def test_names_are_text_not_markup_nor_formulas(experiment):
     page = write_report(experiment).read_text("utf-8")
-    assert "<wind>" not in page and "three <sounds>" not in page
+    assert "<wind>" not in page and "three <recordings>" not in page
     text = read_text(experiment)
     assert "rain & <wind>" in text and "$1 coin$" in text
     assert "keras-c2f demo --out 'a & b'" in text
@@ -329,17 +329,17 @@ def test_classes_are_listed_the_worst_first(experiment):
 
 def test_of_many_classes_the_worst_and_the_best_are_listed(tmp_path):
     folder = write_run(tmp_path / "mine", BASELINE)
-    rows = [(f"sound {k}", k, 1 - k / 600, 0.5, 0.0) for k in range(527)]
+    rows = [(f"audio {k}", k, 1 - k / 600, 0.5, 0.0) for k in range(527)]
     write_classes(folder, rows)
     evaluation = {"mean_average_precision": 0.5, "num_clips": 9}
     (folder / "evaluation.json").write_text(json.dumps(evaluation))
     text = read_text(tmp_path)
-    assert "Absent, of no clip: sound 0." in text
+    assert "Absent, of no clip: audio 0." in text
     table = text.split("Absent")[0]
-    shown = [int(number) for number in re.findall(r"sound (\d+)", table)]
+    shown = [int(number) for number in re.findall(r"audio (\d+)", table)]
     assert shown == [*range(526, 516, -1), *range(9, -1, -1)]
     assert "worst and the 10 best of 527 classes" in text
-    assert "sound 517 517 0.138 0.500 0.000 – … sound 9 9" in text
+    assert "audio 517 517 0.138 0.500 0.000 – … audio 9 9" in text
 
 
 def test_same_numbers_same_page(experiment):

@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pytest
 from test_cli import run
-from test_training import write_sounds
+from test_training import write_audio
 
 from keras_c2f.data import Clips, LabelSets
 from keras_c2f.export.run import export_run
@@ -23,12 +23,12 @@ from keras_c2f.training.run_clips import (
 from keras_c2f.utils.files import read_json, write_json
 
 pytestmark = pytest.mark.once
-soundfile = pytest.importorskip("soundfile", reason="needs the extra `sound`")
+soundfile = pytest.importorskip("soundfile", reason="needs the extra `audio`")
 
 SMALL = (
-    "--clip_seconds=0.32",
+    "--clip-seconds=0.32",
     "--schedule=full@1",
-    "--batch_size=4",
+    "--batch-size=4",
     "--depth=1",
 )
 
@@ -37,15 +37,15 @@ SMALL = (
 def trained(tmp_path_factory):
     """A run on a folder of two classes, and on two folds of a list."""
     root = tmp_path_factory.mktemp("kept")
-    write_sounds(root / "sounds", per_class=10)
+    write_audio(root / "audio", per_class=10)
     lines = [
-        f"sounds/{name}/{i}.wav,{name},{i % 2 + 1}"
+        f"audio/{name}/{i}.wav,{name},{i % 2 + 1}"
         for name in ("high", "low")
         for i in range(10)
     ]
     (root / "folds.csv").write_text("\n".join(["path,label,fold", *lines]))
     for name, data, held_out in (
-        ("drawn", f"folder:{root / 'sounds'}", ""),
+        ("drawn", f"folder:{root / 'audio'}", ""),
         ("folds", f"csv:{root / 'folds.csv'}", "2"),
     ):
         recipe = Recipe(
@@ -61,9 +61,9 @@ def trained(tmp_path_factory):
 
 
 @pytest.fixture
-def sounds(trained):
+def recordings(trained):
     """The folder that the run is of, and put back after each test."""
-    folder, kept = trained / "sounds", trained / "copy"
+    folder, kept = trained / "audio", trained / "copy"
     shutil.copytree(folder, kept)
     yield folder
     shutil.rmtree(folder)
@@ -73,7 +73,7 @@ def sounds(trained):
 def validated(trained):
     recipe = Recipe(**read_json(trained / "drawn" / "config.json")["recipe"])
     train, validation = recipe.open_data()
-    return [*train.sounds], [*validation.sounds]
+    return [*train.audio], [*validation.audio]
 
 
 def test_a_run_keeps_fingerprints_of_its_clips(trained):
@@ -127,7 +127,7 @@ CHANGES = (rename, swap, swap_classes, replace_content, delete_one_add_one)
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_changed_files_are_noticed(
-    trained, sounds, capsys, change, tmp_path, monkeypatch
+    trained, recordings, capsys, change, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
     change(*validated(trained))
@@ -147,9 +147,9 @@ def test_changed_files_are_noticed(
         assert "the same with other labels" in err
 
 
-def test_the_same_files_elsewhere_are_the_same(trained, sounds, capsys):
+def test_the_same_files_elsewhere_are_the_same(trained, recordings, capsys):
     """Copied, touched and under another path: as a run that has moved."""
-    for path in sounds.rglob("*.wav"):
+    for path in recordings.rglob("*.wav"):
         os.utime(path, (1, 1))
     code, out, err = run(capsys, "evaluate", "--run", trained / "drawn")
     assert code == 0, err
@@ -158,15 +158,17 @@ def test_the_same_files_elsewhere_are_the_same(trained, sounds, capsys):
     data = f"--data=folder:{moved}"
     code, out, _ = run(capsys, "evaluate", "--run", trained / "drawn", data)
     assert code == 0 and "trained on" not in out and "on 4 clips" in out
-    both = (data, "--held_out=all")
+    both = (data, "--held-out=all")
     code, out, _ = run(capsys, "evaluate", "--run", trained / "drawn", *both)
     assert code == 0 and "16 of 20 clips were trained on: " in out
 
 
-def test_scores_of_own_data_say_what_was_trained_on(trained, sounds, capsys):
+def test_scores_of_own_data_say_what_was_trained_on(
+    trained, recordings, capsys
+):
     train, validation = validated(trained)
     rename(train, validation)
-    data = f"--data=folder:{sounds}"
+    data = f"--data=folder:{recordings}"
     code, out, _ = run(capsys, "evaluate", "--run", trained / "drawn", data)
     assert code == 0
     count = int(re.search(r"(\d+) of 4 clips were trained on: ", out)[1])
@@ -188,13 +190,13 @@ def test_own_data_keep_the_fold_of_the_run(trained, capsys, monkeypatch):
     monkeypatch.chdir(trained)
     command = ("evaluate", "--run", folder)
     before = read_json(folder / "evaluation.json")
-    for data in ("csv:folds.csv", f"csv:{trained}/sounds/../folds.csv"):
+    for data in ("csv:folds.csv", f"csv:{trained}/audio/../folds.csv"):
         code, out, err = run(capsys, *command, "--data", data)
         assert code == 0, err
         assert "were trained on" not in out and "on 10 clips" in out
         found = read_json(re.search(r"Written: (.*\.json)", out)[1])
         assert found["confusion"] == before["confusion"]
-    code, out, _ = run(capsys, "evaluate", "--run", folder, "--held_out=1")
+    code, out, _ = run(capsys, "evaluate", "--run", folder, "--held-out=1")
     assert code == 0 and "10 of 10 clips were trained on: " in out
 
 
@@ -222,11 +224,11 @@ def test_a_run_of_the_version_before(trained, tmp_path, capsys):
 
 def test_what_a_run_started_from_was_trained_on(trained, tmp_path, capsys):
     """Fold 1 is new to the run of fold 2's network, and not to its network."""
-    initial = f"--initial={trained / 'folds'}"
+    init_from = f"--init-from={trained / 'folds'}"
     data = f"--data=csv:{trained / 'folds.csv'}"
     code, out, err = run(
-        *(capsys, "train", "--run", tmp_path, data, "--held_out=1", *SMALL),
-        initial,
+        *(capsys, "train", "--run", tmp_path, data, "--held-out=1", *SMALL),
+        init_from,
     )
     assert code == 0, err
     assert "10 of 10 clips to validate on were trained on in " in out
@@ -235,7 +237,7 @@ def test_what_a_run_started_from_was_trained_on(trained, tmp_path, capsys):
 
 
 def test_a_clip_on_both_sides_is_named_before_training(trained, tmp_path):
-    paths = sorted(map(str, (trained / "sounds" / "low").glob("*.wav")))
+    paths = sorted(map(str, (trained / "audio" / "low").glob("*.wav")))
     clips = [Clips(paths[a:b], [0, 1] * 3, "xy") for a, b in ((0, 6), (4, 10))]
     with pytest.raises(ValueError, match="2 of 6 clips .* too: .*4.wav, .*5"):
         check_sides(clips)
@@ -250,18 +252,18 @@ def test_a_clip_on_both_sides_is_named_before_training(trained, tmp_path):
 
 @pytest.mark.parametrize("kind", ["single", "sets", "soft"])
 def test_digests_are_of_clips_and_labels_not_of_order(tmp_path, kind):
-    sounds = list(np.random.default_rng(0).uniform(-1, 1, (4, 50)))
+    recordings = list(np.random.default_rng(0).uniform(-1, 1, (4, 50)))
     labels = {
         "single": np.array([0, 1, 1, 2]),
         "sets": LabelSets.of([[0], [1, 2], [], [2]]),
         "soft": np.array([[1, 0, 0], [0, 0.5, 1], [0, 0, 0], [0, 0, 1]]),
     }[kind]
-    clips = Clips(sounds, labels, "xyz")
+    clips = Clips(recordings, labels, "xyz")
     order = [2, 0, 3, 1]
     first = keep_clips(tmp_path, (clips, clips))
     again = keep_clips(tmp_path, (clips.subset(order), clips))
     assert first == again and first["train"] == first["validation"]
-    other = Clips(sounds, labels[[1, 0, 2, 3]], "xyz")
+    other = Clips(recordings, labels[[1, 0, 2, 3]], "xyz")
     assert keep_clips(tmp_path, (other, clips))["train"] != first["train"]
     names, lines = trained_on(tmp_path, clips.subset([1]))
     assert names == ["array number 0"] and lines[0].startswith("1 of 1 clips")
@@ -272,8 +274,8 @@ def test_a_folder_with_fewer_classes_is_scored(trained, tmp_path, capsys):
     for names in (["low"], ["low", "high"]):
         root = tmp_path / "_".join(names)
         for name in names:
-            shutil.copytree(trained / "sounds" / name, root / name)
-        data = (f"--data=folder:{root}", "--held_out=all")
+            shutil.copytree(trained / "audio" / name, root / name)
+        data = (f"--data=folder:{root}", "--held-out=all")
         code, out, err = run(
             capsys, "evaluate", "--run", trained / "drawn", *data
         )

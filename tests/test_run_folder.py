@@ -11,11 +11,11 @@ import pytest
 from keras_c2f.training.run_folder import write_evaluation
 from keras_c2f.utils import files, folder_lock
 from keras_c2f.utils.files import (
+    atomic_write,
     read_json,
     read_rows,
     write_json,
     write_rows,
-    write_whole,
     write_whole_folder,
 )
 from keras_c2f.utils.folder_lock import alone_in
@@ -98,7 +98,10 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path):
         os.mkdir(temporary)
         half(f"{temporary}/b")
 
-    for write, part in ((write_whole, half), (write_whole_folder, half_folder)):
+    for write, part in (
+        (atomic_write, half),
+        (write_whole_folder, half_folder),
+    ):
         with pytest.raises(OSError, match=r"a\.json cannot be written \(No sp"):
             write(path, part)
     assert os.listdir(tmp_path) == ["a.json"] and read_json(path) == 1

@@ -17,7 +17,7 @@ from keras_c2f.training.trained_run import read_trained_run
 from keras_c2f.utils.files import read_rows
 from keras_c2f.utils.folder_lock import alone_in
 
-pytest.importorskip("soundfile", reason="needs the extra `sound`")
+pytest.importorskip("soundfile", reason="needs the extra `audio`")
 pytestmark = pytest.mark.once
 RECIPE = Recipe(**OPTIONS | {"schedule": "pool:2@1, full@1"})
 CHECKPOINT = "checkpoint-0001.keras"
@@ -71,9 +71,9 @@ def change_config(folder, change):
     path.write_text(json.dumps(config))
 
 
-def flip(path, place):
+def flip(path, position):
     data = bytearray(path.read_bytes())
-    data[int(place * len(data))] ^= 0x10
+    data[int(position * len(data))] ^= 0x10
     path.write_bytes(data)
 
 
@@ -101,9 +101,9 @@ def test_flipped_bytes_of_a_checkpoint(stopped):
     path, refused = stopped / CHECKPOINT, 0
     whole = path.read_bytes()
     expected = weights_of(load_model(str(path), "")[0])
-    for place in np.linspace(0, 0.999999, 12):
+    for position in np.linspace(0, 0.999999, 12):
         path.write_bytes(whole)
-        flip(path, place)
+        flip(path, position)
         try:
             model, _ = load_model(str(path), "Delete it.")
         except ValueError as error:

@@ -107,7 +107,7 @@ def client(make_service):
 
 
 def encode(samples, rate=RATE, kind="WAV", subtype="FLOAT"):
-    """The bytes of a sound file."""
+    """The bytes of an audio file."""
     file = io.BytesIO()
     soundfile.write(file, samples, rate, format=kind, subtype=subtype)
     return file.getvalue()
@@ -128,7 +128,7 @@ def test_a_long_sound_is_heard_in_windows_up_to_its_end(client):
     assert list(answer["scores"].values()) == sorted(means, reverse=True)
 
 
-def test_a_short_sound_is_one_window(client):
+def test_a_short_audio_is_one_window(client):
     answer = client.post("/classify", content=encode(NOISE[:300])).json()
     (window,) = answer["windows"]
     assert (window["start"], window["end"]) == (0, 0.15)
@@ -245,8 +245,10 @@ def test_files_whose_header_is_wrong_are_read_to_their_end(client):
     flac[21] &= 0xF0  # 36 bits of the header are the number of samples
     flac[22:26] = bytes(4)
     wav = bytearray(encode(NOISE))
-    place = wav.index(b"data") + 4
-    wav[4:8] = wav[place : place + 4] = bytes(4)  # of a recorder that died
+    position = wav.index(b"data") + 4
+    wav[4:8] = wav[position : position + 4] = bytes(
+        4
+    )  # of a recorder that died
     two = encode(NOISE[:SIZE]) + encode(NOISE[SIZE:])
     right = client.post("/classify", content=encode(NOISE)).json()
     assert right["windows"][-1]["end"] == len(NOISE) / RATE
@@ -354,7 +356,7 @@ def test_requests_share_batches_and_a_failure_stays_in_its_own(serve):
     assert first == [["A"], ["B", "C", "D", "E"], ["F"]]
     assert isinstance(bad, ValueError)
     assert again == ["G"]
-    # "e" waits until "b" to "d" are done: a long sound takes turns
+    # "e" waits until "b" to "d" are done: a long recording takes turns
     assert batches == [["a", "b", "c"], ["d", "f"], ["e"], ["bad"], ["g"]]
 
 

@@ -29,12 +29,12 @@ from keras_c2f.training.run import Run
 from keras_c2f.training.run_log import SwitchScore
 from keras_c2f.utils.files import read_rows
 
-pytest.importorskip("soundfile", reason="needs the extra `sound`")
+pytest.importorskip("soundfile", reason="needs the extra `audio`")
 
 OPTIONS = {
     "clip_seconds": 0.32,
     "schedule": "pool:2@2, full@2",
-    "model": "ast_micro",
+    "backbone": "ast_micro",
     "depth": 1,
     "batch_size": 4,
     "dropout": 0.1,
@@ -42,7 +42,7 @@ OPTIONS = {
 }
 
 
-def write_sounds(root, per_class=5):
+def write_audio(root, per_class=5):
     """Two classes, a low and a high tone in noise, as WAV files."""
     import soundfile
 
@@ -52,21 +52,21 @@ def write_sounds(root, per_class=5):
         (root / name).mkdir(parents=True)
         for index in range(per_class):
             tone = 0.1 * np.sin(2 * np.pi * hertz * times)
-            sound = tone + 0.01 * rng.normal(size=times.size)
-            soundfile.write(root / name / f"{index}.wav", sound, 16000)
+            audio = tone + 0.01 * rng.normal(size=times.size)
+            soundfile.write(root / name / f"{index}.wav", audio, 16000)
 
 
 @pytest.fixture(scope="module")
-def sounds(tmp_path_factory):
-    root = tmp_path_factory.mktemp("sounds")
-    write_sounds(root)
+def recordings(tmp_path_factory):
+    root = tmp_path_factory.mktemp("audio")
+    write_audio(root)
     return root
 
 
 @pytest.fixture(scope="module")
-def finished(sounds, tmp_path_factory):
+def finished(recordings, tmp_path_factory):
     """A run trained to the end, in one go."""
-    recipe = Recipe(data=f"folder:{sounds}", **OPTIONS)
+    recipe = Recipe(data=f"folder:{recordings}", **OPTIONS)
     folder = tmp_path_factory.mktemp("runs") / "whole"
     run = Run(str(folder), recipe, recipe.open_data())
     return run, run.train()
@@ -103,19 +103,21 @@ def test_run_folder_is_complete(finished):
 
 
 @pytest.mark.once
-def test_run_without_tensorboard(sounds, tmp_path, monkeypatch):
+def test_run_without_tensorboard(recordings, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     options = OPTIONS | {"schedule": "pool:2@1"}
-    recipe = Recipe(data=f"folder:{sounds}", **options)
+    recipe = Recipe(data=f"folder:{recordings}", **options)
     run = Run(str(tmp_path / "run"), recipe, recipe.open_data())
     assert run.train()["num_clips"] == 2
     assert not os.path.exists(run.path("tensorboard"))
 
 
 @pytest.mark.once
-def test_network_is_scored_when_a_phase_begins(sounds, tmp_path, monkeypatch):
+def test_network_is_scored_when_a_phase_begins(
+    recordings, tmp_path, monkeypatch
+):
     """At the new resolution, with the weights of the phase before."""
-    recipe = Recipe(data=f"folder:{sounds}", **OPTIONS)
+    recipe = Recipe(data=f"folder:{recordings}", **OPTIONS)
     scored = []
     validate = Run._validate
 
@@ -187,15 +189,15 @@ def test_run_that_is_older_than_an_option(finished, tmp_path):
 
 
 @pytest.mark.once
-def test_another_architecture_brings_its_front_end(sounds, tmp_path):
+def test_another_architecture_brings_its_front_end(recordings, tmp_path):
     options = {
-        "model": "hts_at_micro",
+        "backbone": "hts_at_micro",
         "pooling": "token_semantic",
         "schedule": "patch:2@1, full@1",
         "time_mask": 0,
         "dropout": 0.0,
     }
-    recipe = Recipe(data=f"folder:{sounds}", **{**OPTIONS, **options})
+    recipe = Recipe(data=f"folder:{recordings}", **{**OPTIONS, **options})
     folder = tmp_path / "run"
     result = Run(str(folder), recipe, recipe.open_data()).train()
     assert np.isfinite(result["loss"])
@@ -221,22 +223,24 @@ def test_another_architecture_brings_its_front_end(sounds, tmp_path):
 )
 def test_what_another_architecture_has_not_is_refused(name, value):
     """The default, which says nothing, is no error."""
-    recipe = Recipe(model="hts_at_micro", initial="runs/a", **{name: value})
+    recipe = Recipe(
+        backbone="hts_at_micro", init_from="runs/a", **{name: value}
+    )
     with pytest.raises(ValueError, match=f"HTSAT.* has no {name}. Leave"):
         build_backbone(recipe, recipe.frontend)
-    recipe = Recipe(clip_seconds=0.32, initial="runs/a", **{name: value})
+    recipe = Recipe(clip_seconds=0.32, init_from="runs/a", **{name: value})
     backbone = build_backbone(recipe, recipe.frontend)
     assert getattr(backbone, name) == value
 
 
 @pytest.mark.once
 def test_stopped_run_needs_its_initial_weights_no_more(
-    sounds, tmp_path, monkeypatch
+    recordings, tmp_path, monkeypatch
 ):
-    initial = tmp_path / "initial.keras"
+    init_from = tmp_path / "initial.keras"
     options = {**OPTIONS, "schedule": "pool:2@2"}
-    recipe = Recipe(f"folder:{sounds}", initial=str(initial), **options)
-    build_backbone(recipe, recipe.frontend).save(initial)
+    recipe = Recipe(f"folder:{recordings}", init_from=str(init_from), **options)
+    build_backbone(recipe, recipe.frontend).save(init_from)
     run = Run(str(tmp_path / "run"), recipe, recipe.open_data())
     save_epoch = Run.save_epoch
 
@@ -248,10 +252,10 @@ def test_stopped_run_needs_its_initial_weights_no_more(
     with pytest.raises(KeyboardInterrupt):
         run.train()
     monkeypatch.undo()
-    initial.unlink()
+    init_from.unlink()
     assert np.isfinite(run.train()["loss"])
     with open(run.path("config.json")) as file:
-        assert "copied" in json.load(file)["model"]["initial"]
+        assert "copied" in json.load(file)["model"]["init_from"]
 
 
 @pytest.fixture
@@ -272,14 +276,14 @@ def moving(monkeypatch):
 
 @pytest.mark.once
 def test_adaptive_run_goes_on_as_if_never_stopped(
-    moving, sounds, tmp_path, monkeypatch
+    moving, recordings, tmp_path, monkeypatch
 ):
     """Stopped before its phase ends early, and right after."""
     options = OPTIONS | {
         "schedule": "pool:2@4 lr=2e-3, full@2",
         "adaptive": True,
     }
-    recipe = Recipe(f"folder:{sounds}", **options)
+    recipe = Recipe(f"folder:{recordings}", **options)
     clips = recipe.open_data()
     whole = Run(str(tmp_path / "whole"), recipe, clips)
     whole.train()
@@ -377,8 +381,8 @@ def test_learning_rate_goes_down_over_all_phases_or_each(options, tmp_path):
 
 @pytest.mark.parametrize("row, name", [([1], "b"), ([], "unlabelled")])
 def test_example_of_a_clip_that_has_no_label(row, name, tmp_path):
-    sounds = np.zeros((2, 5120), "float32")
-    clips = Clips(sounds, LabelSets.of([row, [0]]), "ab")
+    recordings = np.zeros((2, 5120), "float32")
+    clips = Clips(recordings, LabelSets.of([row, [0]]), "ab")
     recipe = Recipe(**OPTIONS)
     run = Run(str(tmp_path), recipe, (clips, clips))
     run._write_example(make_pipeline(recipe, recipe.frontend))
@@ -388,8 +392,8 @@ def test_example_of_a_clip_that_has_no_label(row, name, tmp_path):
 
 def test_statistics_are_those_of_the_features():
     rng = np.random.default_rng(0)
-    sounds = [0.1 * rng.normal(size=5120).astype("float32") for _ in "abcd"]
-    clips = Clips(sounds, [0, 1, 0, 1], ("a", "b"))
+    recordings = [0.1 * rng.normal(size=5120).astype("float32") for _ in "abcd"]
+    clips = Clips(recordings, [0, 1, 0, 1], ("a", "b"))
     recipe = Recipe(**OPTIONS)
     pipeline = make_pipeline(recipe, Frontend())
     frontend = measured_frontend(pipeline, clips)
@@ -403,15 +407,15 @@ def test_statistics_are_those_of_the_features():
 def noise_clips(broken=()):
     """Four clips to train on and four to validate on, some `broken`."""
     rng = np.random.default_rng(0)
-    sounds = 0.1 * rng.normal(size=(2, 4, 5120)).astype("float32")
+    recordings = 0.1 * rng.normal(size=(2, 4, 5120)).astype("float32")
     for part, index in broken:
-        sounds[part, index, 9] = np.nan
-    return [Clips(list(part), [0, 1, 0, 1], ("a", "b")) for part in sounds]
+        recordings[part, index, 9] = np.nan
+    return [Clips(list(part), [0, 1, 0, 1], ("a", "b")) for part in recordings]
 
 
 @pytest.mark.once
 @pytest.mark.parametrize("broken", [(0, 3), (1, 0), (1, 3)])
-def test_broken_sound_ends_a_run_in_a_sentence(broken, tmp_path):
+def test_broken_audio_ends_a_run_in_a_sentence(broken, tmp_path):
     """Met while measuring statistics, in the example, or inside `fit`."""
     recipe = Recipe(**OPTIONS, on_error="raise")
     run = Run(str(tmp_path), recipe, noise_clips([broken]))
@@ -419,9 +423,11 @@ def test_broken_sound_ends_a_run_in_a_sentence(broken, tmp_path):
         run.train()
 
 
-def test_data_of_broken_sounds_alone_is_refused(tmp_path):
+def test_data_of_broken_recordings_alone_is_refused(tmp_path):
     clips = noise_clips([(0, index) for index in range(4)])
-    with pytest.raises(ValueError, match="None of the sounds .* number 0: has"):
+    with pytest.raises(
+        ValueError, match="None of the recordings .* number 0: has"
+    ):
         Run(str(tmp_path), Recipe(**OPTIONS), clips).train()
 
 
@@ -452,10 +458,10 @@ def test_impossible_recipes_are_refused(options):
 
 
 @pytest.mark.parametrize("data", ["keywords", "timing", "timbre"])
-def test_made_sounds_have_the_rate_of_the_model(data):
+def test_made_recordings_have_the_rate_of_the_model(data):
     """HTS-AT hears 32 kHz, AST 16 kHz: the same clips, half as many samples."""
     coarse, fine = (
-        Recipe(data=data, model=model).open_data()[1].sounds[0]
+        Recipe(data=data, backbone=model).open_data()[1].audio[0]
         for model in ("ast_micro", "hts_at_micro")
     )
     assert len(fine) == 2 * len(coarse)

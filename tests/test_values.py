@@ -56,7 +56,7 @@ def test_defaults_are_allowed_and_other_kinds_are_not(recipe, setting):
         ("token_merging", 0.6),
         ("clip_seconds", 1e6),
         ("seed", 2**32),
-        ("model", "ast_tyni"),
+        ("backbone", "ast_tyni"),
         ("crop", "middle"),
         ("patch_size", "0x16"),
         ("patch_stride", "16x"),

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from frontend_oracles import sounds, whisper_log_mel
+from frontend_oracles import recordings, whisper_log_mel
 
 from keras_c2f.data import AudioPipeline, Clips
 from keras_c2f.layers.log_mel import Frontend, LogMel
@@ -11,7 +11,7 @@ from keras_c2f.models import preset_frontend
 
 BASE = preset_frontend("whisper_base")
 LARGE = preset_frontend("whisper_large_v3")
-SOUNDS = sounds()
+WAVEFORMS = recordings()
 each = pytest.mark.parametrize("frontend", [BASE, LARGE], ids=["80", "128"])
 
 
@@ -39,10 +39,10 @@ def test_settings_are_the_published_ones():
 
 
 @each
-@pytest.mark.parametrize("name", SOUNDS)
+@pytest.mark.parametrize("name", WAVEFORMS)
 @pytest.mark.parametrize("use_fft", [True, False])
 def test_equals_hugging_face(name, frontend, use_fft):
-    waveform = SOUNDS[name]
+    waveform = WAVEFORMS[name]
     expected = whisper_log_mel(waveform, frontend.num_mel_bins)
     assert frontend.num_frames(len(waveform)) == len(expected)
     mine = log_mel(waveform, frontend, len(expected), use_fft=use_fft)[0]
@@ -54,7 +54,7 @@ def test_equals_hugging_face(name, frontend, use_fft):
 @each
 @pytest.mark.parametrize("name", ["noise", "chirp", "bursts", "silence"])
 def test_pipeline_equals_hugging_face(name, frontend):
-    waveform = SOUNDS[name]
+    waveform = WAVEFORMS[name]
     expected = whisper_log_mel(waveform, frontend.num_mel_bins)
     mine = pipeline_log_mel([waveform], frontend, len(expected))[0]
     np.testing.assert_allclose(mine, expected, atol=1e-4)
@@ -62,7 +62,7 @@ def test_pipeline_equals_hugging_face(name, frontend):
 
 def test_largest_value_is_that_of_the_clip_alone():
     """A loud neighbour changes nothing, nor do frames of padding."""
-    loud, quiet = SOUNDS["noise"][:16000], SOUNDS["quiet"][:9600] / 30
+    loud, quiet = WAVEFORMS["noise"][:16000], WAVEFORMS["quiet"][:9600] / 30
     expected = whisper_log_mel(quiet)
     batch = np.stack([loud, np.pad(quiet, (0, 6400))])
     counts = np.array([16000, 9600], "int32")
@@ -81,7 +81,7 @@ def test_compression_takes_frames_of_full_resolution(resolution):
     from keras_c2f.resolution import Resolution
 
     resolution = Resolution.parse(resolution)
-    waveform = 1e-4 * SOUNDS["noise"][:16000]
+    waveform = 1e-4 * WAVEFORMS["noise"][:16000]
     waveform[160 * 31 - 5 : 160 * 31 + 5] = 1.0
     full = log_mel(waveform)
     expected = resolution.compress(full, np)
@@ -96,7 +96,7 @@ def test_compression_takes_frames_of_full_resolution(resolution):
 @pytest.mark.parametrize("num_samples", [100, 160, 399, 1000])
 def test_short_clips(num_samples):
     """Hugging Face refuses those shorter than half a frame."""
-    waveform = SOUNDS["noise"][:num_samples]
+    waveform = WAVEFORMS["noise"][:num_samples]
     claimed = BASE.num_frames(num_samples)
     assert claimed == num_samples // 160
     mine = log_mel(waveform, num_frames=8)[0]
@@ -118,7 +118,7 @@ def test_unknown_length_in_a_saved_model(tmp_path):
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert loaded.layers[-1].frontend == LARGE
     for num_samples in (1000, 16000, 30000):
-        waveform = SOUNDS["noise"][None, :num_samples]
+        waveform = WAVEFORMS["noise"][None, :num_samples]
         expected = log_mel(waveform, LARGE, 128)[:, ::2]
         mine = loaded.predict(waveform, verbose=0)
         np.testing.assert_allclose(mine, expected, atol=1e-4)

@@ -1,4 +1,4 @@
-"""Exported files: size, time for 1 s and 10 s of sound, memory, threads.
+"""Exported files: size, time for 1 s and 10 s of audio, memory, threads.
 
 Weights are random, which costs the same. Each row is a process of its own with
 the runtime alone, so that its memory is the runtime's; rows are repeated in
@@ -7,7 +7,7 @@ turn, and the fastest counts.
 Run time: about fifteen minutes. Expected: LiteRT in dynamic range at least 1.5
 times as fast as in float32.
 
-    python tools/benchmark_export.py --model=ast_tiny
+    python tools/benchmark_export.py --backbone=ast_tiny
 """
 
 import json
@@ -25,7 +25,7 @@ from keras_c2f import AudioClassifier, LogMel
 from keras_c2f.export import FORMATS, export_classifier
 from keras_c2f.export.comparison import size_of
 from keras_c2f.export.conversion import convert_archive, save_archive
-from keras_c2f.models import backbone_from_preset
+from keras_c2f.models import backbone_from_size
 from keras_c2f.models.backbones import preset_frontend
 from keras_c2f.models.metadata import ClassifierInfo
 from keras_c2f.utils.environment import hardware, versions
@@ -46,7 +46,7 @@ def make_files(folder, seconds):
     frontend = preset_frontend(FLAGS.model)
     num_samples = seconds * frontend.sample_rate
     num_frames = -(-frontend.num_frames(num_samples) // 32) * 32
-    backbone = backbone_from_preset(
+    backbone = backbone_from_size(
         FLAGS.model,
         num_frames=num_frames,
         num_mel_bins=frontend.num_mel_bins,
@@ -113,9 +113,9 @@ def main(_):
                 for key, path in paths.items():
                     for threads in (1, 2):
                         new = measure(path, threads)
-                        place = (*key, seconds, threads)
-                        old = best.get(place, new)
-                        best[place] = min(old, new, key=_milliseconds)
+                        position = (*key, seconds, threads)
+                        old = best.get(position, new)
+                        best[position] = min(old, new, key=_milliseconds)
         sizes = {key: size_of(path) for key, path in files[10].items()}
     show(best, sizes)
 
@@ -127,7 +127,7 @@ def _milliseconds(row):
 def show(best, sizes):
     """Prints the tables."""
     print("| format | weights | MB | ms for 1 s: 1, 2 threads |", end="")
-    print(" ms for 10 s: 1, 2 threads | seconds of sound a second |", end="")
+    print(" ms for 10 s: 1, 2 threads | seconds of audio a second |", end="")
     print(" times float32 | front end's share | peak memory, MiB |")
     print("|---|---|---|---|---|---|---|---|---|")
     for (name, variant), size in sizes.items():

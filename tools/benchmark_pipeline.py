@@ -1,7 +1,7 @@
 """`AudioPipeline`: clips per second, and how long training waits for it.
 
 Run time: about seven minutes. Expected: the pipeline makes about 4 times
-as many clips from decoded sound as kaldi-native-fbank in two threads; nearly 3
+as many clips from decoded audio as kaldi-native-fbank in two threads; nearly 3
 times as many from FLAC files, and 8 times from prepared log-mel, as PyTorch's
 DataLoader with soundfile and kaldi-native-fbank in two processes; and training
 from FLAC files waits for well under 1 % of the time. Log-mel that is kept in
@@ -31,7 +31,7 @@ from keras_c2f.layers.log_mel import Frontend
 from keras_c2f.utils.environment import hardware, versions
 
 FLAGS = flags.FLAGS
-flags.DEFINE_integer("clips", 512, "Number of clips; 32 sounds, repeated.")
+flags.DEFINE_integer("clips", 512, "Number of clips; 32 recordings, repeated.")
 flags.DEFINE_float("seconds", 10, "Length of a clip.")
 flags.DEFINE_integer("repeats", 3, "Runs of each row; the fastest counts.")
 
@@ -39,7 +39,7 @@ FRONTEND = Frontend()
 PACKAGES = ("kaldi-native-fbank", "soundfile", "soxr", "torch")
 
 
-def make_sounds(folder):
+def make_audio(folder):
     """The same noise as float32 arrays and as WAV and FLAC files."""
     rng = np.random.default_rng(0)
     samples = int(FLAGS.seconds * FRONTEND.sample_rate)
@@ -52,14 +52,14 @@ def make_sounds(folder):
             soundfile.write(paths[-1], noise, FRONTEND.sample_rate)
     sources = {"decoded": arrays, "WAV": wavs, "FLAC": flacs}
     return {
-        kind: [sounds[i % 32] for i in range(FLAGS.clips)]
-        for kind, sounds in sources.items()
+        kind: [recordings[i % 32] for i in range(FLAGS.clips)]
+        for kind, recordings in sources.items()
     }
 
 
-def make_dataset(sounds, resolution, cache_mb=0):
+def make_dataset(recordings, resolution, cache_mb=0):
     """The batches of a fresh pipeline."""
-    clips = Clips(sounds, np.zeros(len(sounds), int), ("a", "b"))
+    clips = Clips(recordings, np.zeros(len(recordings), int), ("a", "b"))
     pipeline = AudioPipeline(
         FRONTEND,
         num_frames(),
@@ -76,9 +76,9 @@ def num_frames():
     return FRONTEND.num_frames(int(FLAGS.seconds * FRONTEND.sample_rate))
 
 
-def run_pipeline(sounds, resolution, cache_mb=0):
+def run_pipeline(recordings, resolution, cache_mb=0):
     """A function that goes once through a pipeline."""
-    dataset = make_dataset(sounds, resolution, cache_mb)
+    dataset = make_dataset(recordings, resolution, cache_mb)
 
     def run():
         for _ in dataset:
@@ -109,12 +109,12 @@ def kaldi_frames(waveform):
     return mels
 
 
-def run_kaldi(sounds, threads):
+def run_kaldi(recordings, threads):
     """A function that computes all clips in a pool of threads."""
 
     def run():
         with ThreadPoolExecutor(threads) as pool:
-            for _ in pool.map(kaldi_frames, sounds):
+            for _ in pool.map(kaldi_frames, recordings):
                 pass
 
     return run
@@ -176,25 +176,25 @@ def main(_):
     print(", ".join(f"{name} {number}" for name, number in found.items()))
     print(f"{hardware()}, load {os.getloadavg()[0]:.1f}.")
     with tempfile.TemporaryDirectory() as folder:
-        sounds = make_sounds(Path(folder))
-        compare_with_kaldi(sounds)
-        compare_with_data_loader(sounds["FLAC"], folder)
-        show_waiting(sounds["FLAC"])
+        recordings = make_audio(Path(folder))
+        compare_with_kaldi(recordings)
+        compare_with_data_loader(recordings["FLAC"], folder)
+        show_waiting(recordings["FLAC"])
 
 
-def compare_with_kaldi(sounds):
+def compare_with_kaldi(recordings):
     """Prints clips per second of each source and resolution."""
     rows = {
         f"kaldi-native-fbank, {n} thread(s), decoded": run_kaldi(
-            sounds["decoded"], n
+            recordings["decoded"], n
         )
         for n in (1, 2)
     }
-    for kind, source in sounds.items():
+    for kind, source in recordings.items():
         rows[f"AudioPipeline, {kind}"] = run_pipeline(source, "full")
     for resolution in ("shift:2", "shift:4", "pool:4"):
         rows[f"AudioPipeline, decoded, {resolution}"] = run_pipeline(
-            sounds["decoded"], resolution
+            recordings["decoded"], resolution
         )
     speeds = {name: clips_per_second(run) for name, run in rows.items()}
     baseline = speeds["kaldi-native-fbank, 2 thread(s), decoded"]
@@ -226,7 +226,7 @@ def compare_with_data_loader(paths, folder):
         preparing[f"preparing {name}"] = time.perf_counter() - start
         train, _ = read_prepared(out)
         row = f"AudioPipeline, prepared {store}"
-        runs[row] = run_pipeline(train.sounds, "full")
+        runs[row] = run_pipeline(train.audio, "full")
     speeds = {name: clips_per_second(run)[0] for name, run in runs.items()}
     speeds |= {n: FLAGS.clips / seconds for n, seconds in preparing.items()}
     baseline = next(iter(speeds.values()))
@@ -235,28 +235,28 @@ def compare_with_data_loader(paths, folder):
         print(f"| {name} | {speed:.0f} | {speed / baseline:.1f} |")
 
 
-def show_waiting(sounds):
+def show_waiting(recordings):
     """Prints the share of an epoch that training AST-tiny waits for data."""
     print(
         "\n| training AST-tiny from FLAC | ms a step | first batch, ms", end=""
     )
     print(" | waiting for the others |\n|---|---|---|---|")
     for resolution in ("full", "shift:4", "pool:4"):
-        first, waits, steps = time_epoch(sounds, resolution)
+        first, waits, steps = time_epoch(recordings, resolution)
         share = waits / (waits + steps)
         milliseconds = 1000 * steps / (FLAGS.clips / 16)
         print(f"| {resolution} | {milliseconds:.0f} |", end="")
         print(f" {1000 * first:.0f} | {share:.2%} |")
 
 
-def time_epoch(sounds, resolution):
+def time_epoch(recordings, resolution):
     """Seconds: wait for the first batch, for the others, in training steps."""
-    backbone = AST.from_preset(
-        "ast_tiny", num_frames=num_frames(), resolution=resolution
+    backbone = AST.from_size(
+        "tiny", num_frames=num_frames(), resolution=resolution
     )
     model = PhasedModel(AudioClassifier(backbone, 2))
     model.compile("adamw", CategoricalCrossentropy(from_logits=True))
-    dataset = make_dataset(sounds, resolution)
+    dataset = make_dataset(recordings, resolution)
     model.train_on_batch(*next(iter(dataset)))  # traces
     waits, steps = [], []
     batches = iter(dataset)

@@ -1,6 +1,6 @@
 """200,000 files: start-up, memory over 20,000 batches, quality of shuffling.
 
-Run time: about ten minutes; the files are hard links to 48 sounds. Expected: a
+Run time: about ten minutes; the files are hard links to 48 audio. Expected: a
 first batch within 5 s of naming the data set; memory that grows by less than
 50 MB once the cache is full; an order that cannot be told from chance, and
 workers whose parts neither overlap nor miss a clip. Needs Linux and the
@@ -37,8 +37,8 @@ flags.DEFINE_integer("epochs", 4, "Epochs that these are spread over.")
 FRONTEND = Frontend()
 NUM_FRAMES = 32
 BATCH_SIZE = 8
-NUM_SOUNDS = 48
-SECONDS = 0.4  # a sound; a clip of 32 frames takes 0.335
+NUM_RECORDINGS = 48
+SECONDS = 0.4  # a recording; a clip of 32 frames takes 0.335
 
 
 def make_tree(root):
@@ -47,27 +47,27 @@ def make_tree(root):
     Names have the eleven characters of a YouTube video, so the tree is laid
     out like AudioSet too.
     """
-    sounds = make_sounds(root / "_sounds")
+    recordings = make_audio(root / "_audio")
     names = [f"class_{label:04}" for label in range(FLAGS.classes)]
     rows = []
     for label, name in enumerate(names):
         folder = root / name
         folder.mkdir()
         for i in range(FLAGS.clips_per_class):
-            sound = sounds[len(rows) % NUM_SOUNDS]
-            path = folder / f"{len(rows):011}{sound.suffix}"
-            path.hardlink_to(sound)
+            audio = recordings[len(rows) % NUM_RECORDINGS]
+            path = folder / f"{len(rows):011}{audio.suffix}"
+            path.hardlink_to(audio)
             other = names[(label + i) % len(names)]
             rows.append((f"{name}/{path.name}", path.stem, {name, other}))
     write_lists(root, names, rows)
 
 
-def make_sounds(folder):
+def make_audio(folder):
     """Paths of short noises, WAV and FLAC in turn."""
     folder.mkdir()
     rng = np.random.default_rng(0)
     paths = [
-        folder / f"{i}.{('wav', 'flac')[i % 2]}" for i in range(NUM_SOUNDS)
+        folder / f"{i}.{('wav', 'flac')[i % 2]}" for i in range(NUM_RECORDINGS)
     ]
     for path in paths:
         noise = rng.normal(0, 0.05, int(SECONDS * FRONTEND.sample_rate))
@@ -177,8 +177,8 @@ def training_memory(root, cache_mb, batches, epochs):
     """Resident MB after each quarter of an epoch, and the seconds of it all."""
     train, _ = open_dataset(f"folder:{root}")
     per_epoch = batches // epochs
-    places = np.linspace(0, len(train) - 1, per_epoch * BATCH_SIZE)
-    train = train.subset(places.astype(int))
+    positions = np.linspace(0, len(train) - 1, per_epoch * BATCH_SIZE)
+    train = train.subset(positions.astype(int))
     pipeline = AudioPipeline(
         FRONTEND, NUM_FRAMES, BATCH_SIZE, cache_mb=cache_mb
     )

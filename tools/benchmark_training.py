@@ -100,7 +100,7 @@ def keras_step(network, batch_size):
 
 def original_ast(num_frames):
     """The original AST in torch, of the size of ours."""
-    config = AST.from_preset("ast_tiny").get_config()
+    config = AST.from_size("tiny").get_config()
     return ASTForAudioClassification(
         ASTConfig(
             hidden_size=config["width"],
@@ -255,7 +255,7 @@ def hts_at():
     batch = noise(4, 1024, 64)
     steps = {}
     for name, dtype in (("", None), (", bfloat16", "mixed_bfloat16")):
-        backbone = HTSAT.from_preset("hts_at_tiny", drop_path=0.0, dtype=dtype)
+        backbone = HTSAT.from_size("tiny", drop_path=0.0, dtype=dtype)
         network = AudioClassifier(
             backbone, NUM_CLASSES, pooling="token_semantic", dtype=dtype
         )

@@ -72,7 +72,7 @@ def export_elsewhere(folder):
     config = read_json(os.path.join(find_run(folder), "config.json"))
     backend, model = config["versions"]["backend"], config["model"]
     kind = model["preset"]
-    if model["initial"]:
+    if model["init_from"]:
         kind += ", from SSAST"
     done = subprocess.run(
         [sys.executable, __file__, f"--one={folder}", f"--clips={FLAGS.clips}"],
@@ -92,8 +92,8 @@ def main(_):
         found = pool.map(export_elsewhere, FLAGS.runs)
         for kind, backend, rows in found:
             for row in rows:
-                place = kind, row["format"], row["variant"]
-                worst[place].append((backend, row))
+                position = kind, row["format"], row["variant"]
+                worst[position].append((backend, row))
     print(f"`{' '.join(['python', *sys.argv])}`\n")
     print(", ".join(f"{name} {found}" for name, found in versions().items()))
     print(f"{hardware()}\n")

@@ -11,14 +11,14 @@ check() { # EXTRAS MODULE TESTS
   echo "== $2"
   python3 -m venv "$environments/$2"
   local python="$environments/$2/bin/python"
-  "$python" -m pip install --quiet -e ".[$1,sound]" "pytest>=8,<10" scipy
+  "$python" -m pip install --quiet -e ".[$1,audio]" "pytest>=8,<10" scipy
   "$python" -c "import $2" # else its test would be skipped
   KERAS_BACKEND=tensorflow "$python" -m pytest -q "$3" -k "$2"
 }
 
 check_client() { # PACKAGES SCRIPT FILE
   echo "== $2"
-  local hear=("examples/clients/$2" "$exports/$3" "$exports/sound.wav")
+  local hear=("examples/clients/$2" "$exports/$3" "$exports/audio.wav")
   local here there
   python3 -m venv "$environments/$2"
   "$environments/$2/bin/python" -m pip install --quiet $1

@@ -56,7 +56,7 @@ def _speech():
     train, _ = synthesize_keywords(
         clips_per_word=1, validation_clips_per_word=1, verbose=False
     )
-    word = train.sounds[list(train.class_names).index("stop")]
+    word = train.audio[list(train.class_names).index("stop")]
     log_mel = np.array(LogMel(Frontend(), num_frames=96)(word[None]))[0]
     return np.clip(log_mel, *np.quantile(log_mel, (0.02, 0.995)))
 

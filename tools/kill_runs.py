@@ -41,8 +41,8 @@ flags.DEFINE_integer("seed", 0, "Of the moments.")
 TOLERANCE = 1e-3  # float32 sums in another order of threads
 MEASURED = {"seconds", "cpu_seconds", "joules"}
 OPTIONS = (
-    *("--clip_seconds=0.32", "--schedule=pool:2@2, full@2", "--batch_size=4"),
-    *("--patch_size=8x128", "--dropout=0.1", "--time_mask=8", "--mixup=0.5"),
+    *("--clip-seconds=0.32", "--schedule=pool:2@2, full@2", "--batch-size=4"),
+    *("--patch-size=8x128", "--dropout=0.1", "--time-mask=8", "--mixup=0.5"),
 )
 COLUMNS = (
     *("backend", "kills", "of them before the first epoch was kept"),

@@ -1,7 +1,7 @@
 """`examples/server`: does it answer right, and how fast, under load?
 
-Starts the server on this machine and sends it sounds from several clients at
-the same time, one request in twenty malformed. Each answer is compared with
+Starts the server on this machine and sends it recordings from several clients
+at the same time, one request in twenty malformed. Each answer is compared with
 ONNX Runtime's own. Run time: a minute and a quarter. Expected: no wrong answer,
 every malformed request answered 4xx with a sentence, no crash, steady memory.
 
@@ -37,18 +37,18 @@ from keras_c2f.utils.environment import hardware
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("model", None, "Exported ONNX classifier.", required=True)
-flags.DEFINE_string("sounds", None, "Sound files, such as 'folder/*.ogg'.")
+flags.DEFINE_string("audio", None, "Audio files, such as 'folder/*.ogg'.")
 flags.DEFINE_float("seconds", 60, "How long requests are sent.")
 flags.DEFINE_integer("clients", 8, "Requests at the same time.")
 
 SERVER = Path(__file__).parents[1] / "examples" / "server" / "serve.py"
 PACKAGES = ("starlette", "uvicorn", "onnxruntime", "soundfile", "soxr")
-NUM_SOUNDS = 48
+NUM_RECORDINGS = 48
 MALFORMED = 0.05  # share of the requests
 PREDICT_SHARE = 0.1  # of the others
 TOLERANCE = 1e-4  # float32, summed in another order in another batch
 PERCENT = (50, 95, 99, 100)
-PREDICT = "/v1/models/sounds:predict"
+PREDICT = "/v1/models/audio:predict"
 
 
 class Oracle:
@@ -86,40 +86,40 @@ class Oracle:
 
 
 def encode(samples, rate, kind="WAV", subtype=None):
-    """The bytes of a sound file."""
+    """The bytes of an audio file."""
     file = io.BytesIO()
     soundfile.write(file, samples, rate, format=kind, subtype=subtype)
     return file.getvalue()
 
 
-def make_sounds():
-    """Bytes of sound files: as they are, joined to long ones, cut short."""
-    paths = sorted(glob.glob(FLAGS.sounds)) if FLAGS.sounds else []
-    if FLAGS.sounds and not paths:
-        raise app.UsageError(f"--sounds={FLAGS.sounds} finds no file.")
-    paths = paths[:: max(len(paths) // NUM_SOUNDS, 1)][:NUM_SOUNDS]
-    sounds = [Path(path).read_bytes() for path in paths]
+def make_audio():
+    """Bytes of audio files: as they are, joined to long ones, cut short."""
+    paths = sorted(glob.glob(FLAGS.audio)) if FLAGS.audio else []
+    if FLAGS.audio and not paths:
+        raise app.UsageError(f"--recordings={FLAGS.audio} finds no file.")
+    paths = paths[:: max(len(paths) // NUM_RECORDINGS, 1)][:NUM_RECORDINGS]
+    recordings = [Path(path).read_bytes() for path in paths]
     rng = np.random.default_rng(0)
-    for i in range(0 if paths else NUM_SOUNDS):
+    for i in range(0 if paths else NUM_RECORDINGS):
         rate = (8000, 16000, 44100)[i % 3]
         tone = np.sin(rng.uniform(0.02, 2) * np.arange(5 * rate))[:, None]
         noise = rng.normal(0, rng.uniform(0, 0.2), (5 * rate, 1 + i % 2))
-        sounds.append(encode(tone / 5 + noise, rate, ("WAV", "MP3")[i % 2]))
-    for sound in sounds[::8]:
-        samples, rate = soundfile.read(io.BytesIO(sound))
-        sounds.append(encode(np.concatenate([samples] * 4), rate, "FLAC"))
-        sounds.append(encode(samples[: rate // 2], rate))
-    return sounds
+        recordings.append(encode(tone / 5 + noise, rate, ("WAV", "MP3")[i % 2]))
+    for audio in recordings[::8]:
+        samples, rate = soundfile.read(io.BytesIO(audio))
+        recordings.append(encode(np.concatenate([samples] * 4), rate, "FLAC"))
+        recordings.append(encode(samples[: rate // 2], rate))
+    return recordings
 
 
 def good_requests(oracle):
-    """Lists of (path, body, check of the answer): sounds, and tensors."""
-    sounds, tensors = [], []
-    for i, body in enumerate(make_sounds()):
+    """Lists of (path, body, check of the answer): recordings, and tensors."""
+    recordings, tensors = [], []
+    for i, body in enumerate(make_audio()):
         windows = oracle.windows(body)
         scores = [oracle.scores(window) for window in windows.values()]
         check = classify_check(oracle.names, list(windows), scores)
-        sounds.append(("/classify", body, check))
+        recordings.append(("/classify", body, check))
         waveform = np.zeros((len(windows), oracle.size), "float32")
         for row, window in zip(waveform, windows.values(), strict=True):
             row[: len(window)] = window
@@ -134,7 +134,7 @@ def good_requests(oracle):
             request = [dict(zip(request, row, strict=True)) for row in columns]
         body = json.dumps({name: request}).encode()
         tensors.append((PREDICT, body, predict_check(answer, scores[:3])))
-    return sounds, tensors
+    return recordings, tensors
 
 
 def classify_check(names, spans, scores):
@@ -181,7 +181,7 @@ def bad_requests(oracle):
         row = {"waveform": waveform, "num_samples": num_samples}
         return json.dumps({"instances": [row]}).encode()
 
-    sounds = {
+    recordings = {
         b"This is a text. " * 1000: 415,
         encode(noise, 16000, "FLAC")[:9000]: 415,
         encode(noise, 16000)[:40]: 415,
@@ -206,7 +206,7 @@ def bad_requests(oracle):
         large: 413,
     }
     return [
-        *(("POST", "/classify", *pair) for pair in sounds.items()),
+        *(("POST", "/classify", *pair) for pair in recordings.items()),
         *(("POST", PREDICT, *pair) for pair in tensors.items()),
         ("GET", "/classify", None, 405),
         ("DELETE", PREDICT, None, 405),
@@ -227,7 +227,7 @@ class Load:
 
     def __init__(self, address, good, bad):
         self._address = address
-        self._sounds, self._tensors = good
+        self._audio, self._tensors = good
         self._bad = itertools.cycle(bad)
         self.milliseconds = defaultdict(list)
         self.wrong, self.crashes, self.busy = [], [], 0
@@ -242,7 +242,7 @@ class Load:
                     await self._send(http, "malformed", *next(self._bad))
                 else:
                     rare = rng.random() < PREDICT_SHARE
-                    good = rng.choice(self._tensors if rare else self._sounds)
+                    good = rng.choice(self._tensors if rare else self._audio)
                     await self._send(http, good[0], "POST", *good)
 
     async def _send(self, http, kind, method, path, body, right):

@@ -1,4 +1,4 @@
-"""Writes a classifier of random weights in each format, and a sound.
+"""Writes a classifier of random weights in each format, and a recording.
 
 For `check_optional.sh`, which lets the clients in `examples` hear it where
 this package is not installed.
@@ -20,13 +20,13 @@ from keras_c2f.export import export_classifier
 def main(folder):
     keras.utils.set_random_seed(0)
     frontend = Frontend()
-    network = AudioClassifier(AST.from_preset("ast_micro", num_frames=96), 10)
+    network = AudioClassifier(AST.from_size("micro", num_frames=96), 10)
     names = [f"class {index}" for index in range(10)]
     for name in ("litert", "onnx", "savedmodel"):
         path = os.path.join(folder, name)
         export_classifier(network, frontend, names, path, 16000, format=name)
     noise = np.random.default_rng(0).normal(0, 0.1, 40000)
-    soundfile.write(os.path.join(folder, "sound.wav"), noise, 16000)
+    soundfile.write(os.path.join(folder, "audio.wav"), noise, 16000)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     python tools/measure_floors.py esc50:PATH esc10:PATH digits:PATH
 
-Of each sound's log-mel, at its own length: mean, standard deviation, mean
+Of each recording's log-mel, at its own length: mean, standard deviation, mean
 change from frame to frame and maximum over time of 64 bands, and how many
 frames there are. scikit-learn's logistic regression learns these,
 standardised, and is scored on the held-out folds or speakers of
@@ -21,7 +21,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from studies.plan import read_study
 
-from keras_c2f.audio.decode import load_sound
+from keras_c2f.audio.decode import load_audio
 from keras_c2f.data.features import log_mel
 from keras_c2f.layers.log_mel import Frontend
 from keras_c2f.training.recipe import Recipe
@@ -31,8 +31,8 @@ FRONTEND = Frontend(num_mel_bins=64)
 
 
 def summarise(path):
-    """`(257,)` numbers that stand for a sound."""
-    samples = load_sound(path, FRONTEND.sample_rate)
+    """`(257,)` numbers that stand for a recording."""
+    samples = load_audio(path, FRONTEND.sample_rate)
     num_frames = FRONTEND.num_frames(len(samples))
     mels = log_mel(samples, FRONTEND, num_frames).numpy()
     change = np.abs(np.diff(mels, axis=0)).mean(axis=0)
@@ -57,11 +57,11 @@ def floor(spec, held_out, known):
     """
     sets = Recipe(data=spec, held_out=held_out).open_data()
     for clips in sets:
-        for path in clips.sounds:
+        for path in clips.audio:
             if path not in known:
                 known[path] = summarise(path)
     train, validation = (
-        (np.stack([known[path] for path in clips.sounds]), clips.labels)
+        (np.stack([known[path] for path in clips.audio]), clips.labels)
         for clips in sets
     )
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))

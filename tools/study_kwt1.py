@@ -116,7 +116,7 @@ def main():
     kwt = load_checkpoint(arguments.checkpoint, preset="kwt1")
     words = [name for name in kwt.class_names if not name.startswith("_")]
     _, clips = synthesize_keywords(words, 1, arguments.clips_per_word)
-    features = kwt.frontend(np.stack(clips.sounds))
+    features = kwt.frontend(np.stack(clips.audio))
     numbers = [kwt.class_names.index(word) for word in words]
     labels = np.array(numbers)[clips.labels]
 

@@ -1,4 +1,4 @@
-"""The paper's recipes, a step per phase at full size, on made sounds.
+"""The paper's recipes, a step per phase at full size, on made audio.
 
     python tools/try_paper_recipes.py --run runs/paper
 
@@ -35,9 +35,9 @@ def write_lines(root, name, lines):
         file.writelines(f"{line}\n" for line in lines)
 
 
-def write_sound(root, name):
+def write_audio(root, name):
     """Ten seconds of noise, another for each name."""
-    path = os.path.join(root, "sounds", name)
+    path = os.path.join(root, "audio", name)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     rng = np.random.default_rng(list(name.encode()))
     noise = rng.normal(size=CLIP_SECONDS * SAMPLE_RATE)
@@ -59,7 +59,7 @@ def make_audioset(root):
     write_lines(root, "unbalanced_train_segments.csv", segments[1:2])
     write_lines(root, "eval_segments.csv", segments[2:])
     for video in VIDEOS:
-        write_sound(root, f"{video}_30.wav")
+        write_audio(root, f"{video}_30.wav")
 
 
 def make_audioset20k(root):
@@ -75,7 +75,7 @@ def make_vggsound(root):
     rows = [f"{v},30,{kind}" for v, kind in zip(VIDEOS, kinds, strict=True)]
     write_lines(root, "vggsound.csv", rows)
     for video in VIDEOS:
-        write_sound(root, f"{video}_000030.wav")
+        write_audio(root, f"{video}_000030.wav")
 
 
 def make_voxceleb(root):
@@ -85,7 +85,7 @@ def make_voxceleb(root):
     lines = [f"{part} {name}" for part, name in zip(parts, names, strict=True)]
     write_lines(root, "iden_split.txt", lines)
     for name in names:
-        write_sound(root, name)
+        write_audio(root, name)
 
 
 def make_kinetics_sounds(root):
@@ -94,7 +94,7 @@ def make_kinetics_sounds(root):
     write_lines(root, "my_train.txt", lines[:2])
     write_lines(root, "my_test.txt", lines[2:])
     for video in VIDEOS:
-        write_sound(root, f"{video}_000030_000040.wav")
+        write_audio(root, f"{video}_000030_000040.wav")
 
 
 MAKERS = {

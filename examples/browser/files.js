@@ -1,8 +1,8 @@
 // Files, from wherever they come: picked, dropped, or at an address.
 
-/** Calls `openModel` or `openSound` with each file that is picked or dropped. */
-export function onFiles(openModel, openSound) {
-  const pickers = { "model-file": openModel, "sound-file": openSound };
+/** Calls `openModel` or `openAudio` with each file that is picked or dropped. */
+export function onFiles(openModel, openAudio) {
+  const pickers = { "model-file": openModel, "audio-file": openAudio };
   for (const [id, open] of Object.entries(pickers)) {
     const picker = document.getElementById(id);
     picker.onchange = () => {
@@ -14,7 +14,7 @@ export function onFiles(openModel, openSound) {
   document.ondrop = (event) => {
     event.preventDefault();
     const [file] = event.dataTransfer.files;
-    if (file) (file.name.endsWith(".onnx") ? openModel : openSound)(file);
+    if (file) (file.name.endsWith(".onnx") ? openModel : openAudio)(file);
   };
 }
 

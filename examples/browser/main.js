@@ -1,10 +1,10 @@
-// The page: what happens when a model, a sound or the microphone is chosen.
+// The page: what happens when a model, a recording or the microphone is chosen.
 
 import { download, exists, onFiles } from "./files.js";
 import { listen, Ring } from "./microphone.js";
 import { loadModel } from "./model.js";
 import { best, meanScores } from "./scores.js";
-import { decode } from "./sound.js";
+import { decode } from "./audio.js";
 import { View } from "./view.js";
 import { windows } from "./windows.js";
 
@@ -15,9 +15,9 @@ const DEFAULT_MODEL = "classifier.onnx"; // beside this page
 const $ = (id) => document.getElementById(id);
 
 let model;
-let sound; // the file that is shown
+let audio; // the file that is shown
 let view;
-let stopListening;
+let stopMicrophoneStream;
 let newest = 0; // task; older ones end when they notice
 
 /** Starts a task in place of the one before, and shows its error. */
@@ -44,17 +44,17 @@ async function openModel(file, isNewest) {
   $("model-facts").textContent =
     `${names.length} classes, hears ${model.num_samples / rate} s at ` +
     `${rate / 1000} kHz, resolution ${resolution}, ${variant}`;
-  $("sound-file").disabled = $("microphone").disabled = false;
-  say("ready", "Choose a sound, or use the microphone.");
-  if (sound) await openSound(sound, isNewest);
+  $("audio-file").disabled = $("microphone").disabled = false;
+  say("ready", "Choose a recording, or use the microphone.");
+  if (audio) await openAudio(audio, isNewest);
 }
 
-async function openSound(file, isNewest) {
+async function openAudio(file, isNewest) {
   if (!model) throw new Error(`${file.name} needs a model; choose that first.`);
   say("scoring", `Decoding ${file.name} …`);
   const samples = await decode(file, model.sample_rate);
   if (!isNewest()) return;
-  sound = file;
+  audio = file;
   view = new View(model);
   view.showFile(file, samples);
   const spans = windows(samples.length, model.num_samples);
@@ -82,15 +82,15 @@ async function openMicrophone(isNewest) {
   let busy = false;
   const stop = await listen(rate, hear);
   if (!isNewest()) return stop();
-  stopListening = stop;
-  sound = undefined;
+  stopMicrophoneStream = stop;
+  audio = undefined;
   view = new View(model);
   view.showLive(Math.max(LIVE_VIEW * rate, 2 * length));
   $("microphone").textContent = "Stop microphone";
   say("listening", `Listening, and scoring every ${LIVE_INTERVAL} s.`);
 
   function hear(chunk) {
-    if (!stopListening || !isNewest()) return;
+    if (!stopMicrophoneStream || !isNewest()) return;
     ring.write(chunk);
     view.advance(chunk, ring.total);
     if (busy || ring.total - scored < LIVE_INTERVAL * rate) return;
@@ -111,9 +111,9 @@ async function openMicrophone(isNewest) {
 }
 
 function stopMicrophone() {
-  if (!stopListening) return;
-  stopListening();
-  stopListening = undefined;
+  if (!stopMicrophoneStream) return;
+  stopMicrophoneStream();
+  stopMicrophoneStream = undefined;
   newest++; // what is being scored comes too late
   $("microphone").textContent = "Use microphone";
   say("ready", "The microphone is off.");
@@ -129,7 +129,7 @@ function say(state, text) {
 function publish(name, scores, spans) {
   const rate = model.sample_rate;
   const result = {
-    sound: name,
+    audio: name,
     top: model.class_names[best(scores, 1)[0]],
     scores: Array.from(scores),
     windows: spans.map(({ start, end }) => [start / rate, end / rate]),
@@ -137,7 +137,7 @@ function publish(name, scores, spans) {
   $("results").textContent = JSON.stringify(result);
 }
 
-/** `?model=URL&sound=URL`; without a model the one beside the page, if any. */
+/** `?model=URL&audio=URL`; without a model the one beside the page, if any. */
 async function openLinked(isNewest) {
   const query = new URLSearchParams(location.search);
   if (!query.has("model") && !(await exists(DEFAULT_MODEL))) {
@@ -150,17 +150,17 @@ async function openLinked(isNewest) {
     await download(query.get("model") ?? DEFAULT_MODEL),
     isNewest,
   );
-  if (query.has("sound")) {
-    await openSound(await download(query.get("sound")), isNewest);
+  if (query.has("audio")) {
+    await openAudio(await download(query.get("audio")), isNewest);
   }
 }
 
 onFiles(
   (file) => start(openModel, file),
-  (file) => start(openSound, file),
+  (file) => start(openAudio, file),
 );
 $("microphone").onclick = () => {
-  if (stopListening) stopMicrophone();
+  if (stopMicrophoneStream) stopMicrophone();
   else start(openMicrophone);
 };
 new ResizeObserver(() => view?.redraw()).observe($("spectrogram"));

@@ -1,4 +1,4 @@
-// An exported classifier: its description, and scores for a window of sound.
+// An exported classifier: its description, and scores for a window of audio.
 
 import * as ort from "onnxruntime-web";
 import { PbfReader } from "pbf";
@@ -21,14 +21,14 @@ export async function loadModel(bytes, name) {
     );
   }
 
-  /** Probability of each class in a sound of at most `num_samples`. */
-  async function score(sound) {
+  /** Probability of each class in a recording of at most `num_samples`. */
+  async function score(audio) {
     const length = description.num_samples;
     const waveform = new Float32Array(length); // the rest stays zero
-    waveform.set(sound);
+    waveform.set(audio);
     const { scores } = await session.run({
       waveform: new ort.Tensor("float32", waveform, [1, length]),
-      num_samples: new ort.Tensor("int32", [sound.length], [1]),
+      num_samples: new ort.Tensor("int32", [audio.length], [1]),
     });
     return scores.data;
   }

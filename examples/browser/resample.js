@@ -50,7 +50,7 @@ export class Resampler {
   }
 }
 
-/** The whole of a sound, in blocks between which the page can react. */
+/** The whole of a recording, in blocks between which the page can react. */
 export async function resample(samples, from, to) {
   if (from === to) return samples;
   const resampler = new Resampler(from, to);

@@ -1,5 +1,5 @@
 // Level by time and frequency on a mel axis, for the eye: the model computes its
-// own. The FFT is from npm, because an AnalyserNode sees only sound as it plays,
+// own. The FFT is from npm, because an AnalyserNode sees only audio as it plays,
 // and a file is drawn at once.
 
 import rfft from "fourier-transform";
@@ -7,7 +7,7 @@ import rfft from "fourier-transform";
 import { mel } from "./axes.js";
 
 const RANGE_DB = 70; // from the faintest colour to the strongest
-const FADE_DB = 0.05; // a column, by which a live picture forgets loud sound
+const FADE_DB = 0.05; // a column, by which a live picture forgets loud audio
 const FIRST_DB = -20; // level of the strongest colour when a live picture starts
 const QUIET_DB = -50; // and what it fades to, so that a quiet room stays faint
 
@@ -40,7 +40,7 @@ export class Spectrogram {
     this.pen.putImageData(blank, 0, 0);
   }
 
-  /** The whole sound, as wide as the canvas. */
+  /** The whole recording, as wide as the canvas. */
   draw(samples) {
     this.fit();
     const { width } = this.canvas;
@@ -58,20 +58,20 @@ export class Spectrogram {
     this.paint(columns, 0);
   }
 
-  /** Scrolls by the next samples of a live sound; `inView` of them fit. */
+  /** Scrolls by the next samples of a live recording; `inView` of them fit. */
   push(samples, inView) {
-    const sound = new Float32Array(this.rest.length + samples.length);
-    sound.set(this.rest);
-    sound.set(samples, this.rest.length);
+    const audio = new Float32Array(this.rest.length + samples.length);
+    audio.set(this.rest);
+    audio.set(samples, this.rest.length);
     const hop = inView / this.canvas.width;
     const columns = [];
     let at = 0;
-    for (; at + this.frame + hop < sound.length; at += hop) {
-      columns.push(this.levels(sound, at));
+    for (; at + this.frame + hop < audio.length; at += hop) {
+      columns.push(this.levels(audio, at));
       const loudest = Math.max(QUIET_DB, ...columns.at(-1));
       this.loudest = Math.max(this.loudest - FADE_DB, loudest);
     }
-    this.rest = sound.slice(at);
+    this.rest = audio.slice(at);
     const { width } = this.canvas;
     this.pen.drawImage(this.canvas, -columns.length, 0);
     this.paint(columns, width - columns.length);

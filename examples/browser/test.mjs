@@ -1,5 +1,5 @@
-// Drives the page in a headless Chromium and prints a line of JSON per sound:
-//   npm test -- MODEL.onnx SOUND... [--mic SOUND.wav] [--screenshot FILE.png]
+// Drives the page in a headless Chromium and prints a line of JSON per recording:
+//   npm test -- MODEL.onnx AUDIO... [--mic AUDIO.wav] [--screenshot FILE.png]
 // CHROMIUM names a browser other than /usr/bin/chromium.
 
 import { createReadStream } from "node:fs";
@@ -13,7 +13,7 @@ const { values: options, positionals: files } = parseArgs({
   allowPositionals: true,
   options: {
     mic: { type: "string" }, // played to the page as its microphone
-    screenshot: { type: "string" }, // of the last sound
+    screenshot: { type: "string" }, // of the last recording
     width: { type: "string", default: "1200" },
     dark: { type: "boolean" },
   },
@@ -82,13 +82,13 @@ async function openPage() {
 }
 
 async function scoreFile(page, i) {
-  const query = new URLSearchParams({ model: address(0), sound: address(i) });
+  const query = new URLSearchParams({ model: address(0), audio: address(i) });
   await page.goto(`${origin}/?${query}`);
   await reach(page, "done");
   await print(page);
 }
 
-/** Listens until the window is full of sound. */
+/** Listens until the window is full of audio. */
 async function scoreMicrophone(page) {
   await page.goto(`${origin}/?${new URLSearchParams({ model: address(0) })}`);
   await reach(page, "ready");

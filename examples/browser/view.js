@@ -1,4 +1,4 @@
-// What is seen of one sound: spectrogram, scores over time, top classes.
+// What is seen of one recording: spectrogram, scores over time, top classes.
 
 import { labelFrequencies, labelTimes } from "./axes.js";
 import { best, drawBars, drawTimeline, meanScores } from "./scores.js";
@@ -41,7 +41,7 @@ export class View {
     const player = $("player");
     player.pause();
     player.hidden = !this.samples;
-    $("sound-name").textContent = title;
+    $("audio-name").textContent = title;
     const heard = this.seconds(this.model.num_samples);
     $("window-note").textContent = `${heard} s ${where} each cell`;
     $("top-note").textContent = "";
@@ -57,7 +57,7 @@ export class View {
     };
   }
 
-  /** Moves the live picture on by a chunk of sound that ends at `now`. */
+  /** Moves the live picture on by a chunk of audio that ends at `now`. */
   advance(chunk, now) {
     const inView = this.to - this.from;
     this.spectrogram.push(chunk, inView);

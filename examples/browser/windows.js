@@ -3,12 +3,12 @@
 const OVERLAP = 0.5; // of neighbouring windows
 
 /**
- * The windows of a sound of `numSamples`, placed as keras_c2f places them: the
- * last one ends with the sound. Each has what is from `start` to `end` and is
+ * The windows of a recording of `numSamples`, placed as keras_c2f places them: the
+ * last one ends with the recording. Each has what is from `start` to `end` and is
  * drawn at its `cell`, which is the nearest to its middle.
  */
 export function windows(numSamples, length) {
-  const last = Math.max(0, numSamples - length); // this one ends the sound
+  const last = Math.max(0, numSamples - length); // this one ends the recording
   const hop = Math.max(1, Math.round(length * (1 - OVERLAP)));
   const starts = [];
   for (let start = 0; start < last; start += hop) starts.push(start);

@@ -1,12 +1,12 @@
-"""Classify a WAV file with LiteRT, as on a telephone or a Raspberry Pi.
+"""Classify a WAV file with LiteRT, as on a phone or a Raspberry Pi.
 
 Needs the runtime alone:
 
     pip install ai-edge-litert numpy
-    python classify_litert.py classifier-dynamic.tflite sound.wav
+    python classify_litert.py classifier-dynamic.tflite audio.wav
 
-Expected: the three likeliest classes of each window of the sound. The last
-window ends with the sound; a sound shorter than a window is padded.
+Expected: the three likeliest classes of each window of the recording. The last
+window ends with the recording; a recording shorter than a window is padded.
 """
 
 import json
@@ -17,17 +17,17 @@ import zipfile
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-model, sound = sys.argv[1:]
+model, audio = sys.argv[1:]
 with zipfile.ZipFile(model) as archive:  # behind the model, in the same file
     info = json.loads(archive.read("keras_c2f.json"))
-with wave.open(sound) as file:
+with wave.open(audio) as file:
     rate, channels = file.getframerate(), file.getnchannels()
     if rate != info["sample_rate"] or file.getsampwidth() != 2:
-        sys.exit(f"{sound}: 16-bit WAV of {info['sample_rate']} Hz is wanted.")
+        sys.exit(f"{audio}: 16-bit WAV of {info['sample_rate']} Hz is wanted.")
     samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
 samples = samples.reshape(-1, channels).mean(1).astype("float32") / 32768
 if not len(samples):
-    sys.exit(f"{sound} has no samples. Give a longer one.")
+    sys.exit(f"{audio} has no samples. Give a longer one.")
 
 size = info["num_samples"]
 classify = Interpreter(model).get_signature_runner()

@@ -3,10 +3,10 @@
 Needs the runtime alone:
 
     pip install onnxruntime numpy
-    python classify_onnx.py classifier-float32.onnx sound.wav
+    python classify_onnx.py classifier-float32.onnx audio.wav
 
-Expected: the three likeliest classes of each window of the sound. The last
-window ends with the sound; a sound shorter than a window is padded.
+Expected: the three likeliest classes of each window of the recording. The last
+window ends with the recording; a recording shorter than a window is padded.
 """
 
 import json
@@ -16,17 +16,17 @@ import wave
 import numpy as np
 import onnxruntime
 
-model, sound = sys.argv[1:]
+model, audio = sys.argv[1:]
 session = onnxruntime.InferenceSession(model)
 info = json.loads(session.get_modelmeta().custom_metadata_map["keras_c2f"])
-with wave.open(sound) as file:
+with wave.open(audio) as file:
     rate, channels = file.getframerate(), file.getnchannels()
     if rate != info["sample_rate"] or file.getsampwidth() != 2:
-        sys.exit(f"{sound}: 16-bit WAV of {info['sample_rate']} Hz is wanted.")
+        sys.exit(f"{audio}: 16-bit WAV of {info['sample_rate']} Hz is wanted.")
     samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
 samples = samples.reshape(-1, channels).mean(1).astype("float32") / 32768
 if not len(samples):
-    sys.exit(f"{sound} has no samples. Give a longer one.")
+    sys.exit(f"{audio} has no samples. Give a longer one.")
 
 size = info["num_samples"]
 last = max(len(samples) - size, 0)  # ends with the file

@@ -5,7 +5,7 @@ import json
 import numpy as np
 from starlette.exceptions import HTTPException
 
-from keras_c2f.audio.audio_file import SoundError, open_audio
+from keras_c2f.audio.audio_file import AudioError, open_audio
 from keras_c2f.audio.decode import LOUDEST, resampled_blocks
 
 MAX_BYTES = 20_000_000
@@ -14,7 +14,7 @@ MAX_RATE = 768_000  # Hz; soxr takes seconds for a block at 2**31
 NAMES = ("waveform", "num_samples")
 
 
-def read_sound(body, sample_rate):
+def read_audio(body, sample_rate):
     """Decodes an audio file, as `keras-c2f predict` does.
 
     Args:
@@ -25,16 +25,16 @@ def read_sound(body, sample_rate):
         float32 `(samples,)`, the mean of the channels; at least one sample.
 
     Raises:
-        HTTPException: if that fails, or the sound exceeds `MAX_SECONDS`.
+        HTTPException: if that fails, or the recording exceeds `MAX_SECONDS`.
     """
     if not body:
-        raise HTTPException(400, "The body is empty. Send a sound file.")
+        raise HTTPException(400, "The body is empty. Send an audio file.")
     status = 415
     try:
         with open_audio("the body", bytes(body)) as file:
             status = 400
             return np.concatenate(list(_blocks(file, sample_rate)))
-    except SoundError as error:
+    except AudioError as error:
         raise HTTPException(
             status,
             f"The body {error.reason}. Send the bytes of a whole WAV, FLAC, "
@@ -43,18 +43,19 @@ def read_sound(body, sample_rate):
 
 
 def _blocks(file, sample_rate):
-    """Mono blocks at the wanted rate; a whole sound may not fit in memory."""
+    """Mono blocks at the wanted rate; all of a file may not fit."""
     rate, left = file.sample_rate, MAX_SECONDS * sample_rate
     if rate > MAX_RATE:
         raise HTTPException(
-            422, f"The sound has {rate} Hz. Send one of {MAX_RATE} Hz at most."
+            422,
+            f"The recording has {rate} Hz. Send one of {MAX_RATE} Hz at most.",
         )
     for samples in resampled_blocks(file, sample_rate):
         left -= len(samples)
         if left < 0:
             raise HTTPException(
                 413,
-                f"The sound is longer than {MAX_SECONDS} s. Send it in parts.",
+                f"The recording is longer than {MAX_SECONDS} s. Send parts.",
             )
         yield samples
 
@@ -111,7 +112,7 @@ def read_tensors(body, size):
     if not ((counts >= 1) & (counts <= size) & whole).all():
         raise HTTPException(
             400,
-            "`num_samples` says how many samples of a window are sound, whole "
+            "`num_samples` says how many samples of a window are audio, whole "
             f"numbers 1 to {size}. Received: {counts.min():g} to "
             f"{counts.max():g}.",
         )

@@ -38,7 +38,7 @@ class Model:
         if isinstance(self._session.get_inputs()[0].shape[0], int):
             raise ValueError(
                 f"{path} hears a fixed number of windows at once. Export it "
-                "without --batch_size."
+                "without --batch-size."
             )
         info = json.loads(properties["keras_c2f"])
         self.class_names = info["class_names"]
@@ -46,7 +46,7 @@ class Model:
         self.num_samples = info["num_samples"]
 
     def windows(self, samples, overlap):
-        """Cuts a sound.
+        """Cuts a recording.
 
         Args:
             samples: `(samples,)`.
@@ -54,8 +54,8 @@ class Model:
 
         Returns:
             list of starts and list of windows, as keras_c2f places them. The
-            last window ends with the sound; a sound shorter than a window is
-            one, not padded.
+            last window ends with the recording; a recording shorter than a
+            window is one, not padded.
         """
         last = max(len(samples) - self.num_samples, 0)
         hop = max(int(self.num_samples * (1 - overlap) + 0.5), 1)
@@ -90,8 +90,8 @@ class Batcher:
     async def scores(self, windows):
         """Rows of one request.
 
-        At most a batch of its windows queues at a time, so that a long sound
-        does not keep short ones waiting.
+        At most a batch of its windows queues at a time, so that a long
+        recording does not keep short ones waiting.
         """
         rows = []
         for first in range(0, len(windows), self._max_batch):

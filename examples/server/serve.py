@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import uvicorn
-from inputs import MAX_BYTES, read_sound, read_tensors
+from inputs import MAX_BYTES, read_audio, read_tensors
 from scoring import Batcher, Model
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -84,7 +84,7 @@ class Service:
     async def classify(self, request):
         rate = self._model.sample_rate
         with self._place():
-            samples = await self._read(request, read_sound, rate)
+            samples = await self._read(request, read_audio, rate)
             starts, windows = self._model.windows(samples, OVERLAP)
             scores = await self._batcher.scores(windows)
         return JSONResponse(
@@ -169,7 +169,7 @@ async def fail(request, error):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", required=True, help="exported ONNX file")
-    parser.add_argument("--name", default="sounds", help="the model's name")
+    parser.add_argument("--name", default="audio", help="the model's name")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument(

@@ -5,8 +5,8 @@ from keras_c2f.utils.lazy_names import lazy_names
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
-        ".audio_file": ["SoundError"],
+        ".audio_file": ["AudioError"],
         ".corruption": ["Corruption"],
-        ".decode": ["load_sound"],
+        ".decode": ["load_audio"],
     },
 )

@@ -20,8 +20,8 @@ CANCELLED = 1e-3  # of the power that unrelated channels have when averaged
 SILENCE = 1e-9  # power, of the last of 16 bits
 
 
-class SoundError(ValueError):
-    """A sound that cannot be used.
+class AudioError(ValueError):
+    """A recording that cannot be used.
 
     Attributes:
         path: str, the file; for an array, a description.
@@ -58,21 +58,21 @@ class AudioFile:
         self._streams = streams
         rates = sorted({file.samplerate for file, _ in streams})
         if len(rates) > 1:
-            raise SoundError(
+            raise AudioError(
                 path,
                 f"is several recordings in one file, of {rates[0]} and "
                 f"{rates[-1]} Hz: {CONVERT}",
             )
         (self.sample_rate,) = rates
         if not RATES[0] <= self.sample_rate <= RATES[1]:
-            raise SoundError(
+            raise AudioError(
                 path,
                 f"says that its sample rate is {self.sample_rate} Hz, which is "
                 f"outside {RATES[0]} to {RATES[1]}: the header is damaged",
             )
         self.num_frames = sum(frames for _, frames in streams)
         if self.num_frames >= UNKNOWN_LENGTH:
-            raise SoundError(path, f"does not say how long it is: {CONVERT}")
+            raise AudioError(path, f"does not say how long it is: {CONVERT}")
 
     def blocks(self, first=0, last=None):
         """Reads frames, averaged over the channels.
@@ -88,7 +88,7 @@ class AudioFile:
             float32 `(samples,)`.
 
         Raises:
-            SoundError: if channels cancel each other, or there are fewer
+            AudioError: if channels cancel each other, or there are fewer
                 frames than the file promises.
         """
         last = self.num_frames if last is None else last
@@ -109,7 +109,7 @@ class AudioFile:
             last -= frames
         if missing > DELAY:
             seconds = (end - missing) / self.sample_rate
-            raise SoundError(
+            raise AudioError(
                 self.path,
                 f"is damaged, and cannot be decoded beyond {seconds:.1f} s",
             )
@@ -123,7 +123,7 @@ class AudioFile:
         if power > SILENCE:
             left = np.dot(mono, mono) / mono.size * channels
             if left < CANCELLED * power:
-                raise SoundError(
+                raise AudioError(
                     self.path,
                     "has channels that cancel each other when averaged: keep "
                     "one of them, for example with ffmpeg -i IN -af "
@@ -145,14 +145,16 @@ def _read_blocks(file, num_frames):
 
 @contextlib.contextmanager
 def open_audio(path, content=None):
-    """An `AudioFile`; in its context errors of libsndfile are `SoundError`.
+    """An `AudioFile`; in its context errors of libsndfile are `AudioError`.
 
     Args:
         path: str, local or what `tf.io.gfile` knows; with `content`, what
             messages call it.
         content: bytes of a file that is in memory, or `None`.
     """
-    _ = soundfile.SoundFile  # outside `try`: a missing package is no bad sound
+    _ = (
+        soundfile.SoundFile
+    )  # outside `try`: a missing package is no bad recording
     try:
         with contextlib.ExitStack() as stack:
             yield AudioFile(path, _open_streams(path, content, stack))
@@ -161,7 +163,7 @@ def open_audio(path, content=None):
         # without the path, which is in the message of some
         message = getattr(error, "error_string", str(error))
         reason = decoding_reason(path, message, content)
-        raise SoundError(path, reason) from error
+        raise AudioError(path, reason) from error
 
 
 def _open_streams(path, content, stack):
@@ -176,7 +178,7 @@ def _open_streams(path, content, stack):
     else:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):  # a pipe would block
-            raise SoundError(path, "is not a file")
+            raise AudioError(path, "is not a file")
         file = None
         # as bytes, also where the name is not UTF-8
         source = path if os.name == "nt" else os.fsencode(path)
@@ -208,9 +210,9 @@ def _find_parts(path, size, modified, is_mpeg):
 
 
 def _find_in(file, is_mpeg):
-    place, size = file.tell(), file.getbuffer().nbytes
+    position, size = file.tell(), file.getbuffer().nbytes
     parts = find_parts(file, size, is_mpeg)
-    file.seek(place)  # where libsndfile has left it
+    file.seek(position)  # where libsndfile has left it
     return parts
 
 
@@ -275,7 +277,7 @@ def _read_remote(path):
         with tf.io.gfile.GFile(path, "rb") as file:
             return io.BytesIO(file.read())
     except tf.errors.OpError as error:
-        raise SoundError(path, f"cannot be read ({error.message})") from error
+        raise AudioError(path, f"cannot be read ({error.message})") from error
 
 
 # What a file is that libsndfile does not know, by its first bytes.
@@ -307,8 +309,8 @@ def decoding_reason(path, message, content=None):
             start = file.read(16)
         if not start:
             return "is empty"
-    for place, magic, name in FOREIGN:
-        if start[place:].startswith(magic):
+    for position, magic, name in FOREIGN:
+        if start[position:].startswith(magic):
             return f"is {name}, which libsndfile does not read: {CONVERT}"
     if "does not exist" in message:  # it does: checked above
         message = "Format not recognised"

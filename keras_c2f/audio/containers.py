@@ -67,8 +67,8 @@ def _content(file, size):
     return file.read(size)
 
 
-def _read(file, place, count):
-    file.seek(place)
+def _read(file, position, count):
+    file.seek(position)
     return file.read(count)
 
 
@@ -86,21 +86,21 @@ def _wav(file, start, size):
 
 def _one_wav(file, start, size):
     """A `Part`, `None` without samples, and where the next file begins."""
-    places, place = {}, start + 12
+    positions, position = {}, start + 12
     for _ in range(MOST_CHUNKS):
-        name, length = struct.unpack("<4sI", _read(file, place, 8))
-        places[name] = place
+        name, length = struct.unpack("<4sI", _read(file, position, 8))
+        positions[name] = position
         if name == b"data":
             break
-        place += 8 + length + length % 2
+        position += 8 + length + length % 2
     else:
         return None, None
-    first, wide = places[b"data"] + 8, places.get(b"ds64")
+    first, wide = positions[b"data"] + 8, positions.get(b"ds64")
     if wide is not None and length == MAX_32:
         length = int.from_bytes(_read(file, wide + 16, 8), "little")
     end, following, agrees = min(first + length, size), None, True
-    for place in (first + length, first + length + length % 2):
-        agrees, following = _after_samples(file, place, size)
+    for position in (first + length, first + length + length % 2):
+        agrees, following = _after_samples(file, position, size)
         if agrees:
             break
     is_unknown = length in (0, MAX_32)
@@ -110,30 +110,30 @@ def _one_wav(file, start, size):
     is_known = _read(file, start, 4) != b"BW64"
     if is_known and (first + length >= size or end == first + length):
         return Part(((start, stop),)), following
-    return _with_size(file, start, places, end, stop), following
+    return _with_size(file, start, positions, end, stop), following
 
 
-def _after_samples(file, place, size):
+def _after_samples(file, position, size):
     """Whether what follows may do so, and where it is a file of its own."""
     for _ in range(MOST_CHUNKS):
-        if place + 8 > size:
+        if position + 8 > size:
             break
-        name, length = struct.unpack("<4sI", _read(file, place, 8))
+        name, length = struct.unpack("<4sI", _read(file, position, 8))
         if name in (b"RIFF", b"RF64", b"BW64"):
-            return True, place
+            return True, position
         if name.startswith(TRAILERS):
             return True, None
         if not (name.isascii() and name.decode().isprintable()):
             return False, None
-        place += 8 + length + length % 2
-    return place <= size + 1, None
+        position += 8 + length + length % 2
+    return position <= size + 1, None
 
 
-def _with_size(file, start, places, end, stop):
+def _with_size(file, start, positions, end, stop):
     """The `Part` with the number of its bytes put right."""
-    data = places[b"data"]
+    data = positions[b"data"]
     length, samples = end - data - 8, (data + 8, stop)
-    wide = places.get(b"ds64")
+    wide = positions.get(b"ds64")
     if wide is not None:
         head = (b"RF64", (start + 4, wide + 16), struct.pack("<Q", length))
         return Part((*head, (wide + 24, data + 4), UNKNOWN_32, samples))
@@ -153,19 +153,19 @@ def _appended(file, start, size, layout, head):
         head: int, bytes in front of a file's first chunk.
     """
     magic, wide = _read(file, start, 4), struct.calcsize(layout)
-    starts, place = [start], start + head
+    starts, position = [start], start + head
     for _ in range(MOST_CHUNKS):
-        if place + wide > size:
+        if position + wide > size:
             break
-        name, length = struct.unpack(layout, _read(file, place, wide))
+        name, length = struct.unpack(layout, _read(file, position, wide))
         if name == magic:
-            starts.append(place)
-            place += head
+            starts.append(position)
+            position += head
         elif length < 0:
             break
         else:
-            place += wide + length
-            place += length % 2 if magic == b"FORM" else 0
+            position += wide + length
+            position += length % 2 if magic == b"FORM" else 0
     if len(starts) == 1:
         return None
     ends = *starts[1:], size
@@ -177,17 +177,17 @@ def _caf(file, start, size):
     parts = _appended(file, start, size, ">4sq", 8)
     if parts:
         return parts
-    place = start + 8
+    position = start + 8
     for _ in range(MOST_CHUNKS):
-        name, length = struct.unpack(">4sq", _read(file, place, 12))
+        name, length = struct.unpack(">4sq", _read(file, position, 12))
         if name == b"data" or length < 0:
             break
-        place += 12 + length
-    rest = size - place - 12
+        position += 12 + length
+    rest = size - position - 12
     if name != b"data" or 0 < length <= rest:
         return None
-    place += 4
-    pieces = ((start, place), struct.pack(">q", rest), (place + 8, size))
+    position += 4
+    pieces = ((start, position), struct.pack(">q", rest), (position + 8, size))
     return (Part(pieces),)
 
 
@@ -196,20 +196,24 @@ def _aiff(file, start, size):
     parts = _appended(file, start, size, ">4sI", 12)
     if parts:
         return parts
-    place = start + 12
+    position = start + 12
     for _ in range(MOST_CHUNKS):
-        name, length = struct.unpack(">4sI", _read(file, place, 8))
+        name, length = struct.unpack(">4sI", _read(file, position, 8))
         if name == b"SSND":
             break
-        place += 8 + length + length % 2
-    end, rest = place + 8 + length, size - place - 8
+        position += 8 + length + length % 2
+    end, rest = position + 8 + length, size - position - 8
     behind = _read(file, end, ZEROS)
     is_chunk = behind[:4].isascii() and behind[:4].decode().isprintable()
     if name != b"SSND" or is_chunk or len(behind) < 8 or rest > MAX_32:
         return None
     if not behind.strip(b"\0"):
         return None
-    pieces = (start, place + 4), struct.pack(">I", rest), (place + 8, size)
+    pieces = (
+        (start, position + 4),
+        struct.pack(">I", rest),
+        (position + 8, size),
+    )
     return (Part(pieces),)
 
 
@@ -232,11 +236,11 @@ def _ogg(file, start, size):
         serials = (data[page + 14 : page + 18] for page in (start, last))
         if len(set(serials)) == 1:
             return None
-    places = [m.start() for m in re.finditer(BEGIN_OF_STREAM, data)]
+    positions = [m.start() for m in re.finditer(BEGIN_OF_STREAM, data)]
     links = [
-        place
-        for before, place in zip([None, *places], places, strict=False)
-        if before is None or not _is_same_link(data, before, place)
+        position
+        for before, position in zip([None, *positions], positions, strict=False)
+        if before is None or not _is_same_link(data, before, position)
     ]
     if links in ([], [0]):
         return None
@@ -245,10 +249,10 @@ def _ogg(file, start, size):
     )
 
 
-def _is_same_link(data, before, place):
+def _is_same_link(data, before, position):
     """Whether nothing but one page lies between two that begin a stream."""
     count = data[before + 26]
-    return place == before + 27 + count + sum(data[before + 27 :][:count])
+    return position == before + 27 + count + sum(data[before + 27 :][:count])
 
 
 def _flac(file, start, size):

@@ -1,4 +1,4 @@
-"""Sound made worse on purpose, to ask how much of it a network bears.
+"""Audio made worse on purpose, to ask how much of it a network bears.
 
 The word is that of Hendrycks and Dietterich, "Benchmarking Neural Network
 Robustness to Common Corruptions and Perturbations", ICLR 2019.
@@ -22,9 +22,9 @@ CHANGES = {  # the least and the greatest value, and what is done
 
 @dataclass(frozen=True)
 class Corruption:
-    """Changes a sound in one or several ways, the same way each time.
+    """Changes a recording in one or several ways, the same way each time.
 
-    | text             | what becomes of the sound                           |
+    | text             | what becomes of the recording                       |
     |------------------|-----------------------------------------------------|
     | `noise:DB`       | pink noise is added, flat below 20 Hz, at this      |
     |                  | signal-to-noise ratio                               |
@@ -33,13 +33,13 @@ class Corruption:
     | `codec:mp3`      | coded and decoded at the lowest quality, about      |
     |                  | 9 kbit/s at 16 kHz, at the nearest rate MP3 has     |
     | `codec:ogg`      | the same in Vorbis, about 33 kbit/s at 16 kHz       |
-    | `codec:mulaw`    | telephone: 300 to 3400 Hz, 8 kHz, 8 bits of G.711   |
+    | `codec:mulaw`    | phone: 300 to 3400 Hz, 8 kHz, 8 bits of G.711       |
     | `speed:FACTOR`   | played faster, and so higher and shorter, above 1   |
     | `gain:DB`        | louder, above 0                                     |
 
-    Noise lasts as long as the sound and covers digital silence in it. This
-    does not count when the power of the signal is measured, and a sound that
-    is silent throughout stays so. Coders cut what is outside [-1, 1].
+    Noise lasts as long as the recording and covers digital silence in it. This
+    does not count when the power of the signal is measured, and a recording
+    that is silent throughout stays so. Coders cut what is outside [-1, 1].
 
     Args:
         text: str as above; several, joined by `+`, follow one another.
@@ -68,7 +68,7 @@ class Corruption:
         return self.text
 
     def __call__(self, samples, sample_rate, index):
-        """The corrupted sound.
+        """The corrupted recording.
 
         Args:
             samples: float `(samples,)`, at least one.
@@ -87,28 +87,28 @@ class Corruption:
         return samples.astype("float32")
 
 
-class CorruptedSounds:
-    """Loads from a `SoundCache`, which stays clean, and corrupts.
+class CorruptedAudio:
+    """Loads from an `AudioCache`, which stays clean, and corrupts.
 
-    A sound is corrupted as a whole and then cropped, so an hour-long one is
+    A recording is corrupted as a whole and then cropped, so an hour-long one is
     held in memory as a whole.
 
     Args:
-        sounds: `SoundCache`.
+        recordings: `AudioCache`.
         sample_rate: int, Hz, of what it loads.
         corruption: `Corruption`.
     """
 
-    def __init__(self, sounds, sample_rate, corruption):
-        self._sounds = sounds
+    def __init__(self, recordings, sample_rate, corruption):
+        self._audio = recordings
         self._sample_rate = sample_rate
         self._corruption = corruption
 
-    def crop(self, sound, index, size, place, keep_whole=True):
-        """As `SoundCache.crop`, of anything but log-mel; keeps it all."""
-        samples = self._sounds.load(sound, index, None, 0)
+    def crop(self, audio, index, size, position, keep_whole=True):
+        """As `AudioCache.crop`, of anything but log-mel; keeps it all."""
+        samples = self._audio.load(audio, index, None, 0)
         samples = self._corruption(samples, self._sample_rate, index)
-        start = crop_start(len(samples), size, place)
+        start = crop_start(len(samples), size, position)
         return samples[start : start + size], len(samples) <= size
 
 

@@ -1,4 +1,4 @@
-"""Sound files to float32 mono samples at the model's rate."""
+"""Audio files to float32 mono samples at the model's rate."""
 
 import os
 from functools import partial
@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 
 from keras_c2f.audio.audio_file import (
-    SoundError,
+    AudioError,
     decoding_reason,
     open_audio,
 )
@@ -17,8 +17,8 @@ from keras_c2f.utils.packages import install_line
 LOUDEST = 100  # 40 dB above full scale: these are integers, not scaled
 
 
-def load_sound(sound, sample_rate, decoder="soundfile"):
-    """Reads a sound; channels are averaged, then the rate is converted.
+def load_audio(audio, sample_rate, decoder="soundfile"):
+    """Reads a recording; channels are averaged, then the rate is converted.
 
     With `decoder="soundfile"` all of a file is read, also where its header is
     wrong: of a recorder that lost power, of a stream, or of the first of
@@ -26,7 +26,7 @@ def load_sound(sound, sample_rate, decoder="soundfile"):
     all that is left is read.
 
     Args:
-        sound: path of a file (WAV, FLAC, OGG, MP3, AIFF and what else
+        audio: path of a file (WAV, FLAC, OGG, MP3, AIFF and what else
             libsndfile reads), local or any that `tf.io.gfile` knows
             (`gs://...`), or a `(samples,)` array already at `sample_rate`,
             which is only checked.
@@ -39,55 +39,55 @@ def load_sound(sound, sample_rate, decoder="soundfile"):
         float32 `(samples,)`, at least one sample.
 
     Raises:
-        SoundError: if the file is missing, damaged or cannot be decoded;
+        AudioError: if the file is missing, damaged or cannot be decoded;
             there are no samples; some are NaN, infinite or above 100, which
             integers are that were not scaled; or channels cancel each other.
         ImportError: if the decoder is not installed, with the install line.
         ValueError: if `decoder` is unknown.
 
     Example:
-        >>> load_sound(np.array([0.5, np.nan]), 16000)
+        >>> load_audio(np.array([0.5, np.nan]), 16000)
         Traceback (most recent call last):
-        keras_c2f.audio.audio_file.SoundError: array of shape (2,): has samples
+        keras_c2f.audio.audio_file.AudioError: array of shape (2,): has samples
         that are NaN or infinite
     """
-    return load_crop(sound, sample_rate, decoder, None, 0)[0]
+    return load_crop(audio, sample_rate, decoder, None, 0)[0]
 
 
-def load_crop(sound, sample_rate, decoder, num_samples, place):
-    """Reads a sound, or if it is long only the crop that is wanted of it.
+def load_crop(audio, sample_rate, decoder, num_samples, position):
+    """Reads a recording, or if it is long only the crop that is wanted of it.
 
     A file of up to 30 s, or twice the crop, is read whole. `tensorflow-io`
     reads every file whole.
 
     Args:
-        sound, sample_rate, decoder: as in `load_sound`.
-        num_samples: int, length of the crop, or `None` for the whole sound.
-        place: float, where the crop begins: see `crop_start`.
+        audio, sample_rate, decoder: as in `load_audio`.
+        num_samples: int, length of the crop, or `None` for the whole recording.
+        position: float, where the crop begins: see `crop_start`.
 
     Returns:
         float32 `(samples,)`, and a bool: whether that is all there is. Else
         it is the crop, up to the resampler's rounding (1e-5).
 
     Raises:
-        As `load_sound`, for the part that is read.
+        As `load_audio`, for the part that is read.
     """
     if decoder not in DECODERS:
         raise ValueError(
             f"`decoder` is one of {tuple(DECODERS)}. "
             f"Received: decoder={decoder!r}."
         )
-    if not isinstance(sound, (str, os.PathLike)):
-        samples = np.asarray(sound, dtype="float32")
+    if not isinstance(audio, (str, os.PathLike)):
+        samples = np.asarray(audio, dtype="float32")
         name = f"array of shape {samples.shape}"
         if samples.ndim != 1:
-            raise SoundError(name, "is not mono; average its channels")
+            raise AudioError(name, "is not mono; average its channels")
         _check(samples, name)
         return samples, True
-    name = os.fspath(sound)
+    name = os.fspath(audio)
     excerpt = None
     if num_samples is not None:
-        excerpt = partial(find_excerpt, sample_rate, num_samples, place)
+        excerpt = partial(find_excerpt, sample_rate, num_samples, position)
     samples, rate, skip = DECODERS[decoder](name, excerpt)
     _check(samples, name)  # a resampler smears one NaN over a whole clip
     if rate != sample_rate:
@@ -99,26 +99,26 @@ def load_crop(sound, sample_rate, decoder, num_samples, place):
     return np.asarray(samples, dtype="float32"), is_whole
 
 
-def sound_blocks(path, sample_rate):
+def audio_blocks(path, sample_rate):
     """Reads a file of any length in parts, which take little memory.
 
     Args:
-        path: see `load_sound`.
+        path: see `load_audio`.
         sample_rate: int, Hz, wanted.
 
     Yields:
         float32 `(samples,)`, up to about a minute. Together they are what
-        `load_sound` returns, up to the resampler's rounding.
+        `load_audio` returns, up to the resampler's rounding.
 
     Raises:
-        SoundError: as `load_sound`, when the part is reached.
+        AudioError: as `load_audio`, when the part is reached.
     """
     with open_audio(os.fspath(path)) as file:
         yield from resampled_blocks(file, sample_rate)
 
 
 def resampled_blocks(file, sample_rate):
-    """`sound_blocks` of an open `AudioFile`."""
+    """`audio_blocks` of an open `AudioFile`."""
     rate, total = file.sample_rate, 0
     resample = None
     if rate != sample_rate:
@@ -133,33 +133,33 @@ def resampled_blocks(file, sample_rate):
         total += len(samples)
         yield samples
     if not total:
-        raise SoundError(file.path, "has no samples")
+        raise AudioError(file.path, "has no samples")
 
 
-def sound_seconds(sound, sample_rate):
-    """float, length of a sound in seconds; nothing is decoded.
+def audio_seconds(audio, sample_rate):
+    """float, length of a recording in seconds; nothing is decoded.
 
     Args:
-        sound: path, or array at `sample_rate`.
+        audio: path, or array at `sample_rate`.
         sample_rate: int, Hz.
 
     Raises:
-        SoundError: if the file cannot be opened by `soundfile`.
+        AudioError: if the file cannot be opened by `soundfile`.
     """
-    if not isinstance(sound, (str, os.PathLike)):
-        return len(sound) / sample_rate
-    with open_audio(os.fspath(sound)) as file:
+    if not isinstance(audio, (str, os.PathLike)):
+        return len(audio) / sample_rate
+    with open_audio(os.fspath(audio)) as file:
         return file.num_frames / file.sample_rate
 
 
 def _check(samples, name):
     if not len(samples):
-        raise SoundError(name, "has no samples")
+        raise AudioError(name, "has no samples")
     loudest = np.abs(samples).max()
     if not np.isfinite(loudest):
-        raise SoundError(name, "has samples that are NaN or infinite")
+        raise AudioError(name, "has samples that are NaN or infinite")
     if loudest > LOUDEST:
-        raise SoundError(
+        raise AudioError(
             name,
             f"has samples of {loudest:.0e}, not of [-1, 1]: divide them by "
             "full scale, 32768 for 16 bits, and save the file again",
@@ -188,12 +188,12 @@ def _read_with_tensorflow_io(path, excerpt):
     }
     ending = os.path.splitext(path)[1].lstrip(".").lower()
     if ending not in decoders:
-        raise SoundError(
+        raise AudioError(
             path,
             f"tensorflow-io tells formats by their ending, and '.{ending}' is "
             f"none of {', '.join(decoders)}",
         )
-    tfio.audio  # noqa: B018  a missing package is no bad sound
+    tfio.audio  # noqa: B018  a missing package is no bad recording
     try:
         rate = int(tfio.audio.AudioIOTensor(path).rate)
         samples = decoders[ending](tf.io.read_file(path)).numpy()
@@ -205,7 +205,7 @@ def _read_with_tensorflow_io(path, excerpt):
             + install_line(["tensorflow_io"])
         ) from error
     except (tf.errors.OpError, ValueError) as error:
-        raise SoundError(path, decoding_reason(path, str(error))) from error
+        raise AudioError(path, decoding_reason(path, str(error))) from error
     if samples.dtype == np.int16:
         samples = samples / 32768
     return samples.mean(axis=1), rate, None

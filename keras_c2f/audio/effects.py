@@ -1,4 +1,4 @@
-"""What `Corruption` does to a sound, one function for each way.
+"""What `Corruption` does to a recording, one function for each way.
 
 All take float64 `(samples,)` of at least one sample, the rate in Hz, the value
 behind the colon and a NumPy generator, and return float64 `(samples,)`.
@@ -11,7 +11,7 @@ import numpy as np
 from keras_c2f.utils.optional import soundfile, soxr
 
 LOWEST_HZ = 20  # of pink noise: below, nobody hears the power it would have
-TELEPHONE_HZ = (300, 3400)
+PHONE_BAND_HZ = (300, 3400)
 MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 # Level 1 of MP3 is refused by libsndfile; its constant rate keeps the lead-in.
 MP3 = {"format": "MP3", "compression_level": 0.999, "bitrate_mode": "AVERAGE"}
@@ -61,7 +61,7 @@ def code(samples, sample_rate, coder, rng):
     coded = np.clip(_resample(samples, sample_rate, rate), -1, 1)
     if coder == "mulaw":
         hertz = np.fft.rfftfreq(len(coded), 1 / rate)
-        low, high = TELEPHONE_HZ
+        low, high = PHONE_BAND_HZ
         band = (low <= hertz) & (hertz <= high)
         coded = np.fft.irfft(np.fft.rfft(coded) * band, len(coded))
     file = io.BytesIO()

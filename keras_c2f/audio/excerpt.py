@@ -11,26 +11,26 @@ WHOLE_SECONDS = 30  # longer files are read in part
 MARGIN_SECONDS = 0.25  # around such a part, where the resampler's filter ends
 
 
-def crop_start(length, num_samples, place):
+def crop_start(length, num_samples, position):
     """int, first sample of a crop.
 
     Args:
         length: int, samples there are.
         num_samples: int, samples of the crop.
-        place: float from 0, the leading crop, to 1, the last one.
+        position: float from 0, the leading crop, to 1, the last one.
     """
     return max(
-        min(int(place * (length - num_samples + 1)), length - num_samples), 0
+        min(int(position * (length - num_samples + 1)), length - num_samples), 0
     )
 
 
-def find_excerpt(sample_rate, num_samples, place, num_frames, rate):
+def find_excerpt(sample_rate, num_samples, position, num_frames, rate):
     """Which frames of a long file hold a crop, and some for the resampler.
 
     Args:
         sample_rate: int, Hz, wanted.
         num_samples: int, of the crop, at that rate.
-        place: float, see `crop_start`.
+        position: float, see `crop_start`.
         num_frames: int, frames of the file: samples of each channel.
         rate: int, Hz, of the file.
 
@@ -42,7 +42,7 @@ def find_excerpt(sample_rate, num_samples, place, num_frames, rate):
     length = num_frames * sample_rate // rate
     if length <= max(WHOLE_SECONDS * sample_rate, 2 * num_samples):
         return None
-    start = crop_start(length, num_samples, place)
+    start = crop_start(length, num_samples, position)
     margin = int(MARGIN_SECONDS * sample_rate)
     # `down` frames last as long as `up` samples: there both grids meet
     up, down = Fraction(sample_rate, rate).as_integer_ratio()

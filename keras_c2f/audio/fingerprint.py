@@ -18,15 +18,15 @@ from keras_c2f.utils.optional import tqdm
 WHOLE = 65536  # bytes of a file up to which all of it is read
 PIECE = 4096
 NUM_PIECES = 4
-CHUNK = 4096  # sounds that a thread takes at a time
+CHUNK = 4096  # recordings that a thread takes at a time
 THREADS = 16  # more than cores: most of the time is spent waiting for disks
 
 
-def fingerprints(sounds):
-    """Fingerprints of sounds, by threads.
+def fingerprints(recordings):
+    """Fingerprints of recordings, by threads.
 
     Args:
-        sounds: sequence of paths, arrays and prepared `Record`s. A `Record`
+        recordings: sequence of paths, arrays and prepared `Record`s. A `Record`
             has the fingerprint of the file that it was made of. Of remote
             paths (`gs://...`), and of files that are empty or
             cannot be read, the fingerprint is of the path alone.
@@ -36,7 +36,7 @@ def fingerprints(sounds):
     """
     return np.array(
         over_chunks(
-            sounds, lambda chunk: map(_fingerprint, chunk), "fingerprints"
+            recordings, lambda chunk: map(_fingerprint, chunk), "fingerprints"
         ),
         "uint64",
     )
@@ -103,11 +103,11 @@ def file_version(path):
     return path, found.st_size, found.st_mtime_ns
 
 
-def sound_name(sound, number):
-    """str, what to call a sound in messages: a path, or the array's number."""
-    if isinstance(sound, (str, os.PathLike)):
-        return os.fspath(sound)
-    return getattr(sound, "name", f"array number {number}")
+def audio_name(audio, number):
+    """str, name of a recording in messages: its path, or the array's number."""
+    if isinstance(audio, (str, os.PathLike)):
+        return os.fspath(audio)
+    return getattr(audio, "name", f"array number {number}")
 
 
 def over_chunks(items, function, title=""):
@@ -129,13 +129,13 @@ def over_chunks(items, function, title=""):
     return found
 
 
-def _fingerprint(sound):
-    if isinstance(sound, (str, os.PathLike)):
-        data = _pieces(sound)
-    elif hasattr(sound, "fingerprint"):
-        return sound.fingerprint
+def _fingerprint(audio):
+    if isinstance(audio, (str, os.PathLike)):
+        data = _pieces(audio)
+    elif hasattr(audio, "fingerprint"):
+        return audio.fingerprint
     else:  # to 16 bits: synthesis may differ in the last digits of float32
-        samples = np.nan_to_num(np.asarray(sound, "float32"), posinf=1)
+        samples = np.nan_to_num(np.asarray(audio, "float32"), posinf=1)
         data = (samples.clip(-1, 1) * 32767).round().astype("<i2").tobytes()
     return int.from_bytes(
         hashlib.blake2b(data, digest_size=8).digest(), "little"

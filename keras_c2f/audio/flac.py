@@ -42,10 +42,10 @@ def find_streams(data, start, search=True):
         found = _samples(data, first, last, total)
         pieces = ((first, last),)
         if found != total:
-            place = first + TOTAL
-            number = data[place] & 0xF0 | found >> 32
+            position = first + TOTAL
+            number = data[position] & 0xF0 | found >> 32
             number = bytes([number]) + (found & MAX_32).to_bytes(4, "big")
-            pieces = ((first, place), number, (place + 5, last))
+            pieces = ((first, position), number, (position + 5, last))
         streams.append(pieces)
     is_right = len(streams) == 1 and len(streams[0]) == 1
     return None if is_right else tuple(streams)
@@ -53,8 +53,8 @@ def find_streams(data, start, search=True):
 
 def _total(data, first):
     """int, samples of each channel by the header of a stream."""
-    place = first + TOTAL
-    return int.from_bytes(data[place : place + 5], "big") & 0xFFFFFFFFF
+    position = first + TOTAL
+    return int.from_bytes(data[position : position + 5], "big") & 0xFFFFFFFFF
 
 
 def _samples(data, first, last, total):
@@ -69,12 +69,12 @@ def _samples(data, first, last, total):
     ]
     ends = _ends(data, last)
     for index in reversed(range(len(frames))):
-        place, is_counted, number, count = frames[index]
-        is_whole = any(_crc16(data[place:end]) == 0 for end in ends)
+        position, is_counted, number, count = frames[index]
+        is_whole = any(_crc16(data[position:end]) == 0 for end in ends)
         if is_whole and number * (block if is_counted else 1) + count == total:
             return total
         for before, *_, size in reversed(frames[:index]):
-            if _crc16(data[before:place]) == 0:  # so both are frames
+            if _crc16(data[before:position]) == 0:  # so both are frames
                 number *= size if is_counted else 1
                 return number + (count if is_whole else 0)
         if is_whole and not number:
@@ -94,14 +94,14 @@ def _ends(data, last):
     return ends
 
 
-def _frame(data, place):
+def _frame(data, position):
     """What the header of a frame says, `None` if there is none.
 
     Returns:
         `(is_counted, number, count)`: whether the number is that of the frame
         rather than of its first sample, and how many samples it has.
     """
-    header = data[place : place + 16]
+    header = data[position : position + 16]
     if len(header) < 16 or header[3] & 1:
         return None
     length = max(1, 8 - (header[4] ^ 0xFF).bit_length())  # of a coded number
@@ -110,16 +110,16 @@ def _frame(data, place):
     number = header[4] & (0xFF >> length if length > 1 else 0x7F)
     for byte in header[5 : 4 + length]:
         number = number << 6 | byte & 0x3F
-    place, code = 4 + length, header[2] >> 4
+    position, code = 4 + length, header[2] >> 4
     extra = {6: 1, 7: 2}.get(code, 0)
     if extra:
-        count = int.from_bytes(header[place : place + extra], "big") + 1
+        count = int.from_bytes(header[position : position + extra], "big") + 1
     elif code < 2:
         count = 192 * code
     else:
         count = 576 << code - 2 if code < 6 else 256 << code - 8
-    place += extra + {12: 1, 13: 2, 14: 2}.get(header[2] & 15, 0)
-    if not count or _crc8(header[: place + 1]):
+    position += extra + {12: 1, 13: 2, 14: 2}.get(header[2] & 15, 0)
+    if not count or _crc8(header[: position + 1]):
         return None
     return header[1] == 0xF8, number, count
 

@@ -42,17 +42,17 @@ def _frame_sizes():
 SIZES = _frame_sizes()
 
 
-def skip_id3(file, place):
+def skip_id3(file, position):
     """int, where the ID3v2 tags end that are at a place of a binary file."""
     while True:
-        file.seek(place)
+        file.seek(position)
         header = file.read(10)
         if len(header) < 10 or header[:3] != b"ID3":
-            return place
+            return position
         size = 0
         for byte in header[6:]:
             size = size << 7 | byte & 0x7F
-        place += 10 + size
+        position += 10 + size
 
 
 def find_streams(data):
@@ -71,10 +71,12 @@ def find_streams(data):
     xing = None if first is None else _xing(data, first)
     if first is None or xing and xing.is_plausible(first, end):
         return None
-    starts = [place for place in _xing_places(data) if place > first]
+    starts = [position for position in _xing_places(data) if position > first]
     streams = []
     for start in [first, *starts]:
-        stop = min([place for place in starts if place > start], default=end)
+        stop = min(
+            [position for position in starts if position > start], default=end
+        )
         while start is not None:
             stream, start = _stream(data, start, stop)
             streams.append(stream)
@@ -97,59 +99,59 @@ def _stream(data, start, stop):
     return (((start, stop),), max(samples - xing.delay, 0)), following
 
 
-def _key(data, place):
-    return data[place + 1] << 8 | data[place + 2]
+def _key(data, position):
+    return data[position + 1] << 8 | data[position + 2]
 
 
-def _size(data, place, stop):
+def _size(data, position, stop):
     """int, bytes of the frame at a place, 0 if there is none."""
-    if place + 4 > stop or data[place] != 0xFF:
+    if position + 4 > stop or data[position] != 0xFF:
         return 0
-    return SIZES.get(_key(data, place), (0,))[0]
+    return SIZES.get(_key(data, position), (0,))[0]
 
 
-def _next_frame(data, place, stop):
+def _next_frame(data, position, stop):
     """Where the next frame is that another of the same kind follows."""
-    for match in SYNC.finditer(data, place, stop):
-        place = match.start()
-        following = place + _size(data, place, stop)
-        if following > place and (
+    for match in SYNC.finditer(data, position, stop):
+        position = match.start()
+        following = position + _size(data, position, stop)
+        if following > position and (
             following == stop
             or _size(data, following, stop)
-            and (_key(data, place) ^ _key(data, following)) & SAME == 0
+            and (_key(data, position) ^ _key(data, following)) & SAME == 0
         ):
-            return place
+            return position
     return None
 
 
-def _count_frames(data, place, stop):
+def _count_frames(data, position, stop):
     """Whole frames to `stop`, or to where a stream of another kind begins.
 
     Returns:
         `(count, place)`, the latter `None` if nothing of another kind does.
     """
-    place = _next_frame(data, place, stop)
-    if place is None:
+    position = _next_frame(data, position, stop)
+    if position is None:
         return 0, None
-    kind = _key(data, place) & SAME
+    kind = _key(data, position) & SAME
     sizes = {
         key: size for key, (size, _) in SIZES.items() if key & SAME == kind
     }
     count, last = 0, stop - 3
     while True:
-        while place < last and data[place] == 0xFF:
-            size = sizes.get(data[place + 1] << 8 | data[place + 2])
+        while position < last and data[position] == 0xFF:
+            size = sizes.get(data[position + 1] << 8 | data[position + 2])
             if size is None:
                 break
-            place += size
+            position += size
             count += 1
-        if place > stop:  # the last one is cut
+        if position > stop:  # the last one is cut
             return count - 1, None
-        place = _next_frame(data, place, stop)
-        if place is None:
+        position = _next_frame(data, position, stop)
+        if position is None:
             return count, None
-        if _key(data, place) & SAME != kind:
-            return count, place
+        if _key(data, position) & SAME != kind:
+            return count, position
 
 
 class _Xing(NamedTuple):
@@ -168,10 +170,10 @@ class _Xing(NamedTuple):
         return SMALLEST <= size <= LARGEST
 
 
-def _xing(data, place):
+def _xing(data, position):
     """`_Xing` of the frame at a place, `None` if it is another."""
-    size = _size(data, place, len(data))
-    header = place + (_xing_offset(data, place) if size else 0)
+    size = _size(data, position, len(data))
+    header = position + (_xing_offset(data, position) if size else 0)
     if not size or data[header : header + 4] not in XING:
         return None
     flags, fields = data[header + 7], header + 8
@@ -189,8 +191,11 @@ def _xing(data, place):
     return _Xing(size, *numbers, delay)
 
 
-def _xing_offset(data, place):
-    is_mono, is_mpeg1 = data[place + 3] >> 6 == 3, data[place + 1] >> 3 & 3 == 3
+def _xing_offset(data, position):
+    is_mono, is_mpeg1 = (
+        data[position + 3] >> 6 == 3,
+        data[position + 1] >> 3 & 3 == 3,
+    )
     return 4 + (17 if is_mono == is_mpeg1 else 32 if is_mpeg1 else 9)
 
 
@@ -200,23 +205,25 @@ def _xing_places(data):
         found = data.find(name)
         while found >= 0:
             for offset in (36, 21, 13):
-                place = found - offset
-                if place >= 0 and _xing(data, place):
-                    yield place
+                position = found - offset
+                if position >= 0 and _xing(data, position):
+                    yield position
             found = data.find(name, found + 1)
 
 
-def _xing_frame(data, place, num_frames, num_bytes):
+def _xing_frame(data, position, num_frames, num_bytes):
     """bytes, a frame that says how many follow."""
-    key = (_key(data, place) | 0x0100) & 0xFF0C | 0xE0  # of the most bits
+    key = (_key(data, position) | 0x0100) & 0xFF0C | 0xE0  # of the most bits
     size, _ = SIZES[key]
     header = (
-        bytes([0xFF]) + key.to_bytes(2, "big") + data[place + 3 : place + 4]
+        bytes([0xFF])
+        + key.to_bytes(2, "big")
+        + data[position + 3 : position + 4]
     )
     frame = bytearray(header.ljust(size, b"\0"))
     counts = num_frames.to_bytes(4, "big") + (num_bytes + size).to_bytes(
         4, "big"
     )
-    offset = _xing_offset(data, place)
+    offset = _xing_offset(data, position)
     frame[offset : offset + 16] = b"Xing\0\0\0\3" + counts
     return bytes(frame)

@@ -178,7 +178,7 @@ def _sort(entry, found, folders, links):
         found.audio.append(entry.path)
 
 
-def find_sounds(path):
+def find_audio(path):
     """Paths of the audio files in a folder, at any depth, in order.
 
     Args:
@@ -230,13 +230,13 @@ def locate(paths):
     Returns:
         list with the path of each file, or `None` if it is missing.
     """
-    folders, places = {}, {}
+    folders, positions = {}, {}
     found = []
     for path in paths:
         folder, name = os.path.split(path)
         if folder not in folders:
-            places[folder] = _existing(folder)
-            folders[folder] = _by_name(places[folder])
+            positions[folder] = _existing(folder)
+            folders[folder] = _by_name(positions[folder])
         names = folders[folder]
         name = (
             names.get(name)
@@ -244,7 +244,7 @@ def locate(paths):
             or names.get(nfc(name))
             or names.get(nfc(stem(name)))
         )
-        found.append(name and os.path.join(places[folder], name))
+        found.append(name and os.path.join(positions[folder], name))
     return found
 
 
@@ -294,9 +294,9 @@ def index_audio(paths, key):
     found = {}
     for path in paths:
         folder, name = os.path.split(path)
-        place = key(folder, os.path.splitext(name)[0])
-        if place is not None:
-            found[place] = min(path, found.get(place, path))
+        position = key(folder, os.path.splitext(name)[0])
+        if position is not None:
+            found[position] = min(path, found.get(position, path))
     return found
 
 

@@ -14,19 +14,19 @@ TEXT = Text(wanted=True)
 WANTED = {
     "num_frames": (
         COUNT,
-        "frames of 10 ms in a clip, fewer or more: --num_frames=512",
+        "frames of 10 ms in a clip, fewer or more: --num-frames=512",
     ),
-    "num_mel_bins": (COUNT, "bins of the mel bank: --num_mel_bins=64"),
-    "patch_size": (TEXT, "time x frequency: --patch_size=32x16"),
+    "num_mel_bins": (COUNT, "bins of the mel bank: --num-mel-bins=64"),
+    "patch_size": (TEXT, "time x frequency: --patch-size=32x16"),
     "patch_stride": (
         TEXT,
-        "time x frequency, larger is cheaper: --patch_stride=16x16",
+        "time x frequency, larger is cheaper: --patch-stride=16x16",
     ),
     "depth": (COUNT, "the first blocks alone: --depth=3"),
     "resolution": (TEXT, "a coarser network: --resolution=pool:2"),
     "num_classes": (
         COUNT,
-        "outputs of a new, untrained head: --num_classes=10",
+        "outputs of a new, untrained head: --num-classes=10",
     ),
     "pooling": (
         Choice(("mean", "prefix", "token_semantic")),
@@ -34,22 +34,22 @@ WANTED = {
     ),
     "input_kind": (
         TEXT,
-        "compressed, log_mel or waveform: --input_kind=waveform puts the "
+        "compressed, log_mel or waveform: --input-kind=waveform puts the "
         "front end into the model",
     ),
 }
 # What it was trained at, where neither file nor preset tells.
 TRAINED = {
-    "num_frames": (COUNT, "--trained_num_frames=1024"),
-    "num_mel_bins": (COUNT, "--trained_num_mel_bins=128"),
-    "patch_stride": (TEXT, "time x frequency: --trained_patch_stride=10x10"),
+    "num_frames": (COUNT, "--trained-num-frames=1024"),
+    "num_mel_bins": (COUNT, "--trained-num-mel-bins=128"),
+    "patch_stride": (TEXT, "time x frequency: --trained-patch-stride=10x10"),
     "num_heads": (
         COUNT,
-        "if a head is not 64 wide: --trained_num_heads=3",
+        "if a head is not 64 wide: --trained-num-heads=3",
     ),
     "num_folds": (
         COUNT,
-        "HTS-AT's image: spec_size / mel bins: --trained_num_folds=4",
+        "HTS-AT's image: spec_size / mel bins: --trained-num-folds=4",
     ),
 }
 
@@ -65,7 +65,7 @@ def add_commands(add):
     command.add_argument(
         "out",
         help="folder to write, for predict, evaluate, export and train "
-        "--initial; or a name that ends in .keras, the model alone",
+        "--init-from; or a name that ends in .keras, the model alone",
     )
     command.add_argument(
         "--preset",
@@ -88,15 +88,15 @@ def add_commands(add):
         "--frontend=passt, or a JSON file of the arguments of Frontend",
     )
     command.add_argument(
-        "--class_names",
+        "--class-names",
         help="in the order of the outputs, a CSV as AST's or a name per "
-        "line: --class_names=labels.txt",
+        "line: --class-names=labels.txt",
     )
     command.add_argument(
-        "--multi_label",
+        "--multi-label",
         action=argparse.BooleanOptionalAction,
         help="a clip may have several of its classes, as in AudioSet; told by "
-        "a preset or config, else --no-multi_label",
+        "a preset or config, else --no-multi-label",
     )
     command.add_argument(
         "--positions",
@@ -155,12 +155,12 @@ def convert(arguments):
         if converted.class_names is None:
             print(
                 "Its classes have no names: no list of them was found. Give "
-                "--class_names to predict with it."
+                "--class-names to predict with it."
             )
         if converted.frontend is None:
             print(
                 "Its front end is not known. Give --frontend to predict with "
-                "it, or to have --input_kind=waveform."
+                "it, or to have --input-kind=waveform."
             )
     print(f"Written: {arguments.out}")
 

@@ -40,7 +40,7 @@ def add_commands(add):
         Number(int, at_least=1, at_most=1000),
         "threads; default: one per core",
     )
-    add_options(command, ("data", "held_out", "model"))
+    add_options(command, ("data", "held_out", "backbone"))
     add_recipe(add(stats), chooses=True)
     command = add(probe)
     command.add_argument(
@@ -50,7 +50,7 @@ def add_commands(add):
     )
     add_option(command, "method", METHODS, "pool, pool:max or shift", "pool")
     add_option(command, "max_clips", count, "clips to look at", 1000)
-    names = "data held_out clip_seconds num_frames model patch_size on_error"
+    names = "data held_out clip_seconds num_frames backbone patch_size on_error"
     add_options(command, [*names.split(), "seed"])
 
 
@@ -67,7 +67,7 @@ def show_data(arguments):
 def prepare(arguments):
     """Decodes a data set once into shards; train with prepared:FOLDER.
 
-    Returns 1 if some sounds could not be used.
+    Returns 1 if some recordings could not be used.
     """
     from keras_c2f.data import prepare
 
@@ -87,7 +87,7 @@ def prepare(arguments):
         print(f"skipped {path}: {reason}")
     print(f"Prepared: train with --data=prepared:{arguments.out}")
     if bad:
-        print(f"{len(bad)} sounds left out: {arguments.out}/bad_files.csv")
+        print(f"{len(bad)} recordings left out: {arguments.out}/bad_files.csv")
     return int(bool(bad))
 
 
@@ -95,7 +95,7 @@ def stats(arguments):
     """Prints mean and deviation of the training part's log-mel."""
     clips, recipe, _ = data_and_recipe(arguments)
     from keras_c2f.data import feature_moments
-    from keras_c2f.evaluation.evaluate import no_sound
+    from keras_c2f.evaluation.evaluate import no_usable_audio
     from keras_c2f.training.from_recipe import make_pipeline, spend_budget
 
     recipe = spend_budget(recipe)
@@ -104,7 +104,7 @@ def stats(arguments):
     resolutions = list(dict.fromkeys(resolutions))
     found = feature_moments(pipeline, clips[0], resolutions)
     if not found:
-        raise ValueError(no_sound(pipeline))
+        raise ValueError(no_usable_audio(pipeline))
     full = found[0]
     columns = "{:<18}{:>12}{:>12}{:>24}"
     print(columns.format("resolution", "mean", "std", "standard error of mean"))
@@ -143,13 +143,13 @@ def probe(arguments):
     options = (factors, arguments.method, arguments.max_clips, recipe.seed)
     report = probe(pipeline, clips[0], *options)
     print(report)
-    patch = (parse_pair(recipe.patch_size) or preset_patch(recipe.model))[0]
+    patch = (parse_pair(recipe.patch_size) or preset_patch(recipe.backbone))[0]
     factor = report.coarsest.factor
     if report.tells and 1 < factor and frames < factor * patch:
         print(
             f"But at C = {factor} clips of {frames} frames have not one whole "
             f"patch of {patch}, and would be padded. Give a shorter "
-            "--patch_size, or --factors up to "
+            "--patch-size, or --factors up to "
             f"{max(frames // patch, 1)}."
         )
     for path, reason in pipeline.skipped:

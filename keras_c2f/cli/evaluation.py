@@ -26,7 +26,7 @@ def add_commands(add):
         "see train --help",
     )
     command.add_argument(
-        "--held_out",
+        "--held-out",
         default="",
         help="which part that is, of the run's own data too; see train "
         "--help; or all: with it those that are there to train on, to score "
@@ -43,10 +43,10 @@ def add_commands(add):
     command.add_argument(
         "--corrupt",
         metavar="TEXT,...",
-        help="changes each sound before it is heard, and prints a line for "
+        help="changes each recording before it is heard, and prints a line for "
         "each change: noise:DB, pink, at this signal-to-noise ratio; "
         "reverb:SECONDS, a room of this RT60; codec:mp3, codec:ogg, "
-        "codec:mulaw (telephone); speed:FACTOR; gain:DB; or several of them "
+        "codec:mulaw (phone); speed:FACTOR; gain:DB; or several of them "
         "joined by +",
     )
 

@@ -6,8 +6,9 @@ import re
 from absl import flags
 from absl.flags import argparse_flags
 
-from keras_c2f.cli import conversion, data, evaluation, training, use
+from keras_c2f.cli import conversion, data, evaluation, predict, training
 from keras_c2f.utils.suggestions import did_you_mean
+from keras_c2f.version import __version__
 
 DESCRIPTION = """\
 Train audio spectrogram transformers coarse to fine: first on spectrograms
@@ -20,8 +21,10 @@ EPOCHS = (
 # What has another name here than in many programs.
 ELSEWHERE = {
     "--epochs": EPOCHS,
-    "--num_epochs": EPOCHS,
-    "--lr": "Write --learning_rate",
+    "--num-epochs": EPOCHS,
+    "--model": "Write --backbone",
+    "--init-from": "Write --init-from",
+    "--lr": "Write --learning-rate",
     "--dataset": "Write --data",
     "--output": "Write --out or --run",
 }
@@ -39,7 +42,7 @@ class Parser(argparse_flags.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}{end} {more}\n")
 
     def parse_known_args(self, args=None, namespace=None):
-        args = list(args or ())
+        args = [self._with_hyphens(word) for word in args or ()]
         for word, following in itertools.pairwise([*args, ""]):
             name, _, value = word.partition("=")
             if name == "--flagfile" and not (value or following):
@@ -54,8 +57,15 @@ class Parser(argparse_flags.ArgumentParser):
             self.error(self._unknown(unknown[0]))
         return namespace, unknown
 
+    def _with_hyphens(self, word):
+        """`--clip-seconds=5` -> `--clip-seconds=5`, if that is an option."""
+        name, *rest = word.split("=", 1)
+        name = name.replace("_", "-")
+        known = name in self._option_string_actions
+        return "=".join([name, *rest]) if known else word
+
     def _unknown(self, word):
-        name = word.partition("=")[0]
+        name = word.partition("=")[0].replace("_", "-")
         known = [o for a in self._actions for o in a.option_strings]
         hint = ELSEWHERE.get(name) or did_you_mean(name, known).strip()
         kind = "option" if word.startswith("-") else "argument"
@@ -67,6 +77,7 @@ def make_parser():
     parser = Parser(
         prog="keras-c2f", description=DESCRIPTION, allow_abbrev=False
     )
+    parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def add(function, **options):
@@ -84,6 +95,6 @@ def make_parser():
         )
         return command
 
-    for module in (training, evaluation, use, data, conversion):
+    for module in (training, evaluation, predict, data, conversion):
         module.add_commands(add)
     return parser

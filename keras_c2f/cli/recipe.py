@@ -6,7 +6,7 @@ import zipfile
 from dataclasses import fields, replace
 
 from keras_c2f.convert.published_file import CARD
-from keras_c2f.datasets.kinds import MADE
+from keras_c2f.datasets.kinds import SYNTHETIC
 from keras_c2f.training.choices import CHOSEN, choose, has_epochs
 from keras_c2f.training.facts import find_facts
 from keras_c2f.training.frozen import of_last_phase
@@ -76,26 +76,26 @@ def recipe_of(arguments, recipe_class=Recipe):
     return recipe_class(**_given(arguments, recipe_class))
 
 
-def check_initial(initial):
+def check_initial(init_from):
     """Refuses to start from what is no model, before data are read."""
     from keras_c2f.convert.published import PUBLISHED
 
-    if not initial or initial in PUBLISHED:
+    if not init_from or init_from in PUBLISHED:
         return
-    if os.path.isdir(initial):
-        if not os.path.exists(os.path.join(initial, CARD)):
-            find_run(initial)
-    elif os.path.exists(initial):
-        if not zipfile.is_zipfile(initial):
+    if os.path.isdir(init_from):
+        if not os.path.exists(os.path.join(init_from, CARD)):
+            find_run(init_from)
+    elif os.path.exists(init_from):
+        if not zipfile.is_zipfile(init_from):
             raise ValueError(
-                f"{initial} is no model that Keras saved. Give a run's folder, "
+                f"{init_from} is no model that Keras saved. Give a run folder, "
                 "what `keras-c2f convert` wrote, or a `.keras` file."
             )
     else:
-        hint = did_you_mean(initial, PUBLISHED)
+        hint = did_you_mean(init_from, PUBLISHED)
         raise ValueError(
-            "`initial` is the folder of a run, what convert wrote, or the "
-            f"name of a published checkpoint. There is no {initial!r}.{hint}"
+            "`init_from` is the folder of a run, what convert wrote, or the "
+            f"name of a published checkpoint. There is no {init_from!r}.{hint}"
         )
 
 
@@ -121,12 +121,12 @@ def require_for(data, *packages):
         *packages: str, those of the command, beside what feeds the data.
     """
     kind = data.partition(":")[0]
-    sounds = ["soundfile", "soxr"]
-    if kind in MADE:
-        sounds = ["espeakng_loader", "soxr"] if kind == "keywords" else []
+    readers = ["soundfile", "soxr"]
+    if kind in SYNTHETIC:
+        readers = ["espeakng_loader", "soxr"] if kind == "keywords" else []
     elif kind == "prepared":
-        sounds = []
-    require("tensorflow", "tqdm", *sounds, *packages)
+        readers = []
+    require("tensorflow", "tqdm", *readers, *packages)
 
 
 def data_and_recipe(arguments, *packages):
@@ -145,24 +145,25 @@ def data_and_recipe(arguments, *packages):
     """
     given = _given(arguments, Recipe)
     _refuse_before_data(given, arguments.choose)
-    early = ("data", "held_out", "model", "initial")
+    early = ("data", "held_out", "backbone", "init_from")
     first = Recipe(**{name: given[name] for name in early if name in given})
-    check_initial(first.initial)
+    check_initial(first.init_from)
     require_for(first.data, *packages)
-    initial = None
-    if first.initial and arguments.choose:
-        initial = _weights(first.initial, given)
-    if initial and "model" not in given:
-        first = replace(first, model=initial.settings["model"])
+    init_from = None
+    if first.init_from and arguments.choose:
+        init_from = _weights(first.init_from, given)
+    if init_from and "backbone" not in given:
+        first = replace(first, backbone=init_from.settings["backbone"])
     clips = first.open_data()
     print_data(clips)
     chosen = {}
     if arguments.choose:
-        facts = find_facts(clips[0], first.frontend, first.model, initial)
+        facts = find_facts(clips[0], first.frontend, first.backbone, init_from)
         chosen = choose(facts, given)
     width = max(map(len, chosen), default=0)
     for name, (value, reason) in chosen.items():
-        print(f"--{name:<{width}} {value!s:<12}  {reason}")
+        flag = name.replace("_", "-")
+        print(f"--{flag:<{width}} {value!s:<12}  {reason}")
     settings = {name: value for name, (value, _) in chosen.items()}
     reasons = {name: reason for name, (_, reason) in chosen.items()}
     recipe = Recipe(**settings, **given)
@@ -181,14 +182,14 @@ def _refuse_before_data(given, chooses):
     Recipe(**trial)
 
 
-def _weights(initial, given):
+def _weights(init_from, given):
     """`Initial` of what training starts from, for a model that fits it."""
     from keras_c2f.training.initial import read_initial
 
-    found = read_initial(initial)
-    if found and "model" not in found.settings and "model" not in given:
+    found = read_initial(init_from)
+    if found and "backbone" not in found.settings and "backbone" not in given:
         raise ValueError(
-            f"{initial} holds a {found.kind}, and no --model is like it. "
+            f"{init_from} holds a {found.kind}, and no --backbone is like it. "
             "Train it in Python, or start from other weights."
         )
     return found

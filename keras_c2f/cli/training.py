@@ -74,9 +74,9 @@ def train(arguments):
 
 
 def pretrain(arguments):
-    """Trains a backbone without labels, by masked patches, for --initial."""
+    """Trains a backbone without labels, by masked patches, for --init-from."""
     recipe = recipe_of(arguments, PretrainRecipe)
-    check_initial(recipe.initial)
+    check_initial(recipe.init_from)
     require_for(recipe.data, "matplotlib")
     clips = recipe.open_data()
     print_data(clips)
@@ -90,14 +90,14 @@ def pretrain(arguments):
 
 def run_all(arguments, recipe, clips, network, run_class, reasons=()):
     """Runs of one kind, baseline first if wanted, and their report."""
-    from keras_c2f.evaluation.evaluate import headline_metric
+    from keras_c2f.evaluation.evaluate import primary_metric
     from keras_c2f.evaluation.table import format_metric, metric_words
     from keras_c2f.report import write_report
     from keras_c2f.report.findings import findings_of_all
     from keras_c2f.report.runs import read_runs
     from keras_c2f.training.run_clips import check_sides
 
-    for line in check_sides(clips, recipe.initial):
+    for line in check_sides(clips, recipe.init_from):
         print(line)
     print_costs(recipe, network)
     runs = {"coarse_to_fine": recipe}
@@ -109,7 +109,7 @@ def run_all(arguments, recipe, clips, network, run_class, reasons=()):
         folder = os.path.join(arguments.run, name)
         run = run_class(folder, run_recipe, clips, command, reasons)
         result = run.train()
-        metric = headline_metric(result)
+        metric = primary_metric(result)
         print(
             f"{name}: {metric_words(metric)} "
             f"{format_metric(metric, result[metric])} on "

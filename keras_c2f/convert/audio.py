@@ -146,7 +146,7 @@ def audio_backbone(checkpoint, vit, trained, epsilon, num_positions=None):
             f"{checkpoint.path} does not tell {', '.join(missing)} of the "
             f"spectrograms it was trained on, only that they gave "
             f"{num_positions} patches. Name the published `preset` it is, or "
-            "give `trained={...}` with these (--trained_num_frames and so on)."
+            "give `trained={...}` with these (--trained-num-frames and so on)."
         )
     size = (config["num_frames"], config["num_mel_bins"])
     stride = tuple(config["patch_stride"])

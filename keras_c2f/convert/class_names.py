@@ -122,14 +122,14 @@ def numbered_names(labels, num_classes):
             f"{numbers[0]} to {numbers[-1]}, and the {num_classes} outputs of "
             f"the model are 0 to {num_classes - 1}: which name is whose "
             "cannot be told. Give `class_names` in the order of the outputs "
-            "(--class_names)."
+            "(--class-names)."
         )
     names = [labels[index] for index in wanted]
     double = [name for name in names if names.count(name) > 1]
     if double:
         raise ValueError(
             f"id2label of config.json names two classes {double[0]!r}. Give "
-            "`class_names` that differ (--class_names)."
+            "`class_names` that differ (--class-names)."
         )
     return names
 

@@ -244,7 +244,7 @@ def _folds(checkpoint, prefix, window_bins, mel_bins):
     else:
         raise ValueError(
             f"{checkpoint.path} does not tell how often its spectrograms are "
-            "folded. Give trained={'num_folds': 4} (--trained_num_folds=4), "
+            "folded. Give trained={'num_folds': 4} (--trained-num-folds=4), "
             "or what it is."
         )
     return side // mel_bins

@@ -56,7 +56,7 @@ def imagenet_plan(checkpoint, trained):
     if "num_heads" not in config:
         raise ValueError(
             f"{checkpoint.path} does not tell its `num_heads`. Give "
-            "`trained={'num_heads': ...}` (--trained_num_heads)."
+            "`trained={'num_heads': ...}` (--trained-num-heads)."
         )
     backbone = AST(**config)
     rules = vit_rules(vit) + table_rules(vit, backbone.grid_size)

@@ -35,17 +35,17 @@ class Mfcc:
     sample_rate = 16000
     frame_shift = 160  # samples
 
-    def __call__(self, sounds):
-        """MFCC of sounds, frames without edge padding.
+    def __call__(self, recordings):
+        """MFCC of recordings, frames without edge padding.
 
         Args:
-            sounds: `(batch, samples)` in [-1, 1], 16 kHz.
+            recordings: `(batch, samples)` in [-1, 1], 16 kHz.
 
         Returns:
             float32 `(batch, frames, coefficients)`.
         """
         frames = np.lib.stride_tricks.sliding_window_view(
-            np.asarray(sounds, "float32"), len(self.window), axis=1
+            np.asarray(recordings, "float32"), len(self.window), axis=1
         )[:, :: self.frame_shift]
         frames = frames * self.window
         magnitude = np.hypot(frames @ self.dft_re, frames @ self.dft_im)

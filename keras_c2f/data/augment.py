@@ -77,7 +77,7 @@ class Augment:
 
     @property
     def on_spectrogram(self):
-        """bool, whether anything needs the log-mel rather than the sound."""
+        """bool, whether anything needs the log-mel rather than the waveform."""
         return bool(
             self.time_mask
             or self.freq_mask
@@ -87,7 +87,7 @@ class Augment:
         )
 
 
-def augment_sound(waveform, target, load_other, augment, seeds):
+def augment_waveform(waveform, target, load_other, augment, seeds):
     """Mix-up and gain of one clip.
 
     Args:
@@ -169,8 +169,8 @@ def mask(mels, axis, width, fill, seed):
     width = tf.minimum(draws[:, :1] * width, tf.cast(size, tf.float32))
     start = draws[:, 1:] * (tf.cast(size, tf.float32) - width)
     width, start = tf.cast(width, tf.int32), tf.cast(start, tf.int32)
-    place = tf.range(size)
-    hidden = (place >= start) & (place < start + width)
+    position = tf.range(size)
+    hidden = (position >= start) & (position < start + width)
     return tf.where(tf.expand_dims(hidden, 3 - axis), fill, mels)
 
 

@@ -7,7 +7,7 @@ from keras_c2f.utils.optional import tf
 BATCHES_AT_ONCE = 2  # of those that are made whole
 
 
-def make_batches(load, order, places, batch_size, one_clip, log_mel, skip):
+def make_batches(load, order, positions, batch_size, one_clip, log_mel, skip):
     """Batches of the clips at some places of an epoch's order.
 
     Each clip is mapped by itself, unless the log-mel of most is kept: calls
@@ -16,7 +16,7 @@ def make_batches(load, order, places, batch_size, one_clip, log_mel, skip):
     Args:
         load: `ClipLoader`.
         order: int32 `(num_clips,)`, numbers of clips.
-        places: int32 `(n,)`, in `order`.
+        positions: int32 `(n,)`, in `order`.
         batch_size: int.
         one_clip: function from a place to features, of no frames or samples
             if it cannot be read, and target.
@@ -27,11 +27,11 @@ def make_batches(load, order, places, batch_size, one_clip, log_mel, skip):
     Returns:
         `tf.data.Dataset` of features and targets.
     """
-    place = tf.TensorSpec([], tf.int32)
-    one_clip = tf.function(one_clip, [place], autograph=False)  # one trace
+    position = tf.TensorSpec([], tf.int32)
+    one_clip = tf.function(one_clip, [position], autograph=False)  # one trace
 
     def one_by_one():
-        dataset = tf.data.Dataset.from_tensor_slices(places)
+        dataset = tf.data.Dataset.from_tensor_slices(positions)
         dataset = dataset.map(one_clip, os.cpu_count(), deterministic=True)
         if skip:
             dataset = dataset.filter(lambda made, _: tf.size(made) > 0)
@@ -47,7 +47,9 @@ def make_batches(load, order, places, batch_size, one_clip, log_mel, skip):
         )
 
     def at_once():
-        dataset = tf.data.Dataset.from_tensor_slices(places).batch(batch_size)
+        dataset = tf.data.Dataset.from_tensor_slices(positions).batch(
+            batch_size
+        )
         dataset = dataset.map(one_batch, BATCHES_AT_ONCE, deterministic=True)
         if skip:
             dataset = dataset.filter(lambda mels, _: tf.shape(mels)[0] > 0)
@@ -55,34 +57,34 @@ def make_batches(load, order, places, batch_size, one_clip, log_mel, skip):
 
     if not load.may_keep:
         return one_by_one()
-    most = load.keeps_most(tf.gather(order, places))
+    most = load.keeps_most(tf.gather(order, positions))
     return tf.cond(most, at_once, one_by_one)
 
 
-def _completed(mels, targets, places, missing, one_clip):
+def _completed(mels, targets, positions, missing, one_clip):
     """A batch with clips that were not kept, without unreadable ones.
 
     Args:
         mels: `(batch, frames, mel_bins)`.
         targets: `(batch, num_classes)`.
-        places: int32 `(batch,)`, of the clips in their order.
+        positions: int32 `(batch,)`, of the clips in their order.
         missing: int32 `(n,)`, rows of clips that are to be made.
         one_clip: function from a place to log-mel, without frames if it
             cannot be read, and target.
     """
 
-    def padded(place):
-        made, _ = one_clip(place)
+    def padded(position):
+        made, _ = one_clip(position)
         frames = tf.shape(mels)[1] - tf.shape(made)[0]
         return tf.pad(made, [[0, frames], [0, 0]]), frames == 0
 
-    found, are_sound = tf.map_fn(
+    found, are_good = tf.map_fn(
         padded,
-        tf.gather(places, missing),
+        tf.gather(positions, missing),
         fn_output_signature=(tf.float32, tf.bool),
     )
     rows = missing[:, None]
     mels = tf.tensor_scatter_nd_update(mels, rows, found)
-    stay = tf.ones(tf.shape(places), tf.bool)
-    stay = tf.tensor_scatter_nd_update(stay, rows, are_sound)
+    stay = tf.ones(tf.shape(positions), tf.bool)
+    stay = tf.tensor_scatter_nd_update(stay, rows, are_good)
     return mels[stay], targets[stay]

@@ -1,11 +1,11 @@
-"""Decoded sound, or its log-mel, kept in memory between epochs."""
+"""Decoded audio, or its log-mel, kept in memory between epochs."""
 
 import os
 import threading
 
 import numpy as np
 
-from keras_c2f.audio.decode import SoundError, load_crop
+from keras_c2f.audio.decode import AudioError, load_crop
 from keras_c2f.audio.excerpt import crop_start
 from keras_c2f.audio.fingerprint import file_version
 from keras_c2f.data import features
@@ -72,19 +72,19 @@ class ArrayCache:
             return True
 
 
-class SoundCache:
-    """Loads sounds; keeps the decoded files; notes bad ones.
+class AudioCache:
+    """Loads recordings; keeps the decoded files; notes bad ones.
 
     Files so long that they are read in part are not kept, and not refused for
-    good: another part of them may be sound.
+    good: another part of them may be intact.
 
     Args:
         sample_rate: int, Hz.
-        decoder: str, see `load_sound`.
+        decoder: str, see `load_audio`.
         cache: `ArrayCache`, or `None` to keep nothing.
 
     Attributes:
-        bad: dict from the names of unusable sounds to the reason.
+        bad: dict from the names of unusable recordings to the reason.
     """
 
     def __init__(self, sample_rate, decoder, cache=None):
@@ -93,34 +93,34 @@ class SoundCache:
         self._cache = cache or ArrayCache(0)
         self._lock = threading.Lock()  # called from tf.data's threads
 
-    def load(self, sound, index, size, place):
+    def load(self, audio, index, size, position):
         """A crop of a path, array or prepared `Record`; see `crop`."""
-        return self.crop(sound, index, size, place)[0]
+        return self.crop(audio, index, size, position)[0]
 
-    def crop(self, sound, index, size, place, keep_whole=True):
+    def crop(self, audio, index, size, position, keep_whole=True):
         """A crop of a path, array or prepared `Record`.
 
         Args:
-            sound: path, array or `Record`.
+            audio: path, array or `Record`.
             index: int, its number, which names an array.
             size: int, samples of the crop; frames of a record of log-mel;
-                `None` for the whole sound.
-            place: float, where it begins: see `crop_start`.
-            keep_whole: bool, keeps a sound also if the crop is all of it.
+                `None` for the whole recording.
+            position: float, where it begins: see `crop_start`.
+            keep_whole: bool, keeps a recording also if the crop is all of it.
 
         Returns:
             float32 `(samples,)`, of a record of log-mel float16
-            `(frames, mel_bins)`; all of a sound that is shorter. And a bool,
-            whether the crop is all of the sound.
+            `(frames, mel_bins)`; all of a recording that is shorter. And a
+            bool, whether the crop is all of the recording.
 
         Raises:
-            SoundError: naming the path, or the array by its `index`.
+            AudioError: naming the path, or the array by its `index`.
         """
-        is_path = isinstance(sound, (str, os.PathLike))
-        name = os.fspath(sound) if is_path else f"array number {index}"
+        is_path = isinstance(audio, (str, os.PathLike))
+        name = os.fspath(audio) if is_path else f"array number {index}"
         samples, is_read = self._cache.get(name), True
         if samples is None:
-            samples, is_read = self._read(sound, name, size, place)
+            samples, is_read = self._read(audio, name, size, position)
         if not is_read:
             return samples, False
         is_whole = size is None or len(samples) <= size
@@ -128,36 +128,36 @@ class SoundCache:
             self._cache.keep(name, samples, name)
         if is_whole:
             return samples, True
-        start = crop_start(len(samples), size, place)
+        start = crop_start(len(samples), size, position)
         return samples[start : start + size], False
 
-    def usable(self, sounds):
+    def usable(self, recordings):
         """bool `(n,)`, false for paths and records known to be bad."""
         with self._lock:
-            for sound in sounds:
-                if isinstance(sound, Record) and sound.problem:
-                    name, reason = sound.problem
+            for audio in recordings:
+                if isinstance(audio, Record) and audio.problem:
+                    name, reason = audio.problem
                     self.bad[name] = reason
-        return np.array([self._is_usable(sound) for sound in sounds])
+        return np.array([self._is_usable(audio) for audio in recordings])
 
-    def _is_usable(self, sound):
-        if isinstance(sound, Record):
-            return not sound.problem
-        is_path = isinstance(sound, (str, os.PathLike))
-        return not is_path or os.fspath(sound) not in self.bad
+    def _is_usable(self, audio):
+        if isinstance(audio, Record):
+            return not audio.problem
+        is_path = isinstance(audio, (str, os.PathLike))
+        return not is_path or os.fspath(audio) not in self.bad
 
-    def _read(self, sound, name, size, place):
+    def _read(self, audio, name, size, position):
         """Samples, and whether these are all, or the crop alone."""
-        is_record = isinstance(sound, Record)
+        is_record = isinstance(audio, Record)
         try:
             if is_record:
-                return sound.load(), True
-            return load_crop(sound, *self._options, size, place)
-        except SoundError as error:
+                return audio.load(), True
+            return load_crop(audio, *self._options, size, position)
+        except AudioError as error:
             name = error.path if is_record else name
             with self._lock:
                 self.bad[name] = error.reason
-            raise SoundError(name, error.reason) from error
+            raise AudioError(name, error.reason) from error
 
 
 class LogMelCache:
@@ -184,38 +184,38 @@ class LogMelCache:
         """bool, for one clip more, of any length."""
         return self._cache.fits(4 * self._num_frames * self.mel_bins)
 
-    def get(self, sound):
+    def get(self, audio):
         """float32 `(frames, mel_bins)`, `None` if not kept.
 
         A copy, as TensorFlow may compute in place.
         """
-        mels = self._cache.get(_key(sound))
+        mels = self._cache.get(_key(audio))
         return None if mels is None else mels.copy()
 
-    def has(self, sound):
+    def has(self, audio):
         """bool, whether its log-mel is kept."""
-        return _key(sound) in self._cache
+        return _key(audio) in self._cache
 
-    def stack(self, sounds):
-        """Copies of what is kept of sounds, padded at the end.
+    def stack(self, recordings):
+        """Copies of what is kept of recordings, padded at the end.
 
         Returns:
             float32 `(n, num_frames, mel_bins)`, not normalised; padding alone
             where nothing is kept.
         """
-        shape = len(sounds), self._num_frames, self.mel_bins
+        shape = len(recordings), self._num_frames, self.mel_bins
         stacked = np.full(shape, self._frontend.padding, "float32")
-        for row, sound in zip(stacked, sounds, strict=True):
-            mels = self._cache.get(_key(sound))
+        for row, audio in zip(stacked, recordings, strict=True):
+            mels = self._cache.get(_key(audio))
             if mels is not None:
                 row[: len(mels)] = mels
         return stacked
 
-    def add(self, sounds, index, samples):
+    def add(self, recordings, index, samples):
         """Keeps log-mel of a clip, if there is room; inside a graph.
 
         Args:
-            sounds: sequence of paths, arrays and `Record`s.
+            recordings: sequence of paths, arrays and `Record`s.
             index: int32 scalar tensor, which of them.
             samples: float32 `(samples,)` tensor, all of it, at least one.
 
@@ -227,11 +227,11 @@ class LogMelCache:
         def keep(index, mels, num_samples):
             # a clip shorter than a window is a frame of padding
             frames = max(self._frontend.num_frames(int(num_samples)), 1)
-            mels, sound = mels[:frames].copy(), sounds[index]
-            is_path = isinstance(sound, (str, os.PathLike))
-            path = os.fspath(sound) if is_path else None
-            if self._cache.keep(_key(sound), mels, path):
-                self._owners.append(sound)  # or another might have its id
+            mels, audio = mels[:frames].copy(), recordings[index]
+            is_path = isinstance(audio, (str, os.PathLike))
+            path = os.fspath(audio) if is_path else None
+            if self._cache.keep(_key(audio), mels, path):
+                self._owners.append(audio)  # or another might have its id
             return mels.copy()
 
         mels = features.log_mel(
@@ -242,8 +242,8 @@ class LogMelCache:
         )
 
 
-def _key(sound):
-    """What tells the log-mel of a sound from all else in a cache."""
-    if isinstance(sound, (str, os.PathLike)):
-        return "log-mel", os.fspath(sound)
-    return "log-mel", sound if isinstance(sound, Record) else id(sound)
+def _key(audio):
+    """What tells the log-mel of a recording from all else in a cache."""
+    if isinstance(audio, (str, os.PathLike)):
+        return "log-mel", os.fspath(audio)
+    return "log-mel", audio if isinstance(audio, Record) else id(audio)

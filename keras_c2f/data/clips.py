@@ -1,4 +1,4 @@
-"""The list of labelled sounds that every data-set reader returns."""
+"""The list of labelled recordings that every data-set reader returns."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -13,10 +13,10 @@ from keras_c2f.data.labels import LabelSets
 
 @dataclass(frozen=True, eq=False, repr=False)  # arrays have no truth value
 class Clips:
-    """Sounds, their labels, and what the labels are called.
+    """Recordings, their labels, and what the labels are called.
 
     Args:
-        sounds: sequence of file paths, or of float `(samples,)` arrays,
+        audio: sequence of file paths, or of float `(samples,)` arrays,
             mono, in [-1, 1], already at the model's sample rate.
         labels: int `(n,)` class indices; `LabelSets`, where a clip may have
             several labels; or, where these are soft, float
@@ -25,7 +25,7 @@ class Clips:
         note: str, what a reader has to tell, such as how many of the listed
             clips it found; `""` if there is nothing.
 
-    Sounds without labels have multi-hot labels `(n, 0)` of no class.
+    Recordings without labels have multi-hot labels `(n, 0)` of no class.
 
     Raises:
         ValueError: if there is no clip, there is a single class, the lengths
@@ -35,13 +35,13 @@ class Clips:
         >>> clips = Clips(["dog.wav", "rain.flac"], [1, 0], ["rain", "dog"])
         >>> len(clips), clips.targets().tolist()
         (2, [[0.0, 1.0], [1.0, 0.0]])
-        >>> clips.subset([1]).sounds
+        >>> clips.subset([1]).audio
         ('rain.flac',)
         >>> Clips(["a.wav"], LabelSets.of([[0, 2]]), "xyz").target(0).tolist()
         [1.0, 0.0, 1.0]
     """
 
-    sounds: Sequence
+    audio: Sequence
     labels: np.ndarray | LabelSets
     class_names: Sequence[str]
     note: str = ""
@@ -53,7 +53,7 @@ class Clips:
             if labels.ndim == 2:
                 labels = labels.astype("float32")
         for name, value in (
-            ("sounds", tuple(self.sounds)),
+            ("audio", tuple(self.audio)),
             ("labels", labels),
             ("class_names", tuple(self.class_names)),
         ):
@@ -62,23 +62,23 @@ class Clips:
 
     def _check(self):
         labels, num_classes = self.labels, len(self.class_names)
-        if not self.sounds:
+        if not self.audio:
             raise ValueError(
                 "There are no clips. Check the folder, the fold or the subset "
                 "they were selected by."
             )
         sparse = isinstance(labels, LabelSets)
         shape = (len(labels),) if sparse else labels.shape
-        if num_classes < 2 and shape != (len(self.sounds), 0):
+        if num_classes < 2 and shape != (len(self.audio), 0):
             raise ValueError(
                 "Telling classes apart needs at least two of them. Received: "
-                f"class_names={self.class_names}. Sounds without labels have "
+                f"class_names={self.class_names}. Clips without labels have "
                 f"`labels` of shape (n, 0) and no class name."
             )
-        if len(shape) not in (1, 2) or shape[0] != len(self.sounds):
+        if len(shape) not in (1, 2) or shape[0] != len(self.audio):
             raise ValueError(
-                "`labels` has one entry, or one multi-hot row, per sound. "
-                f"Received: {len(self.sounds)} sounds and labels of shape "
+                "`labels` has one entry, or one multi-hot row, per recording. "
+                f"Received: {len(self.audio)} recordings and labels of shape "
                 f"{shape}."
             )
         if len(shape) == 2:
@@ -108,7 +108,7 @@ class Clips:
             )
 
     def __len__(self):
-        return len(self.sounds)
+        return len(self.audio)
 
     def __repr__(self):
         note = f"; {self.note}" if self.note else ""
@@ -126,18 +126,18 @@ class Clips:
 
     @cached_property
     def fingerprints(self):
-        """uint64 `(n,)`, equal where sounds have the same content.
+        """uint64 `(n,)`, equal where recordings have the same content.
 
         Files are looked at once: see `keras_c2f.audio.fingerprint`.
         """
-        return fingerprints(self.sounds)
+        return fingerprints(self.audio)
 
     def subset(self, indices):
         """`Clips` at `indices` (a sequence of int), with all class names."""
         indices = np.asarray(indices, dtype="int64")
         return replace(
             self,
-            sounds=[self.sounds[index] for index in indices.tolist()],
+            audio=[self.audio[index] for index in indices.tolist()],
             labels=self.labels[indices],
         )
 
@@ -154,7 +154,7 @@ class Clips:
             labels = np.concatenate([labels, more])
         return replace(
             self,
-            sounds=[*self.sounds, *other.sounds],
+            audio=[*self.audio, *other.audio],
             labels=labels,
             note="; ".join(notes),
         )
@@ -175,35 +175,35 @@ class Clips:
             return self
         plain = {_plain(name): i for i, name in enumerate(class_names)}
         exact = {name: i for i, name in enumerate(class_names)}
-        places = np.array(
+        positions = np.array(
             [
                 exact.get(name, plain.get(_plain(name), -1))
                 for name in self.class_names
             ],
             int,
         )
-        self._refuse_strangers(places, class_names)
+        self._refuse_strangers(positions, class_names)
         labels = self.labels
         if isinstance(labels, LabelSets):
-            labels = labels.renumbered(places)
+            labels = labels.renumbered(positions)
         elif labels.ndim == 2:
-            kept = np.flatnonzero(places >= 0)
+            kept = np.flatnonzero(positions >= 0)
             labels = np.zeros((len(self), len(class_names)), "float32")
-            np.add.at(labels.T, places[kept], self.labels.T[kept])
+            np.add.at(labels.T, positions[kept], self.labels.T[kept])
         else:
-            labels = places[labels]
+            labels = positions[labels]
         return replace(self, labels=labels, class_names=class_names)
 
-    def _refuse_strangers(self, places, class_names):
+    def _refuse_strangers(self, positions, class_names):
         """Refuses labels whose class has no place in another list."""
         labels = self.labels
         if isinstance(labels, LabelSets):
-            used = np.bincount(labels.classes, minlength=len(places))
+            used = np.bincount(labels.classes, minlength=len(positions))
         elif labels.ndim == 2:
             used = np.count_nonzero(labels, axis=0)
         else:
-            used = np.bincount(labels, minlength=len(places))
-        strangers = np.flatnonzero((places < 0) & (used > 0)).tolist()
+            used = np.bincount(labels, minlength=len(positions))
+        strangers = np.flatnonzero((positions < 0) & (used > 0)).tolist()
         if strangers:
             counts = [
                 f"{self.class_names[i]!r} ({used[i]:,} clips)"

@@ -36,48 +36,48 @@ class Features:
         self._num_frames = num_frames
         self._waveform_size = waveform_size
 
-    def of_clip(self, sound, kept):
+    def of_clip(self, audio, kept):
         """`(samples,)` -> `(frames, mel_bins)` or `(samples,)`.
 
         Prepared log-mel, `(frames, mel_bins)`, is padded, normalised and
-        compressed; so is `kept` log-mel in place of a sound, if it has frames.
-        Nothing, `(0, ...)`, of an unreadable sound.
+        compressed; so is `kept` log-mel in place of a recording, if it has
+        frames. Nothing, `(0, ...)`, of an unreadable recording.
         """
-        length = tf.shape(sound)[0]
+        length = tf.shape(audio)[0]
         if self._waveform_size is not None:
             size = self._waveform_size
-            padded = tf.pad(sound, [[0, size - length]])
+            padded = tf.pad(audio, [[0, size - length]])
             return padded[: tf.where(length > 0, size, 0)]
         if kept is None:
-            mels = self.log_mel(sound)
+            mels = self.log_mel(audio)
         else:
             num_kept = tf.shape(kept)[0]
             length = tf.maximum(length, num_kept)
             mels = tf.cond(
                 num_kept > 0,
                 lambda: self.log_mel(kept),
-                lambda: self.log_mel(sound),
+                lambda: self.log_mel(audio),
             )
         frames = tf.shape(mels)[0]
         mels = mels[: tf.where(length > 0, frames, 0)]
         mels.set_shape([None, self._frontend.num_mel_bins])
         return mels
 
-    def log_mel(self, sound):
+    def log_mel(self, audio):
         """Normalised, compressed log-mel.
 
         Args:
-            sound: `(samples,)`, or log-mel `(..., frames, mel_bins)`.
+            audio: `(samples,)`, or log-mel `(..., frames, mel_bins)`.
 
         Returns:
             `(..., frames, mel_bins)`.
         """
         log_mel = features.stored_log_mel
-        if sound.shape.rank == 1:
+        if audio.shape.rank == 1:
             log_mel = features.log_mel
             # an unreadable one: there is no reflecting about no sample
-            missing = tf.cast(tf.shape(sound)[0] == 0, tf.int32)
-            sound = tf.pad(sound, [[0, missing]])
+            missing = tf.cast(tf.shape(audio)[0] == 0, tf.int32)
+            audio = tf.pad(audio, [[0, missing]])
         shift, pool, use_max = self.compression
-        mels = log_mel(sound, self._frontend, self._num_frames, shift)
+        mels = log_mel(audio, self._frontend, self._num_frames, shift)
         return features.pool(mels, pool, use_max)

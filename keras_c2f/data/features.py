@@ -51,9 +51,9 @@ def log_mel(waveform, frontend, num_frames, shift=1, normalize=True):
         end = num_samples + frontend.frame_length - frontend.edge
         if steps.emphasises_clip:  # which takes all of a single sample
             end = tf.where(num_samples > 0, end, -frontend.edge)
-        places = tf.range(-frontend.edge, end)
-        places = frontend.reflect(places, num_samples, tf)
-        waveform = tf.gather(waveform, places)
+        positions = tf.range(-frontend.edge, end)
+        positions = frontend.reflect(positions, num_samples, tf)
+        waveform = tf.gather(waveform, positions)
     # Before it is cut into frames, each sample is looked at once. The first of
     # a frame has no other before it, but the window is 0 there.
     emphasised = waveform

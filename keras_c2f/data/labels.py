@@ -64,8 +64,10 @@ class LabelSets:
         starts = self.offsets[:-1][index]
         lengths = self.offsets[1:][index] - starts
         offsets = np.concatenate([[0], lengths.cumsum()])
-        places = np.repeat(starts - offsets[:-1], lengths)
-        return LabelSets(self.classes[places + np.arange(offsets[-1])], offsets)
+        positions = np.repeat(starts - offsets[:-1], lengths)
+        return LabelSets(
+            self.classes[positions + np.arange(offsets[-1])], offsets
+        )
 
     def __repr__(self):
         rows = [self[index].tolist() for index in range(min(len(self), 5))]
@@ -80,11 +82,12 @@ class LabelSets:
             np.concatenate([self.offsets, ends]),
         )
 
-    def renumbered(self, places):
+    def renumbered(self, positions):
         """`LabelSets` in which class `i` is called `places[i]`."""
-        order = np.lexsort((places[self.classes], self.rows()))
+        order = np.lexsort((positions[self.classes], self.rows()))
         return LabelSets(
-            places[self.classes][order].astype(self.classes.dtype), self.offsets
+            positions[self.classes][order].astype(self.classes.dtype),
+            self.offsets,
         )
 
     def rows(self):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_c2f.audio.decode import SoundError, sound_seconds
+from keras_c2f.audio.decode import AudioError, audio_seconds
 from keras_c2f.data.shards import Record
 
 
@@ -20,12 +20,12 @@ def clip_seconds(clips, sample_rate, num_clips=2000):
     """
     step = -(-len(clips) // num_clips)
     seconds, bad = [], {}
-    for sound in clips.sounds[::step]:
+    for audio in clips.audio[::step]:
         try:
-            if isinstance(sound, Record):
-                seconds.append(sound.seconds())
+            if isinstance(audio, Record):
+                seconds.append(audio.seconds())
             else:
-                seconds.append(sound_seconds(sound, sample_rate))
-        except SoundError as error:
+                seconds.append(audio_seconds(audio, sample_rate))
+        except AudioError as error:
             bad[error.path] = error.reason
     return np.array(seconds), bad

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_c2f.audio.decode import SoundError
+from keras_c2f.audio.decode import AudioError
 from keras_c2f.utils.optional import tf
 
 # Of an epoch's clips: more that have to be loaded are so one by one, as many
@@ -15,17 +15,17 @@ class ClipLoader:
 
     Args:
         clips: `Clips`.
-        sounds: `SoundCache` or `CorruptedSounds`.
+        recordings: `AudioCache` or `CorruptedAudio`.
         size: int, length of a crop: samples, or frames of prepared log-mel.
-        empty: array `(0, ...)` of a crop's type; stands for a bad sound.
+        empty: array `(0, ...)` of a crop's type; stands for a bad recording.
         crops: int, windows a clip.
         log_mels: `LogMelCache`, or `None` where samples are needed.
-        raises: bool, a bad sound ends the set with TensorFlow's error.
+        raises: bool, a bad recording ends the set with TensorFlow's error.
     """
 
-    def __init__(self, clips, sounds, size, empty, crops, log_mels, raises):
+    def __init__(self, clips, recordings, size, empty, crops, log_mels, raises):
         self._clips = clips
-        self._sounds = sounds
+        self._audio = recordings
         self._size = size
         self._nothing = np.stack([empty] * crops)
         self._log_mels = log_mels
@@ -37,17 +37,17 @@ class ClipLoader:
         """bool, whether log-mel is kept, as far as there is room."""
         return self._log_mels is not None
 
-    def __call__(self, index, place):
+    def __call__(self, index, position):
         """One clip.
 
         Args:
             index: int32 scalar tensor, its number.
-            place: float32 scalar tensor, where a single crop begins, see
+            position: float32 scalar tensor, where a single crop begins, see
                 `crop_start`; several are spread evenly.
 
         Returns:
             crops, `(crops, samples)` float32 or, of prepared log-mel,
-            `(crops, frames, mel_bins)` float16: all of a sound that is
+            `(crops, frames, mel_bins)` float16: all of a recording that is
             shorter, nothing of a bad one, or of one whose log-mel is kept.
             log-mel, as `LogMelCache` has it; no frame if it has none, `None`
             without a cache.
@@ -55,7 +55,7 @@ class ClipLoader:
         """
         samples, mels, is_new, target, problem = tf.numpy_function(
             self._load,
-            [index, place],
+            [index, position],
             [self._nothing.dtype, tf.float32, tf.bool, tf.float32, tf.string],
         )
         crops, _, *bins = self._nothing.shape
@@ -68,9 +68,9 @@ class ClipLoader:
                 samples = tf.identity(samples)
         if not self._log_mels:
             return samples, None, target
-        add, sounds = self._log_mels.add, self._clips.sounds
+        add, recordings = self._log_mels.add, self._clips.audio
         mels = tf.cond(
-            is_new, lambda: add(sounds, index, samples[0]), lambda: mels
+            is_new, lambda: add(recordings, index, samples[0]), lambda: mels
         )
         mels.set_shape([None, self._log_mels.mel_bins])
         return samples, mels, target
@@ -91,8 +91,8 @@ class ClipLoader:
             others = indices[self._not_kept(indices)].tolist()
             if len(others) > FEW * len(indices):
                 return False
-            sounds = [self._clips.sounds[index] for index in others]
-            usable = self._sounds.usable(sounds)
+            recordings = [self._clips.audio[index] for index in others]
+            usable = self._audio.usable(recordings)
             return bool(usable.all()) and self._bad.isdisjoint(others)
 
         return tf.ensure_shape(
@@ -112,10 +112,10 @@ class ClipLoader:
         """
 
         def load(indices):
-            sounds = [self._clips.sounds[i] for i in indices]
+            recordings = [self._clips.audio[i] for i in indices]
             targets = [self._clips.target(i) for i in indices]
             missing = self._not_kept(indices)
-            return self._log_mels.stack(sounds), np.stack(targets), missing
+            return self._log_mels.stack(recordings), np.stack(targets), missing
 
         mels, targets, missing = tf.numpy_function(
             load, [indices], [tf.float32, tf.float32, tf.int32]
@@ -127,28 +127,28 @@ class ClipLoader:
 
     def _not_kept(self, indices):
         """int32, places in `indices` of clips whose log-mel is not kept."""
-        has, sounds = self._log_mels.has, self._clips.sounds
+        has, recordings = self._log_mels.has, self._clips.audio
         return np.flatnonzero(
-            [not has(sounds[index]) for index in indices]
+            [not has(recordings[index]) for index in indices]
         ).astype("int32")
 
-    def _load(self, index, place):
+    def _load(self, index, position):
         """Crops, log-mel, whether to keep that of the crop, target, problem."""
-        sound, target = self._clips.sounds[index], self._clips.target(index)
+        audio, target = self._clips.audio[index], self._clips.target(index)
         kept, has_room, no_mels = None, False, np.zeros((0, 0), "float32")
         if self._log_mels:
-            kept, has_room = self._log_mels.get(sound), self._log_mels.has_room
+            kept, has_room = self._log_mels.get(audio), self._log_mels.has_room
             no_mels = np.zeros((0, self._log_mels.mel_bins), "float32")
         if kept is not None:
             return self._nothing, kept, False, target, ""
         try:
             found = [
-                self._sounds.crop(
-                    sound, index, self._size, start, keep_whole=not has_room
+                self._audio.crop(
+                    audio, index, self._size, start, keep_whole=not has_room
                 )
-                for start in self._places(place)
+                for start in self._positions(position)
             ]
-        except SoundError as error:
+        except AudioError as error:
             self._bad.add(int(index))
             return self._nothing, no_mels, False, target, str(error)
         self._bad.discard(int(index))
@@ -157,7 +157,7 @@ class ClipLoader:
         is_new = has_room and found[0][1]
         return samples, no_mels, is_new, target, ""
 
-    def _places(self, place):
+    def _positions(self, position):
         """Where crops begin, see `crop_start`."""
         crops = len(self._nothing)
-        return [float(place)] if crops == 1 else np.linspace(0, 1, crops)
+        return [float(position)] if crops == 1 else np.linspace(0, 1, crops)

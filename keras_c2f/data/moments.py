@@ -94,7 +94,8 @@ def feature_moments(pipeline, clips, resolutions=("full",)):
         be read.
 
     Raises:
-        SoundError: if a sound cannot be read and the pipeline does not skip.
+        AudioError: if a recording cannot be read and the pipeline does not
+            skip.
     """
     frontend = pipeline.frontend
     resolutions = [Resolution.parse(resolution) for resolution in resolutions]
@@ -102,7 +103,7 @@ def feature_moments(pipeline, clips, resolutions=("full",)):
     clip_means = [Moments() for _ in resolutions]
     padded = Moments()
     pipeline.set_phase("full", epoch=0)
-    with pipeline.naming_bad_sound():
+    with pipeline.naming_bad_audio():
         for features, _ in pipeline.dataset(clips):
             log_mel = features.numpy().astype("float64")
             # float32 of numbers of about 1

@@ -18,12 +18,12 @@ def clips_to_read(order, usable, shard, start, training):
         int32 tensor: every `count`-th place of the order.
     """
     index, count = shard
-    places = tf.range(tf.shape(order)[0])
+    positions = tf.range(tf.shape(order)[0])
     if not usable.all():
-        places = tf.boolean_mask(places, tf.gather(usable, order))
+        positions = tf.boolean_mask(positions, tf.gather(usable, order))
     if training:
-        places = places[: tf.shape(places)[0] // count * count]
-    return places[index::count][start:]
+        positions = positions[: tf.shape(positions)[0] // count * count]
+    return positions[index::count][start:]
 
 
 def count_steps(num_clips, batch_size, shard, start_step, training):

@@ -4,13 +4,13 @@ import contextlib
 
 import numpy as np
 
-from keras_c2f.audio.corruption import CorruptedSounds
-from keras_c2f.audio.decode import DECODERS, SoundError
+from keras_c2f.audio.corruption import CorruptedAudio
+from keras_c2f.audio.decode import DECODERS, AudioError
 from keras_c2f.data import augment as augmentation
 from keras_c2f.data import sampling
 from keras_c2f.data.augment import Augment
 from keras_c2f.data.batches import BATCHES_AT_ONCE, make_batches
-from keras_c2f.data.cache import ArrayCache, LogMelCache, SoundCache
+from keras_c2f.data.cache import ArrayCache, AudioCache, LogMelCache
 from keras_c2f.data.compression import Compression, Features
 from keras_c2f.data.loading import ClipLoader
 from keras_c2f.data.order import check_shard, clips_to_read, count_steps
@@ -43,13 +43,13 @@ class AudioPipeline:
         resolution: `Resolution` or text, until `set_phase` is called.
         augment: `Augment`, for training sets only.
         on_error: `"raise"` ends with TensorFlow's error, which names the bad
-            file: see `naming_bad_sound`; `"skip"` leaves it out and notes it
+            file: see `naming_bad_audio`; `"skip"` leaves it out and notes it
             in `skipped`; its batch may be smaller.
-        decoder: `"soundfile"` or `"tensorflow-io"`, see `load_sound`.
+        decoder: `"soundfile"` or `"tensorflow-io"`, see `load_audio`.
         cache_mb: float, what is kept in memory: decoded files, or their
             log-mel, and that of arrays, which then have to stay as they are.
-            Log-mel is kept of sounds that are not cut, if nothing changes or
-            asks for the waveform and there is one crop. Once that of all
+            Log-mel is kept of recordings that are not cut, if nothing changes
+            or asks for the waveform and there is one crop. Once that of all
             clips of an epoch is kept, but for an eighth at most and none
             that is known to be bad, they come a batch at a time.
         seed: int, of order, crops and augmentations.
@@ -141,7 +141,7 @@ class AudioPipeline:
         else:
             self._clip_samples = int(clip_seconds * frontend.sample_rate)
         cache = ArrayCache(cache_mb)
-        self._sounds = SoundCache(frontend.sample_rate, decoder, cache)
+        self._audio = AudioCache(frontend.sample_rate, decoder, cache)
         self._log_mels = LogMelCache(frontend, num_frames, cache)
         with tf.device("CPU"):
             self._shift = tf.Variable(1, dtype=tf.int32)
@@ -157,15 +157,15 @@ class AudioPipeline:
 
     @property
     def skipped(self):
-        """list of `(path, reason)` of sounds that could not be used.
+        """list of `(path, reason)` of recordings that could not be used.
 
         Set it to that of an earlier run, and its bad files are known.
         """
-        return list(self._sounds.bad.items())
+        return list(self._audio.bad.items())
 
     @skipped.setter
     def skipped(self, bad):
-        self._sounds.bad.update(map(tuple, bad))
+        self._audio.bad.update(map(tuple, bad))
 
     def set_phase(self, resolution, epoch):
         """Sets what the next iterator of every set of this pipeline makes.
@@ -188,8 +188,9 @@ class AudioPipeline:
         self._epoch.assign(epoch)
 
     @contextlib.contextmanager
-    def naming_bad_sound(self):
-        """Context in which TensorFlow's error on a bad sound is `SoundError`.
+    def naming_bad_audio(self):
+        """Context in which TensorFlow's error on a bad recording is
+        `AudioError`.
 
         For code that reads sets of this pipeline, `fit` included, with
         `on_error="raise"`.
@@ -197,9 +198,9 @@ class AudioPipeline:
         try:
             yield
         except tf.errors.InvalidArgumentError as error:
-            if self.on_error == "skip" or not self._sounds.bad:
+            if self.on_error == "skip" or not self._audio.bad:
                 raise
-            raise SoundError(*self.skipped[0]) from error
+            raise AudioError(*self.skipped[0]) from error
 
     def dataset(
         self, clips, training=False, start_step=0, crops=1, corruption=None
@@ -210,15 +211,15 @@ class AudioPipeline:
             clips: `Clips`.
             training: bool, shuffles, crops and augments.
             start_step: int, to go on in the middle of an epoch: this many
-                batches are left out, and their sounds never read. Every
+                batches are left out, and their recordings never read. Every
                 iterator of this set begins there; use another for the next
                 epochs. With `on_error="skip"`, bad files among those left out
                 have to be known, as for `shard`.
             crops: int, windows a clip, to evaluate clips longer than
                 `clip_seconds`: spread evenly, the first at the clip's start,
                 the last at its end. All windows of a shorter clip are alike.
-            corruption: `Corruption` of each sound, to evaluate with; the whole
-                sound is changed, then cut or padded as ever.
+            corruption: `Corruption` of each recording, to evaluate with; the
+                whole recording is changed, then cut or padded as ever.
 
         Returns:
             Features float32, by `outputs`: `(batch, frames, mel_bins)`
@@ -248,7 +249,7 @@ class AudioPipeline:
             )
         usable = np.ones(len(clips), bool)
         if self.on_error == "skip" and (start_step or self.shard != (0, 1)):
-            usable = self._sounds.usable(clips.sounds)
+            usable = self._audio.usable(clips.audio)
         steps = count_steps(
             usable.sum(), self.batch_size, self.shard, start_step, training
         )
@@ -268,12 +269,14 @@ class AudioPipeline:
                 self._epoch.assign_add(1)
                 order = draw(key)
             start = start_step * self.batch_size
-            places = clips_to_read(order, usable, self.shard, start, training)
+            positions = clips_to_read(
+                order, usable, self.shard, start, training
+            )
 
-            def one_clip(place):
-                index = order[place]
+            def one_clip(position):
+                index = order[position]
                 # by place: a clip drawn twice is cut and mixed in two ways
-                seeds = tf.random.split(tf.random.fold_in(key, place), 5)
+                seeds = tf.random.split(tf.random.fold_in(key, position), 5)
                 windows, kept, target = load(index, somewhere(seeds[0]))
                 if crops > 1:
                     made = [
@@ -291,7 +294,7 @@ class AudioPipeline:
                     windows, _, target = load(other, somewhere(seeds[2]))
                     return windows[0], target
 
-                samples, target = augmentation.augment_sound(
+                samples, target = augmentation.augment_waveform(
                     windows[0], target, load_other, self.augment, seeds[3:]
                 )
                 return features.of_clip(samples, kept), target
@@ -299,7 +302,7 @@ class AudioPipeline:
             dataset = make_batches(
                 load,
                 order,
-                places,
+                positions,
                 self.batch_size,
                 one_clip,
                 features.log_mel,
@@ -324,12 +327,12 @@ class AudioPipeline:
 
     def _loader(self, clips, training, crops, corruption):
         """`ClipLoader` of what `dataset` is asked for."""
-        sounds, on_waveform = self._sounds, self._on_waveform(training)
+        recordings, on_waveform = self._audio, self._on_waveform(training)
         if corruption:
             rate, on_waveform = self.frontend.sample_rate, "`corruption`"
-            sounds = CorruptedSounds(sounds, rate, corruption)
+            recordings = CorruptedAudio(recordings, rate, corruption)
         log_mels = None
-        if are_log_mel(clips.sounds, self.frontend, on_waveform):
+        if are_log_mel(clips.audio, self.frontend, on_waveform):
             size = max(self.frontend.num_frames(self._clip_samples), 1)
             empty = np.zeros((0, self.frontend.num_mel_bins), "float16")
         else:
@@ -337,7 +340,9 @@ class AudioPipeline:
             if crops == 1 and not on_waveform:
                 log_mels = self._log_mels
         raises = self.on_error == "raise"
-        return ClipLoader(clips, sounds, size, empty, crops, log_mels, raises)
+        return ClipLoader(
+            clips, recordings, size, empty, crops, log_mels, raises
+        )
 
     def _draw(self, clips):
         """Function from an epoch's key to the order of a training set."""

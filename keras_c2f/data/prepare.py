@@ -11,16 +11,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from keras_c2f.audio.audio_file import SoundError, printable
+from keras_c2f.audio.audio_file import AudioError, printable
 from keras_c2f.audio.fingerprint import (
+    audio_name,
     file_state,
     file_version,
     fingerprints,
     over_chunks,
-    sound_name,
 )
 from keras_c2f.data import features
-from keras_c2f.data.cache import SoundCache
+from keras_c2f.data.cache import AudioCache
 from keras_c2f.data.prepared import label_kind, labels_to_json
 from keras_c2f.data.shards import (
     FOOTER,
@@ -46,7 +46,7 @@ def prepare(
     the same bytes. Samples are rounded to 16 bits and clipped to [-1, 1];
     log-mel of whole clips is rounded to float16 (11 significant bits).
 
-    Sounds are decoded by threads: soundfile and soxr release Python's lock.
+    Recordings are decoded by threads: soundfile and soxr release Python's lock.
 
     Args:
         clips: pair `(train, validation)` of `Clips`.
@@ -59,7 +59,7 @@ def prepare(
         workers: int, threads; default: one per core.
 
     Returns:
-        list of `(part, path, reason)` of the sounds that cannot be used, as
+        list of `(part, path, reason)` of the recordings that cannot be used, as
         in `bad_files.csv`.
 
     Raises:
@@ -74,7 +74,7 @@ def prepare(
             "`clips_per_shard` is at least 1. "
             f"Received: clips_per_shard={clips_per_shard}."
         )
-    if any(isinstance(s, Record) for part in clips for s in part.sounds):
+    if any(isinstance(s, Record) for part in clips for s in part.audio):
         raise ValueError(
             "The data are prepared already. Give the data set they were made "
             "of."
@@ -88,7 +88,7 @@ def prepare(
         with _alone_in(folder):
             if not _holds(whole, config):
                 if not _holds(plan, config):
-                    write_whole(plan, json.dumps(config))
+                    atomic_write(plan, json.dumps(config))
                 _write_shards(clips, folder, config, workers)
             if tf.io.gfile.exists(plan):
                 tf.io.gfile.remove(plan)
@@ -129,8 +129,8 @@ def _write_shards(clips, folder, config, workers):
                 bad = _shard(shards, shard, clips[part], encode, pool, bar)
                 config["bad"][part].update(bad)
     table = _table(_bad_rows(config["bad"]))
-    write_whole(os.path.join(folder, "bad_files.csv"), table)
-    write_whole(os.path.join(folder, "dataset.json"), json.dumps(config))
+    atomic_write(os.path.join(folder, "bad_files.csv"), table)
+    atomic_write(os.path.join(folder, "dataset.json"), json.dumps(config))
 
 
 def _config(clips, frontend, store, clips_per_shard):
@@ -153,21 +153,21 @@ def _config(clips, frontend, store, clips_per_shard):
 
 
 def _digest(clips):
-    """SHA-256 of what identifies the sounds: files, or samples of arrays.
+    """SHA-256 of what identifies the recordings: files, or samples of arrays.
 
     Of a file its path, size and time of change.
     """
     digest = hashlib.sha256()
-    for source in over_chunks(clips.sounds, lambda part: map(_source, part)):
+    for source in over_chunks(clips.audio, lambda part: map(_source, part)):
         digest.update(source)
     return digest.hexdigest()
 
 
-def _source(sound):
-    if isinstance(sound, (str, os.PathLike)):
-        path, *state = file_version(os.fspath(sound))
+def _source(audio):
+    if isinstance(audio, (str, os.PathLike)):
+        path, *state = file_version(os.fspath(audio))
         return os.fsencode(path) + f"\n{state}\n".encode()
-    return np.asarray(sound).tobytes()
+    return np.asarray(audio).tobytes()
 
 
 def _holds(path, config):
@@ -186,11 +186,11 @@ def _holds(path, config):
 
 
 def _encoder(frontend, store):
-    """A function from `(sound, index)` to bytes; raises `SoundError`."""
-    load = SoundCache(frontend.sample_rate, "soundfile").load
+    """A function from `(audio, index)` to bytes; raises `AudioError`."""
+    load = AudioCache(frontend.sample_rate, "soundfile").load
 
-    def waveform(sound, index):
-        samples = np.rint(load(sound, index, None, 0) * np.float32(32768))
+    def waveform(audio, index):
+        samples = np.rint(load(audio, index, None, 0) * np.float32(32768))
         return samples.clip(-32768, 32767).astype("<i2").tobytes()
 
     @tf.function(
@@ -202,8 +202,8 @@ def _encoder(frontend, store):
     def mels(samples, frames):
         return features.log_mel(samples, frontend, frames, normalize=False)
 
-    def log_mel(sound, index):
-        samples = load(sound, index, None, 0)
+    def log_mel(audio, index):
+        samples = load(audio, index, None, 0)
         # a clip shorter than a window is a frame of padding
         frames = max(frontend.num_frames(len(samples)), 1)
         return mels(samples, frames).numpy().astype("<f2").tobytes()
@@ -222,14 +222,14 @@ def _shard(shards, shard, clips, encode, pool, bar):
 
     def encoded(number):
         try:
-            return encode(clips.sounds[number], number)
-        except SoundError as error:
+            return encode(clips.audio[number], number)
+        except AudioError as error:
             return error
 
-    sounds = clips.sounds[numbers.start : numbers.stop]
+    recordings = clips.audio[numbers.start : numbers.stop]
     columns = {n: [] for n in ("path", "offset", "size", "crc32")}
-    columns["fingerprint"] = [f"{n:016x}" for n in fingerprints(sounds)]
-    columns["source"] = list(pool.map(_state, sounds))
+    columns["fingerprint"] = [f"{n:016x}" for n in fingerprints(recordings)]
+    columns["source"] = list(pool.map(_state, recordings))
     bad = {}
 
     def write(temporary):
@@ -238,9 +238,9 @@ def _shard(shards, shard, clips, encode, pool, bar):
             for number, data in zip(
                 numbers, pool.map(encoded, numbers), strict=True
             ):
-                path = printable(sound_name(clips.sounds[number], number))
+                path = printable(audio_name(clips.audio[number], number))
                 size = checksum = MISSING
-                if isinstance(data, SoundError):
+                if isinstance(data, AudioError):
                     bad[str(number)] = (path, data.reason)
                 else:
                     writer.write(data)
@@ -253,14 +253,14 @@ def _shard(shards, shard, clips, encode, pool, bar):
                 bar.update()
 
     _move_when_whole(shards.path(shard), write)
-    write_whole(index, json.dumps({**columns, "bad": bad}))
+    atomic_write(index, json.dumps({**columns, "bad": bad}))
     return bad
 
 
-def _state(sound):
-    """`file_state` of the file that a sound is read from, if it is one."""
-    if isinstance(sound, (str, os.PathLike)):
-        return file_state(os.fspath(sound))
+def _state(audio):
+    """`file_state` of the file that a recording is read from, if it is one."""
+    if isinstance(audio, (str, os.PathLike)):
+        return file_state(os.fspath(audio))
     return None
 
 
@@ -276,10 +276,10 @@ def _table(rows):
     return text.getvalue()
 
 
-def write_whole(path, text):
+def atomic_write(path, text):
     """Writes a text file that appears whole or not at all.
 
-    As `files.write_whole`, on any path that `tf.io.gfile` knows.
+    As `files.atomic_write`, on any path that `tf.io.gfile` knows.
     """
 
     def write(temporary):
@@ -291,7 +291,7 @@ def write_whole(path, text):
 
 def _move_when_whole(path, write):
     if "://" not in str(path):
-        files.write_whole(path, write)
+        files.atomic_write(path, write)
         return
     folder, name = os.path.split(path)
     temporary = os.path.join(folder, f"unfinished-{name}")

@@ -11,11 +11,11 @@ from keras_c2f.utils.optional import tf
 
 
 def read_prepared(root):
-    """What `keras-c2f prepare` wrote: decoded sounds, or their log-mel.
+    """What `keras-c2f prepare` wrote: decoded recordings, or their log-mel.
 
     Clips and their order are those of the data set it was made of, so the
     same seed gives the same batches. A file that could not be read then is a
-    bad sound now, with the same reason.
+    bad recording now, with the same reason.
 
     Args:
         root: path, local or any that `tf.io.gfile` knows (`gs://...`).
@@ -49,9 +49,11 @@ def read_prepared(root):
     for part in ("train", "validation"):
         shards = Shards(root, part, config)
         changed += shards.changed_sources()
-        sounds = [Record(shards, number) for number in range(shards.num_clips)]
+        recordings = [
+            Record(shards, number) for number in range(shards.num_clips)
+        ]
         labels = labels_from_json(config["labels"][part], config["label_kind"])
-        parts.append(Clips(sounds, labels, config["class_names"], note))
+        parts.append(Clips(recordings, labels, config["class_names"], note))
     if changed:
         raise ValueError(
             f"{len(changed):,} files have changed since '{root}' was prepared "

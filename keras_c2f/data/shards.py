@@ -1,4 +1,5 @@
-"""Prepared data: decoded sounds in TFRecord files that are read in any order.
+"""Prepared data: decoded recordings in TFRecord files that are read in any
+order.
 
     DIR/
         dataset.json                       settings, classes, labels, bad clips
@@ -33,7 +34,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_c2f.audio.decode import SoundError
+from keras_c2f.audio.decode import AudioError
 from keras_c2f.audio.fingerprint import differs
 from keras_c2f.utils.optional import tf
 
@@ -75,7 +76,7 @@ class Shards:
         self._lock = threading.Lock()  # called from tf.data's threads
 
     def load(self, number):
-        """The sound of a clip.
+        """The recording of a clip.
 
         Args:
             number: int, its place in the part.
@@ -84,21 +85,21 @@ class Shards:
             float32 `(samples,)`, or float16 `(frames, mel_bins)`.
 
         Raises:
-            SoundError: naming the clip, if it has no record or a damaged one.
+            AudioError: naming the clip, if it has no record or a damaged one.
         """
         shard, row = divmod(number, self.clips_per_shard)
         offset, size, checksum = self._index(shard)[row].tolist()
         if size == MISSING:
-            raise SoundError(*self.bad[number])
+            raise AudioError(*self.bad[number])
         path = self.path(shard)
         try:
             data = read_bytes(path, offset, size)
         except tf.errors.OpError as error:
-            raise SoundError(
+            raise AudioError(
                 self._name(number), f"cannot be read ({error.message})"
             ) from error
         if len(data) != size or zlib.crc32(data) != checksum:
-            raise SoundError(
+            raise AudioError(
                 self._name(number),
                 "is damaged: its checksum differs. "
                 f"{AGAIN.format(self.path(shard, '.json'))}",
@@ -112,12 +113,12 @@ class Shards:
         """float, length of a clip, from the index alone.
 
         Raises:
-            SoundError: naming the clip, if it has no record.
+            AudioError: naming the clip, if it has no record.
         """
         shard, row = divmod(number, self.clips_per_shard)
         size = int(self._index(shard)[row, 1])
         if size == MISSING:
-            raise SoundError(*self.bad[number])
+            raise AudioError(*self.bad[number])
         samples = size // 2
         if self.store == "log_mel":
             frames = samples // self.frontend.num_mel_bins
@@ -139,7 +140,7 @@ class Shards:
                     [columns[name] for name in ("offset", "size", "crc32")]
                 )
             except (ValueError, KeyError, tf.errors.OpError) as error:
-                raise SoundError(
+                raise AudioError(
                     path,
                     f"is damaged or missing. {AGAIN.format(path)}",
                 ) from error
@@ -148,7 +149,7 @@ class Shards:
         return self._indices[shard]
 
     def fingerprint(self, number):
-        """int, of the sound that a clip was made of: see `data.fingerprint`."""
+        """int, of the file that a clip was made of: see `data.fingerprint`."""
         shard, row = divmod(number, self.clips_per_shard)
         columns = self._sources(shard)
         if "fingerprint" in columns:
@@ -193,7 +194,7 @@ class Shards:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A prepared sound: what `Clips` hold in place of a path.
+    """A prepared recording: what `Clips` hold in place of a path.
 
     Args:
         shards: `Shards`.
@@ -223,23 +224,24 @@ class Record:
 
     @property
     def problem(self):
-        """Path and reason, if preparation left the sound out; else `None`."""
+        """Path and reason, if preparation left the clip out; else `None`."""
         return self.shards.bad.get(self.number)
 
 
-def are_log_mel(sounds, frontend, on_waveform):
-    """Whether sounds are prepared log-mel; refuses what cannot be used.
+def are_log_mel(recordings, frontend, on_waveform):
+    """Whether recordings are prepared log-mel; refuses what cannot be used.
 
     Args:
-        sounds: sequence of paths, arrays and `Record`s.
+        recordings: sequence of paths, arrays and `Record`s.
         frontend: `Frontend` of the pipeline.
         on_waveform: str, what is asked for that needs samples, or `""`.
 
     Raises:
-        ValueError: if sounds were prepared for another rate or front end, or
-            log-mel is to be changed as a waveform, or mixed with other sounds.
+        ValueError: if recordings were prepared for another rate or front end,
+            or log-mel is to be changed as a waveform, or mixed with other
+            audio.
     """
-    parts = {s.shards if isinstance(s, Record) else None for s in sounds}
+    parts = {s.shards if isinstance(s, Record) else None for s in recordings}
     stored = {part.store if part else "waveform" for part in parts}
     if len(stored) > 1:
         raise ValueError(

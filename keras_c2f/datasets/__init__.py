@@ -18,7 +18,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         ".speech_commands": ["read_speech_commands"],
         ".table": ["read_csv"],
         ".timing": ["synthesize_timbre", "synthesize_timing"],
-        ".unlabelled": ["read_sounds"],
+        ".unlabelled": ["read_unlabelled"],
         ".vggsound": ["read_vggsound"],
         ".voxceleb": ["read_voxceleb"],
     },

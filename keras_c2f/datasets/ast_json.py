@@ -60,9 +60,9 @@ def read_ast_json(path, validate_on=None, class_list=None):
         labels = np.array(labels)[:, 0]
     else:
         labels = LabelSets.of(labels)
-    sounds = locate(str(base / name) for name in names)
+    recordings = locate(str(base / name) for name in names)
     train = np.array(train)
-    return Listing(names, sounds, labels, class_names, path).parts(
+    return Listing(names, recordings, labels, class_names, path).parts(
         train, ~train
     )
 
@@ -122,7 +122,7 @@ def _validation(path):
     raise ValueError(
         f"Beside '{path}' there is no file called so with 'valid' or 'eval' "
         "in the place of 'train'. Name the one to validate on: `validate_on` "
-        "(--held_out)."
+        "(--held-out)."
     )
 
 

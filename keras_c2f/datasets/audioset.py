@@ -25,7 +25,8 @@ def read_audioset(root, train="full"):
     """AudioSet: clips of 10 s with one or several of 527 labels each.
 
     Download the four lists from https://research.google.com/audioset (CC BY).
-    The sounds themselves are not distributed: a download tool fetches what is
+    The recordings themselves are not distributed: a download tool fetches what
+        is
     left of the videos.
 
         root/
@@ -71,8 +72,8 @@ def read_audioset(root, train="full"):
     labels = LabelSets.of(rows())
     names = [video for video, _ in segments]
     contents = walk_folder(root)
-    sounds = locate_youtube(contents, segments)
+    recordings = locate_youtube(contents, segments)
     evaluation = np.arange(len(segments)) >= num_train
-    listing = Listing(names, sounds, labels, class_names, root)
+    listing = Listing(names, recordings, labels, class_names, root)
     listing.remark = contents.to_convert()
-    return listing.parts(~evaluation, evaluation)
+    return listing.splits(~evaluation, evaluation)

@@ -43,16 +43,16 @@ def bursts(timing, carriers, sample_rate, clip_seconds, rng):
     pauses = np.diff(np.sort(rng.uniform(0, free, len(groups))), prepend=0)
     levels = 10 ** (rng.uniform(*CARRIER_DB, 2) / 20)
 
-    sound = np.zeros(round(clip_seconds * sample_rate))
+    audio = np.zeros(round(clip_seconds * sample_rate))
     start = 0
     for group, length, pause in zip(groups, lengths, pauses, strict=True):
         start += pause
         for offset, which in group:
             at = int((start + offset) * sample_rate)
             piece = _burst(carriers[which], burst, sample_rate, rng)
-            sound[at : at + len(piece)] += levels[which] * piece
+            audio[at : at + len(piece)] += levels[which] * piece
         start += length + PAUSE
-    return sound
+    return audio
 
 
 def _groups(timing, burst, rng):
@@ -77,5 +77,5 @@ def _burst(carrier, seconds, sample_rate, rng):
     phases = rng.uniform(0, 2 * np.pi, len(frequencies))
     angles = 2 * np.pi * np.outer(frequencies, time) + phases[:, None]
     edge = np.minimum(time, time[::-1]) / RAMP
-    sound = np.sin(angles).sum(axis=0) * np.sin(np.pi / 2 * np.clip(edge, 0, 1))
-    return sound / np.sqrt(np.mean(sound**2))
+    audio = np.sin(angles).sum(axis=0) * np.sin(np.pi / 2 * np.clip(edge, 0, 1))
+    return audio / np.sqrt(np.mean(audio**2))

@@ -16,8 +16,8 @@ def read_digits(root, speaker=None):
     """Free Spoken Digit Dataset: 3,000 digits from 0 to 9 by six speakers.
 
     Download https://github.com/Jakobovski/free-spoken-digit-dataset (CC
-    BY-SA) and name its folder; or one with a list of the files and any sound
-    format:
+    BY-SA) and name its folder; or one with a list of the files and any
+    recording format:
 
         root/                            root/
             recordings/                      meta.csv    filename,...
@@ -59,9 +59,9 @@ def read_digits(root, speaker=None):
         speakers = [match["speaker"] for match in matches]
         validation = held_out(speakers, speaker, "speaker")
     labels = np.array([int(match["digit"]) for match in matches])
-    sounds = locate(str(folder / name) for name in names)
-    listing = Listing(names, sounds, labels, "0123456789", root)
-    return listing.parts(~validation, validation)
+    recordings = locate(str(folder / name) for name in names)
+    listing = Listing(names, recordings, labels, "0123456789", root)
+    return listing.splits(~validation, validation)
 
 
 def _names(root):
@@ -74,6 +74,6 @@ def _names(root):
     names = ["/".join(found.parts(path)) for path in found.audio]
     if not names:
         raise ValueError(
-            f"'{folder}' has no sound in it. Download the data set again."
+            f"'{folder}' has no audio in it. Download the data set again."
         )
     return names, folder

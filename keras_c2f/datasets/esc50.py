@@ -64,4 +64,4 @@ def read_esc50(root, fold=1, esc10=False):
         [names[target] for target in order],
         root,
     )
-    return listing.parts(~validation, validation)
+    return listing.splits(~validation, validation)

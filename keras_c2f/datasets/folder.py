@@ -52,7 +52,7 @@ def read_folder(root, validation_share=0.2, seed=0, more_classes=()):
     if not folders or len(names) < 2:
         found = f"only '{folders[0].name}'" if folders else "none"
         raise ValueError(
-            f"'{root}' needs a sub-folder of sounds for each of at least two "
+            f"'{root}' needs a sub-folder of audio for each of at least two "
             f"classes, and has {found}. Make one per class, or name the "
             "folder that contains them."
         )
@@ -73,14 +73,16 @@ def read_folder(root, validation_share=0.2, seed=0, more_classes=()):
     for name, paths in members.items():
         if not paths:
             raise ValueError(
-                f"The class folder '{root / name}' has no sound in it that can "
+                f"The class folder '{root / name}' has no audio in it that can "
                 f"be read. Put some there, or remove it. {found}."
             )
     index = {name: label for label, name in enumerate(names)}
-    sounds = [path for name in members for path in members[name]]
+    recordings = [path for name in members for path in members[name]]
     labels = [index[nfc(name)] for name in members for _ in members[name]]
     remark = "; ".join(filter(None, (str(found), alike([tuple(names)]))))
-    listing = Listing(sounds, sounds, np.array(labels), names, root, remark)
+    listing = Listing(
+        recordings, recordings, np.array(labels), names, root, remark
+    )
     return listing.drawn(validation_share, seed)
 
 

@@ -45,7 +45,7 @@ def read_fsd50k(root, validate_on="validation"):
             clip of a part is found.
 
     Reference:
-        Fonseca et al., "FSD50K: An open dataset of human-labeled sound
+        Fonseca et al., "FSD50K: An open dataset of human-labeled audio
         events", IEEE/ACM TASLP 30, 2022.
     """
     check_choice("validate_on", validate_on, ("validation", "test"))
@@ -77,4 +77,4 @@ def read_fsd50k(root, validate_on="validation"):
     )
     splits = np.array(splits)
     validation = "test" if validate_on == "test" else "val"
-    return listing.parts(splits == "train", splits == validation)
+    return listing.splits(splits == "train", splits == validation)

@@ -37,7 +37,7 @@ LEVEL_DB = (-26, -20)  # speech RMS, relative to full scale
 SIGNAL_TO_NOISE_DB = (20, 40)  # speech RMS over noise RMS
 NOISE_TILT = (0, 1)  # amplitude ~ 1 / frequency ** tilt: white to brown
 
-RECIPE = 1  # part of the cache's key: raise it when the sounds change
+RECIPE = 2  # part of the cache's key: raise it when the recordings change
 
 
 def synthesize_keywords(
@@ -67,7 +67,7 @@ def synthesize_keywords(
         sample_rate: int, Hz.
         clip_seconds: float, length of every clip.
         seed: int.
-        cache_dir: folder to keep the sounds in (as 16 bit `.npz`, half the
+        cache_dir: folder to keep the recordings in (as 16 bit `.npz`, half the
             size in memory), or `None`. Made if it is not there.
         verbose: bool, shows a progress bar if it takes over two seconds.
 
@@ -81,7 +81,7 @@ def synthesize_keywords(
 
     Example:
         >>> train, validation = synthesize_keywords(["yes", "no"], 3, 1)
-        >>> train.sounds[0].shape, train.labels.tolist(), len(validation)
+        >>> train.audio[0].shape, train.labels.tolist(), len(validation)
         ((16000,), [0, 0, 0, 1, 1, 1], 2)
     """
     words = list(words)
@@ -102,16 +102,18 @@ def synthesize_keywords(
         plan = _plan(words, settings["clips_per_word"], seed)
         return _record(plan, sample_rate, clip_seconds, seed, verbose)
 
-    sounds = make() if cache_dir is None else _cached(cache_dir, settings, make)
-    sounds = sounds.astype("float32") / 32768
+    recordings = (
+        make() if cache_dir is None else _cached(cache_dir, settings, make)
+    )
+    recordings = recordings.astype("float32") / 32768
     labels = [
         np.repeat(np.arange(len(words)), count)
         for count in settings["clips_per_word"]
     ]
     boundary = len(labels[0])
     return (
-        Clips(sounds[:boundary], labels[0], words),
-        Clips(sounds[boundary:], labels[1], words),
+        Clips(recordings[:boundary], labels[0], words),
+        Clips(recordings[boundary:], labels[1], words),
     )
 
 
@@ -202,8 +204,8 @@ def place_in_noise(
     return clip / max(1, np.abs(clip).max())  # a loud peak is not clipped
 
 
-def _rms(sound):
-    return np.sqrt(np.mean(np.square(sound, dtype="float64")))
+def _rms(audio):
+    return np.sqrt(np.mean(np.square(audio, dtype="float64")))
 
 
 def _cached(folder, settings, make):
@@ -213,12 +215,12 @@ def _cached(folder, settings, make):
     path = Path(folder) / f"keywords-{key}.npz"
     if path.exists():
         with np.load(path) as file:
-            return file["sounds"]
-    sounds = make()
+            return file["audio"]
+    recordings = make()
     path.parent.mkdir(parents=True, exist_ok=True)
     # Written elsewhere, then moved: a reader never sees half a file.
     with tempfile.TemporaryDirectory(dir=path.parent) as unfinished:
         part = Path(unfinished) / path.name
-        np.savez(part, sounds=sounds)
+        np.savez(part, audio=recordings)
         os.replace(part, path)
-    return sounds
+    return recordings

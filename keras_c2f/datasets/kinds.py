@@ -15,15 +15,15 @@ KINDS = (
     "esc50",
     "esc10",
     "digits",
-    "sounds",
+    "audio",
     "prepared",
     "keywords",
     "timing",
     "timbre",
 )
-MADE = ("keywords", "timing", "timbre")  # synthesised: they have no path
+SYNTHETIC = ("keywords", "timing", "timbre")  # synthesised: they have no path
 
 
 def form(kind):
     """The text that names a kind of data set, with `PATH` where one belongs."""
-    return kind if kind in MADE else f"{kind}:PATH"
+    return kind if kind in SYNTHETIC else f"{kind}:PATH"

@@ -85,11 +85,11 @@ def read_kinetics_sounds(root):
             labels.append(_label(label, where))
             test.append(file == "my_test.txt")
     contents = walk_folder(root)
-    sounds = locate_youtube(contents, segments)
+    recordings = locate_youtube(contents, segments)
     test = np.array(test)
-    listing = Listing(names, sounds, np.array(labels), CLASS_NAMES, root)
+    listing = Listing(names, recordings, np.array(labels), CLASS_NAMES, root)
     listing.remark = contents.to_convert()
-    return listing.parts(~test, test)
+    return listing.splits(~test, test)
 
 
 def _label(text, where):

@@ -22,7 +22,7 @@ class Listing:
 
     Args:
         names: list of str, as the list calls the clips.
-        sounds: list with the path of each clip, or `None` if it is missing.
+        audio: list with the path of each clip, or `None` if it is missing.
         labels: int `(n,)` or `LabelSets`.
         class_names: list of str.
         source: the folder or file, for messages.
@@ -31,7 +31,7 @@ class Listing:
     """
 
     names: list
-    sounds: list
+    audio: list
     labels: np.ndarray | LabelSets
     class_names: list
     source: object
@@ -39,11 +39,11 @@ class Listing:
 
     def __post_init__(self):
         keys = np.array(
-            [-1 - i if s is None else 0 for i, s in enumerate(self.sounds)],
+            [-1 - i if s is None else 0 for i, s in enumerate(self.audio)],
             "int64",
         )
         found = np.flatnonzero(keys == 0)
-        keys[found] = file_keys([self.sounds[i] for i in found.tolist()])
+        keys[found] = file_keys([self.audio[i] for i in found.tolist()])
         self._keys = keys
 
     def parts(self, train, validation):
@@ -107,19 +107,19 @@ class Listing:
         validation = validation[firsts]  # what is repeated, beside its first
         return self.parts(~validation, validation)
 
-    def _repeats(self, places):
+    def _repeats(self, positions):
         """Pairs of places with one file, the first and a later one, in order.
 
         Args:
-            places: int `(m,)`, rising: the clips to look at.
+            positions: int `(m,)`, rising: the clips to look at.
         """
-        keys = self._keys[places]
+        keys = self._keys[positions]
         order = np.argsort(keys, kind="stable")
         pairs, first = [], None
         for i in np.flatnonzero(np.diff(keys[order]) == 0).tolist():
             if first is None or keys[order[i]] != keys[first]:
                 first = order[i]
-            pairs.append((int(places[first]), int(places[order[i + 1]])))
+            pairs.append((int(positions[first]), int(positions[order[i + 1]])))
         return sorted(pairs, key=lambda pair: pair[1])
 
     def _pair(self, first, again):
@@ -131,9 +131,9 @@ class Listing:
         labels = [
             "+".join(
                 self.class_names[label]
-                for label in np.atleast_1d(self.labels[place]).tolist()
+                for label in np.atleast_1d(self.labels[position]).tolist()
             )
-            for place in (first, again)
+            for position in (first, again)
         ]
         raise ValueError(
             f"'{self.source}' has one file with two labels: "
@@ -144,10 +144,10 @@ class Listing:
 
     def _part(self, mask, repeated, purpose):
         listed = np.flatnonzero(mask & ~repeated).tolist()
-        kept = [index for index in listed if self.sounds[index] is not None]
+        kept = [index for index in listed if self.audio[index] is not None]
         notes = []
         if len(kept) < len(listed):
-            missing = next(i for i in listed if self.sounds[i] is None)
+            missing = next(i for i in listed if self.audio[i] is None)
             notes.append(
                 f"{len(kept):,} of {len(listed):,} clips found in "
                 f"'{self.source}'; first missing: '{self.names[missing]}'"
@@ -156,7 +156,7 @@ class Listing:
             raise ValueError(
                 f"There is no clip to {purpose}: "
                 f"{notes[0] if notes else 'none is listed'}. "
-                "Check the path, and that the sounds lie and are called as "
+                "Check the path, and that the recordings lie and are called as "
                 "the reader's description says."
             )
         again = np.flatnonzero(mask & repeated).tolist()
@@ -166,7 +166,7 @@ class Listing:
                 f"{some_of([repr(self.names[i]) for i in again])}"
             )
         return Clips(
-            [self.sounds[index] for index in kept],
+            [self.audio[index] for index in kept],
             self.labels[kept],
             self.class_names,
             "; ".join(filter(None, (*notes, self.remark))),
@@ -212,7 +212,7 @@ def random_mask(names, labels, validation_share, seed):
     In each class the clips whose names have the lowest digests are drawn. So
     the draw does not hang on where the data lie nor on the order of files, and
     a file that is added, renamed or removed moves at most one other of its
-    class. Suffixes of sound files do not matter: a WAV that is converted to
+    class. Suffixes of audio files do not matter: a WAV that is converted to
     FLAC stays on its side.
 
     Args:

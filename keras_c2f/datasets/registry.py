@@ -14,12 +14,12 @@ from keras_c2f.datasets.folder import read_folder
 from keras_c2f.datasets.fsd50k import read_fsd50k
 from keras_c2f.datasets.json_lines import read_jsonl
 from keras_c2f.datasets.keywords import synthesize_keywords
-from keras_c2f.datasets.kinds import MADE, form
+from keras_c2f.datasets.kinds import SYNTHETIC, form
 from keras_c2f.datasets.kinetics_sounds import read_kinetics_sounds
 from keras_c2f.datasets.speech_commands import read_speech_commands
 from keras_c2f.datasets.table import read_csv
 from keras_c2f.datasets.timing import synthesize_timbre, synthesize_timing
-from keras_c2f.datasets.unlabelled import read_sounds
+from keras_c2f.datasets.unlabelled import read_unlabelled
 from keras_c2f.datasets.vggsound import read_vggsound
 from keras_c2f.datasets.voxceleb import read_voxceleb
 from keras_c2f.utils.suggestions import did_you_mean
@@ -39,7 +39,7 @@ READERS = {
     "esc50": read_esc50,
     "esc10": partial(read_esc50, esc10=True),
     "digits": read_digits,
-    "sounds": read_sounds,
+    "audio": read_unlabelled,
     "prepared": read_prepared,
     "keywords": synthesize_keywords,
     "timing": synthesize_timing,
@@ -66,7 +66,7 @@ def open_dataset(spec, **options):
     | `esc50:PATH`           | `read_esc50`                            |
     | `esc10:PATH`           | `read_esc50` with `esc10=True`          |
     | `digits:PATH`          | `read_digits`                           |
-    | `sounds:PATH`          | `read_sounds`, no labels: to pre-train  |
+    | `audio:PATH`          | `read_unlabelled`, no labels: to pre-train  |
     | `prepared:PATH`        | `read_prepared`                         |
     | `keywords`             | `synthesize_keywords`, needs no files   |
     | `timing`               | `synthesize_timing`, needs no files     |
@@ -92,7 +92,7 @@ def open_dataset(spec, **options):
         Known: folder:PATH, csv:PATH, jsonl:PATH, ast:PATH, audioset:PATH,
         audioset20k:PATH, vggsound:PATH, voxceleb:PATH, kinetics_sounds:PATH,
         speech_commands:PATH, fsd50k:PATH, esc50:PATH, esc10:PATH,
-        digits:PATH, sounds:PATH, prepared:PATH, keywords, timing, timbre.
+        digits:PATH, audio:PATH, prepared:PATH, keywords, timing, timbre.
     """
     kind, path = split_spec(spec)
     reader, known = READERS[kind], _options(kind)
@@ -118,7 +118,7 @@ def split_spec(spec):
             f"There is no kind of data set {kind!r}.{_hint(kind, spec)} Known: "
             f"{', '.join(map(form, READERS))}."
         )
-    if bool(path) == (kind in MADE):
+    if bool(path) == (kind in SYNTHETIC):
         raise ValueError(f"Write `{form(kind)}`. Received: {spec!r}.")
     return kind, path
 
@@ -174,7 +174,7 @@ def same_data(spec, other):
     """bool, whether two texts name one data set, however the path is written.
 
     Example:
-        >>> same_data("folder:sounds/", "folder:./sounds")
+        >>> same_data("folder:audio/", "folder:./audio")
         True
     """
     (kind, _, path), (other_kind, _, other_path) = (

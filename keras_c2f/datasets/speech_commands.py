@@ -45,13 +45,13 @@ def read_speech_commands(root, validate_on="validation"):
     check_choice("validate_on", validate_on, tuple(LISTS))
     root = existing_folder(root)
     contents = walk_folder(root)
-    places = ((contents.parts(path), path) for path in contents.audio)
-    sounds = {
+    positions = ((contents.parts(path), path) for path in contents.audio)
+    recordings = {
         f"{parts[0]}/{stem(parts[1])}": path
-        for parts, path in places
+        for parts, path in positions
         if len(parts) == 2 and parts[0] != NOISE
     }
-    parts = dict.fromkeys(sounds, "train")
+    parts = dict.fromkeys(recordings, "train")
     for part, file in LISTS.items():
         for where, (name,) in read_lines(root / file, ["word/clip"]):
             if name.count("/") != 1:
@@ -65,11 +65,11 @@ def read_speech_commands(root, validate_on="validation"):
     class_names, labels = np.unique(words, return_inverse=True)
     listing = Listing(
         names,
-        [sounds.get(n) for n in names],
+        [recordings.get(n) for n in names],
         labels,
         class_names.tolist(),
         root,
         contents.to_convert(),
     )
     parts = np.array(list(parts.values()))
-    return listing.parts(parts == "train", parts == validate_on)
+    return listing.splits(parts == "train", parts == validate_on)

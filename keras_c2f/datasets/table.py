@@ -38,7 +38,7 @@ def read_csv(
 
     | column             | holds                                            |
     |--------------------|--------------------------------------------------|
-    | `path`             | a sound, relative to the CSV's folder, or absolute |
+    | `path`             | a file, relative to the CSV's folder, or absolute  |
     | `label`            | its class                                        |
     | or `labels`        | its classes between `;`, maybe none; or a list   |
     |                    | such as `['dog', 'rain']`; or between bars or `,` |
@@ -64,12 +64,12 @@ def read_csv(
 
     Returns:
         `(train, validation)`, two `Clips` of paths; int labels from `label`,
-        `LabelSets` from `labels`. How many sounds were found, if not all, is
-        in their `note`.
+        `LabelSets` from `labels`. How many recordings were found, if not all,
+        is in their `note`.
 
     Raises:
         ValueError: if a file or column is missing, or a label is not in the
-            class list, the fold or split is unknown, or no sound of a part is
+            class list, the fold or split is unknown, or no audio of a part is
             found.
     """
     rows = read_rows(path, ["path"], ("label", "labels", "fold", "split"))
@@ -97,8 +97,8 @@ def choose_parts(
 ):
     """`(train, validation)` from `(where, row)` pairs; else as `read_csv`."""
     path = Path(path).expanduser()
-    sounds = [
-        os.path.join(path.parent, _sound(row["path"], where))
+    recordings = [
+        os.path.join(path.parent, _audio_path(row["path"], where))
         for where, row in rows
     ]
     class_names = None if class_list is None else _class_names(class_list)
@@ -114,8 +114,8 @@ def choose_parts(
     # The label of each clip; of several the first, and -1 if there is none.
     labels = np.array([row[0] if row else -1 for row in indices])
     listing = Listing(
-        sounds,
-        locate(sounds),
+        recordings,
+        locate(recordings),
         LabelSets.of(indices) if several else labels,
         class_names,
         path,
@@ -123,20 +123,20 @@ def choose_parts(
     )
     if fold is not None or "split" in rows[0][1]:
         used, validation = _choose(rows, path, fold, validate_on)
-        return listing.parts(used & ~validation, validation)
+        return listing.splits(used & ~validation, validation)
     if "fold" in rows[0][1]:
         raise ValueError(
             f"'{path}' has a column 'fold': give the `fold` to validate on "
-            "(--held_out)."
+            "(--held-out)."
         )
     return listing.drawn(validation_share, seed, labels)
 
 
-def _sound(name, where):
+def _audio_path(name, where):
     """The path of a row, without what spreadsheets leave around it."""
     if not isinstance(name, str) or not name.strip() or "\0" in name:
         raise ValueError(
-            f"{where}: 'path' is {name!r}. Write the path of a sound file, or "
+            f"{where}: 'path' is {name!r}. Write the path of an audio file, or "
             "delete the row."
         )
     return name.strip()

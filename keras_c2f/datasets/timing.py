@@ -2,7 +2,7 @@
 
 Coarse-to-fine training takes for granted that neighbouring frames say nearly
 the same. `timing` is where they do not: its classes differ in when things
-happen, within 10 to 80 ms, and in nothing else. In `timbre` the same sounds
+happen, within 10 to 80 ms, and in nothing else. In `timbre` the same recordings
 happen at times that say nothing, and the classes differ in their spectrum.
 
 A clip is eight short bursts, four of one carrier and four of another, in
@@ -109,17 +109,17 @@ def _synthesize(names, draw, counts, sample_rate, clip_seconds, seed):
     parts = []
     for part, count in enumerate(counts):
         labels = np.repeat(np.arange(len(names)), count)
-        sounds = []
-        for place, label in enumerate(labels):
+        recordings = []
+        for position, label in enumerate(labels):
             # A generator per clip, so that a clip does not depend on others.
-            rng = np.random.default_rng((seed, part, place))
+            rng = np.random.default_rng((seed, part, position))
             timing, carriers = draw(label, rng)
-            sound = bursts(timing, carriers, sample_rate, clip_seconds, rng)
+            audio = bursts(timing, carriers, sample_rate, clip_seconds, rng)
             clip = place_in_noise(
-                sound, len(sound), sample_rate, rng, SIGNAL_TO_NOISE_DB
+                audio, len(audio), sample_rate, rng, SIGNAL_TO_NOISE_DB
             )
-            sounds.append(clip.astype("float32"))
-        parts.append(Clips(sounds, labels, names))
+            recordings.append(clip.astype("float32"))
+        parts.append(Clips(recordings, labels, names))
     return tuple(parts)
 
 

@@ -7,7 +7,7 @@ from keras_c2f.datasets.lines import existing_folder
 from keras_c2f.datasets.listing import Listing
 
 
-def read_sounds(root, validation_share=0.1, seed=0):
+def read_unlabelled(root, validation_share=0.1, seed=0):
     """Recordings without labels: every audio file in a folder, at any depth.
 
     Hidden files and folders are left out: see `walk_folder`.
@@ -22,14 +22,14 @@ def read_sounds(root, validation_share=0.1, seed=0):
         found, used and left out is in their `note`.
 
     Raises:
-        ValueError: if the folder is missing, or has fewer than two sounds.
+        ValueError: if the folder is missing, or has fewer than two audio.
     """
     root = existing_folder(root)
     found = walk_folder(root)
     paths = found.audio
     if len(paths) < 2:
         raise ValueError(
-            f"'{root}' needs at least two sounds that can be read, one of them "
+            f"'{root}' needs at least two files that can be read, one of them "
             f"to validate on, and has {len(paths)}. {found}."
         )
     listing = Listing(paths, paths, np.zeros((len(paths), 0)), [], root)

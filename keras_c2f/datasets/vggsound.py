@@ -11,7 +11,7 @@ def read_vggsound(root):
     """VGGSound: clips of 10 s in 309 classes, one label each.
 
     Download the list from https://www.robots.ox.ac.uk/~vgg/data/vggsound (CC
-    BY). The sounds themselves are not distributed: a download tool fetches
+    BY). The recordings themselves are not distributed: a download tool fetches
     what is left of the videos.
 
         root/
@@ -55,4 +55,4 @@ def read_vggsound(root):
         root,
         contents.to_convert(),
     )
-    return listing.parts(~test, test)
+    return listing.splits(~test, test)

@@ -70,7 +70,7 @@ def read_voxceleb(root, validate_on="validation"):
         contents.to_convert(),
     )
     parts = np.array(parts)
-    return listing.parts(parts == "train", parts == validate_on)
+    return listing.splits(parts == "train", parts == validate_on)
 
 
 def _speaker_video_file(folder, base):

@@ -18,7 +18,7 @@ def evaluate(network, pipeline, clips, crops=1, corruption=None, dataset=None):
         clips: `Clips`.
         crops: int, windows a clip, spread evenly from its start to its end;
             1 is its start alone.
-        corruption: `Corruption` of the sounds, such as noise, or `None`.
+        corruption: `Corruption` of the recordings, such as noise, or `None`.
         dataset: what `pipeline.dataset` made of these arguments before;
             TensorFlow takes up to a second to make it anew.
 
@@ -43,7 +43,7 @@ def evaluate(network, pipeline, clips, crops=1, corruption=None, dataset=None):
         loss += _cross_entropy(targets, scores, multi_label).sum()
         metrics.update(targets, scores)
     if not len(metrics):
-        raise ValueError(no_sound(pipeline))
+        raise ValueError(no_usable_audio(pipeline))
     summary, classes = metrics.result()
     loss = float(loss / summary["num_clips"])
     return {**summary, "loss": loss, "crops": crops}, classes
@@ -70,7 +70,7 @@ class Validation(keras.callbacks.Callback):
             logs[f"val_{name}"] = value
 
 
-def headline_metric(summary):
+def primary_metric(summary):
     """Name of the figure that stands for the others.
 
     `"accuracy"`, or where clips have several labels, so that no single guess
@@ -82,10 +82,10 @@ def headline_metric(summary):
     return "accuracy" if "accuracy" in summary else "mean_average_precision"
 
 
-def no_sound(pipeline):
-    """The sentence for a data set of which no sound can be used."""
+def no_usable_audio(pipeline):
+    """The sentence for a data set of which no audio can be used."""
     some = "; ".join(": ".join(bad) for bad in pipeline.skipped[:3])
-    return f"None of the sounds can be used, for example {some}."
+    return f"None of the recordings can be used, for example {some}."
 
 
 def _scores(network, features, crops, multi_label):

@@ -1,11 +1,11 @@
-"""From a trained network to files that sound goes into and names come out."""
+"""From a trained network to files that audio goes into and names come out."""
 
 import os
 import tempfile
 
 from keras_c2f.export.conversion import convert_archive, save_archive
 from keras_c2f.export.formats import choose_format
-from keras_c2f.models import sound_classifier
+from keras_c2f.models import waveform_classifier
 from keras_c2f.models.metadata import ClassifierInfo
 from keras_c2f.phases import transplant
 from keras_c2f.resolution import Resolution
@@ -27,9 +27,9 @@ def export_classifier(
 ):
     """Writes front end, compression and network as one file.
 
-    Any runtime of `FORMATS` then takes sound and gives scores; what they are
-    called, and the sample rate, are in the file. See `models.sound_classifier`
-    for inputs and output.
+    Any runtime of `FORMATS` then takes audio and gives scores; what they are
+    called, and the sample rate, are in the file. See
+    `models.waveform_classifier` for inputs and output.
 
     Args:
         network: `AudioClassifier`, trained on any backend.
@@ -41,7 +41,7 @@ def export_classifier(
         format: str, a key of `FORMATS`.
         variants: str or collection of str, of `VARIANTS`; `None`, all that
             the format has.
-        multi_label: bool, whether a sound may have several labels.
+        multi_label: bool, whether a recording may have several labels.
         resolution: `Resolution` or text; another one than the network's, for
             a device that is too slow for it. Position grid and kernels are
             resized, nothing is trained.
@@ -74,7 +74,7 @@ def export_classifier(
         multi_label,
         str(network.resolution),
     )
-    model = sound_classifier(
+    model = waveform_classifier(
         network, frontend, num_samples, multi_label, kind.use_fft(frontend)
     )
     several = len(kind.variants) > 1
@@ -82,8 +82,8 @@ def export_classifier(
         variant: f"{path}{f'-{variant}' if several else ''}{kind.ending}"
         for variant in variants
     }
-    for place in paths.values():
-        os.makedirs(os.path.dirname(place) or ".", exist_ok=True)
+    for position in paths.values():
+        os.makedirs(os.path.dirname(position) or ".", exist_ok=True)
     if format == "keras":
         save_archive(model, info, paths["float32"])
         return paths

@@ -5,8 +5,8 @@ import time
 
 import numpy as np
 
-from keras_c2f.audio.decode import SoundError
-from keras_c2f.data.cache import SoundCache
+from keras_c2f.audio.decode import AudioError
+from keras_c2f.data.cache import AudioCache
 from keras_c2f.data.shards import are_log_mel
 from keras_c2f.evaluation.metrics import ExactMetrics
 from keras_c2f.inference import load_classifier
@@ -28,28 +28,32 @@ def leading_windows(clips, frontend, num_samples, limit):
 
     Returns:
         Waveforms float32 `(n, num_samples)`, counts int32 `(n,)`, targets
-        float32 `(n, num_classes)`. Unreadable sounds are left out.
+        float32 `(n, num_classes)`. Unreadable recordings are left out.
 
     Raises:
-        ValueError: if no sound can be read, or the clips are prepared as
+        ValueError: if no audio can be read, or the clips are prepared as
             log-mel.
     """
-    are_log_mel(clips.sounds, frontend, "an exported file")
-    sounds = SoundCache(frontend.sample_rate, "soundfile")
+    are_log_mel(clips.audio, frontend, "an exported file")
+    recordings = AudioCache(frontend.sample_rate, "soundfile")
     waveforms, counts, targets = [], [], []
-    places = np.linspace(0, len(clips), min(limit, len(clips)), endpoint=False)
-    for index in places.astype(int).tolist():
+    positions = np.linspace(
+        0, len(clips), min(limit, len(clips)), endpoint=False
+    )
+    for index in positions.astype(int).tolist():
         try:
-            sound = sounds.load(clips.sounds[index], index, num_samples, 0.0)
-        except SoundError:
+            audio = recordings.load(clips.audio[index], index, num_samples, 0.0)
+        except AudioError:
             continue
-        waveforms.append(np.pad(sound, [0, num_samples - len(sound)]))
-        counts.append(len(sound))
+        waveforms.append(np.pad(audio, [0, num_samples - len(audio)]))
+        counts.append(len(audio))
         targets.append(clips.target(index))
     if not counts:
-        some = "; ".join(": ".join(bad) for bad in list(sounds.bad.items())[:3])
+        some = "; ".join(
+            ": ".join(bad) for bad in list(recordings.bad.items())[:3]
+        )
         raise ValueError(
-            f"None of the sounds can be used to measure with: {some}."
+            f"None of the recordings can be used to measure with: {some}."
         )
     return (
         np.array(waveforms, "float32"),

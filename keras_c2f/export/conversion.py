@@ -1,6 +1,6 @@
 """One saved classifier into files of other runtimes, on TensorFlow.
 
-Conversion starts from the `.keras` archive of what `sound_classifier`
+Conversion starts from the `.keras` archive of what `waveform_classifier`
 returned, so a network trained on JAX or PyTorch takes the same way as one
 trained on TensorFlow: by a process of its own, with that backend.
 """
@@ -29,14 +29,14 @@ from keras_c2f.export.onnx_file import (
 from keras_c2f.export.saved_model import write_saved_model
 from keras_c2f.models import AudioClassifier  # noqa: F401  archives hold one
 from keras_c2f.models.metadata import FILE_NAME, ClassifierInfo
-from keras_c2f.utils.files import write_whole, write_whole_folder
+from keras_c2f.utils.files import atomic_write, write_whole_folder
 
 
 def save_archive(model, info, path):
     """Saves a classifier as `.keras`, its description inside.
 
     Args:
-        model: what `sound_classifier` returned.
+        model: what `waveform_classifier` returned.
         info: `ClassifierInfo`.
         path: str that ends in `.keras`.
     """
@@ -46,7 +46,7 @@ def save_archive(model, info, path):
         with zipfile.ZipFile(temporary, "a") as archive:
             archive.writestr(FILE_NAME, info.to_json())
 
-    write_whole(path, write)
+    atomic_write(path, write)
 
 
 def convert_archive(archive, paths, format, batch_size=None, calibration=None):
@@ -59,7 +59,7 @@ def convert_archive(archive, paths, format, batch_size=None, calibration=None):
         paths: dict from variant to path.
         format: str, `"savedmodel"`, `"litert"` or `"onnx"`.
         batch_size: int, or `None` for any.
-        calibration: pair of the inputs of some windows of sound, as
+        calibration: pair of the inputs of some windows of audio, as
             `Classifier.scores` takes them; `"int8"` needs it.
 
     Raises:
@@ -119,7 +119,7 @@ def _convert(archive, paths, format, batch_size, calibration=None):
             content = quantize(converted, variant, windows)
         described = dataclasses.replace(info, variant=variant)
         try:
-            write_whole(path, lambda to: write(content, described, to))  # noqa: B023
+            atomic_write(path, lambda to: write(content, described, to))  # noqa: B023
         except OSError as error:  # the others are written still
             failed.append(str(error))
     if failed:
@@ -132,10 +132,10 @@ def _windows(calibration, batch_size):
         return []
     waveforms, counts = calibration
     size = batch_size or 1
-    places = np.arange(-(-len(counts) // size) * size) % len(counts)
+    positions = np.arange(-(-len(counts) // size) * size) % len(counts)
     return [
         {"waveform": waveforms[batch], "num_samples": counts[batch]}
-        for batch in places.reshape(-1, size)
+        for batch in positions.reshape(-1, size)
     ]
 
 

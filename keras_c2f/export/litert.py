@@ -1,4 +1,4 @@
-"""LiteRT, TensorFlow Lite's successor: telephones and small computers."""
+"""LiteRT, TensorFlow Lite's successor: phone and small computers."""
 
 import contextlib
 import io

@@ -17,7 +17,7 @@ def write_saved_model(model, info, path, batch_size=None):
     `assets.extra/keras_c2f.json` too.
 
     Args:
-        model: what `sound_classifier` returned.
+        model: what `waveform_classifier` returned.
         info: `ClassifierInfo`.
         path: folder to make.
         batch_size: int, or `None` for any.

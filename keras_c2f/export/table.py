@@ -40,8 +40,8 @@ def export_table(rows):
 
     def line(cells):
         texts = [
-            cell.ljust(width) if place < NUM_TEXTS else cell.rjust(width)
-            for place, (cell, width) in enumerate(
+            cell.ljust(width) if position < NUM_TEXTS else cell.rjust(width)
+            for position, (cell, width) in enumerate(
                 zip(cells, widths, strict=True)
             )
         ]

@@ -1,4 +1,4 @@
-"""Trained classifiers at work: files, folders and streams of sound."""
+"""Trained classifiers at work: files, folders and streams of audio."""
 
 from keras_c2f.utils.lazy_names import lazy_names
 
@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
         ".classifier": ["Classifier", "load_classifier"],
-        "..audio.walk": ["find_sounds"],
+        "..audio.walk": ["find_audio"],
         ".stream": ["Stream", "Window"],
     },
 )

@@ -1,13 +1,13 @@
-"""Sound in, names out, whatever the file that knows how."""
+"""Audio in, names out, whatever the file that knows how."""
 
 import os
 
 import numpy as np
 
-from keras_c2f.audio.decode import sound_blocks
+from keras_c2f.audio.decode import audio_blocks
 from keras_c2f.inference.runtimes import OPENERS, in_batches, keras_scores
 from keras_c2f.inference.stream import Stream, as_floats
-from keras_c2f.models import sound_classifier
+from keras_c2f.models import waveform_classifier
 from keras_c2f.training.trained_run import read_trained_run
 
 
@@ -36,7 +36,7 @@ class Classifier:
         Args:
             waveforms: float `(batch, samples)` in [-1, 1], at the model's
                 sample rate; shorter than a window they count as padded.
-            counts: int `(batch,)`, how many samples of each row are sound;
+            counts: int `(batch,)`, how many samples of each row are audio;
                 `None`, all.
 
         Returns:
@@ -51,7 +51,7 @@ class Classifier:
         if num_samples > size:
             raise ValueError(
                 f"A window has {size} samples. Received: {num_samples}. "
-                "`listen` hears sounds of any length."
+                "`listen` hears recordings of any length."
             )
         if counts is None:
             counts = np.full(batch, num_samples)
@@ -60,29 +60,30 @@ class Classifier:
         return np.asarray(scores, "float32")
 
     def stream(self, overlap=0.0):
-        """A `Stream` to feed sound to as it comes."""
+        """A `Stream` to feed audio to as it comes."""
         return Stream(self, overlap)
 
-    def listen(self, sound, overlap=0.0):
-        """Hears a sound of any length, window by window.
+    def predict(self, audio, overlap=0.0):
+        """Hears a recording of any length, window by window.
 
         A file is decoded a minute at a time, so hours take no more memory.
 
         Args:
-            sound: path, or float `(samples,)` at the model's sample rate.
+            audio: path, or float `(samples,)` at the model's sample rate.
             overlap: float, see `Stream`.
 
         Yields:
-            `Window`: the first begins with the sound, the last ends with it.
+            `Window`: the first begins with the recording, the last ends with
+            it.
 
         Raises:
-            SoundError: if the file cannot be read, or no further.
+            AudioError: if the file cannot be read, or no further.
             ValueError: see `Stream.feed`.
         """
         stream = self.stream(overlap)
-        parts = [sound]
-        if isinstance(sound, (str, os.PathLike)):
-            parts = sound_blocks(sound, self.info.sample_rate)
+        parts = [audio]
+        if isinstance(audio, (str, os.PathLike)):
+            parts = audio_blocks(audio, self.info.sample_rate)
         for samples in parts:
             yield from stream.feed(samples)
         yield from stream.finish()
@@ -146,7 +147,7 @@ def classifier_of(network, frontend, info, batch_size=None):
         batch_size: int, windows to hear at once, however many are given.
             Default: as many as are given.
     """
-    model = sound_classifier(
+    model = waveform_classifier(
         network, frontend, info.num_samples, info.multi_label
     )
     return Classifier(info, keras_scores(model), batch_size)

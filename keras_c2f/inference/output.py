@@ -10,7 +10,7 @@ COLUMNS = ("path", "start", "end", "class", "score")
 
 
 def mean_scores(windows):
-    """float32 `(num_classes,)`: scores of a sound, all its windows alike."""
+    """float32 `(num_classes,)`: scores of a file, the mean over its windows."""
     return np.mean([window.scores for window in windows], axis=0)
 
 
@@ -49,7 +49,7 @@ def as_text(path, windows, class_names, top):
 
 
 def edges(windows):
-    """`(windows + 1,)`, seconds: where one window's part of a sound ends.
+    """`(windows + 1,)`, seconds: where one window's part of a recording ends.
 
     Windows that overlap part in the middle of what they share.
     """
@@ -66,9 +66,9 @@ def segments(windows, class_names):
         list of `(start, end, class name, highest score)`, in seconds.
     """
     found = []
-    places = edges(windows)
+    positions = edges(windows)
     for start, end, window in zip(
-        places[:-1], places[1:], windows, strict=True
+        positions[:-1], positions[1:], windows, strict=True
     ):
         ((name, score),) = top_classes(window.scores, class_names, 1)
         if found and found[-1][2] == name:
@@ -88,7 +88,7 @@ def as_rows(path, windows, class_names, top):
 
 
 def as_json(path, windows, class_names, top):
-    """str, one line: an object with the whole sound and its windows."""
+    """str, one line: an object with the whole recording and its windows."""
 
     def likely(scores):
         return dict(top_classes(scores, class_names, top))

@@ -1,4 +1,4 @@
-"""What each runtime needs to turn windows of sound into scores.
+"""What each runtime needs to turn windows of audio into scores.
 
 Every function here opens a file and returns its description, a function from
 `(waveforms, counts)` to scores, and the batch size that it insists on.
@@ -28,7 +28,7 @@ def open_keras(path, num_threads=None):
 
 
 def keras_scores(model):
-    """The function of what `sound_classifier` returned."""
+    """The function of what `waveform_classifier` returned."""
 
     def run(waveforms, counts):
         inputs = {"waveform": waveforms, "num_samples": counts}

@@ -1,4 +1,4 @@
-"""Sound of any length, as it comes, in windows that a classifier hears."""
+"""Audio of any length, as it comes, in windows that a classifier hears."""
 
 import dataclasses
 
@@ -9,10 +9,10 @@ from keras_c2f.audio.decode import LOUDEST
 
 @dataclasses.dataclass(frozen=True)
 class Window:
-    """What a classifier makes of one window of a sound.
+    """What a classifier makes of one window of a recording.
 
     Attributes:
-        start, end: float, seconds from the beginning of the sound.
+        start, end: float, seconds from the beginning of the recording.
         scores: float32 `(num_classes,)`.
     """
 
@@ -22,15 +22,15 @@ class Window:
 
 
 class Stream:
-    """Scores of a sound that is fed in parts, such as a microphone's.
+    """Scores of a recording that is fed in parts, such as a microphone's.
 
     Windows begin every `1 - overlap` of their length, rounded half up to a
-    sample. The last one is moved back to end with the sound, so that all of it
-    is scored and no window has silence that training had not; only a sound
-    shorter than a window is padded, as in training. The examples (clients,
-    server, browser) place theirs alike, so they give the same scores.
+    sample. The last one is moved back to end with the recording, so that all of
+    it is scored and no window has silence that training had not; only a
+    recording shorter than a window is padded, as in training. The examples
+    (clients, server, browser) place theirs alike, so they give the same scores.
 
-    Keeps the last window of samples, whatever the length of the sound.
+    Keeps the last window of samples, whatever the length of the recording.
 
     Args:
         classifier: `Classifier`.
@@ -52,12 +52,12 @@ class Stream:
         self._size = classifier.info.num_samples
         self._hop = max(int(self._size * (1 - overlap) + 0.5), 1)
         self._samples = np.zeros(0, "float32")  # the last ones heard
-        self._begin = 0  # where they are in the sound
+        self._begin = 0  # where they are in the recording
         self._next = 0  # where the next window begins
         self._scored = 0  # where the last window ended
 
     def feed(self, samples):
-        """Hears more of the sound.
+        """Hears more of the recording.
 
         Args:
             samples: float `(n,)` in [-1, 1], mono, at the classifier's sample
@@ -90,11 +90,11 @@ class Stream:
         return windows
 
     def finish(self):
-        """The sound is over; hears what no window has heard yet.
+        """The recording is over; hears what no window has heard yet.
 
         Returns:
-            list of at most one `Window`: of the sound's last seconds, or all
-            of a sound shorter than a window, which counts as padded.
+            list of at most one `Window`: of the recording's last seconds, or
+            all of a recording shorter than a window, which counts as padded.
         """
         end = self._begin + len(self._samples)
         if end == self._scored:

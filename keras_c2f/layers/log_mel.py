@@ -194,22 +194,22 @@ class Frontend:
         last = (num_frames - 1) * self.frame_shift
         return last + self.frame_length - self.edge + self.lead
 
-    def reflect(self, places, num_samples, ops):
+    def reflect(self, positions, num_samples, ops):
         """Where in a clip to look for samples beyond its ends.
 
         Args:
-            places: int tensor, places in the clip, from `-edge`.
+            positions: int tensor, places in the clip, from `-edge`.
             num_samples: int or int scalar tensor, samples of the clip.
-            ops: the module that `places` belongs to: `keras.ops`, `numpy` or
+            ops: the module that `positions` belongs to: `keras.ops`, `numpy` or
                 `tensorflow`.
 
         Returns:
-            The shape of `places`; reflected about the first and the last
+            The shape of `positions`; reflected about the first and the last
             sample. A clip shorter than `edge` is held at its first.
         """
         last = num_samples - 1
-        places = last - ops.abs(last - ops.abs(places))
-        return ops.maximum(places, 0)
+        positions = last - ops.abs(last - ops.abs(positions))
+        return ops.maximum(positions, 0)
 
     def normalize(self, log_mel, ops, largest=None):
         """`(x - mean) / (2 std)`: AST halves the usual scale.
@@ -290,7 +290,7 @@ class LogMel(keras.layers.Layer):
 
     Call arguments:
         waveform: float `(batch, samples)` in [-1, 1], of any length. Padding
-            of the samples themselves is sound to this layer, and becomes
+            of the samples themselves is audio to this layer, and becomes
             frames at the floor.
         num_samples: int `(batch,)` or `None`: how many of the samples, from
             the first, are the clip; the others are not looked at, and frames
@@ -385,15 +385,15 @@ class LogMel(keras.layers.Layer):
         length, edge = self.frontend.frame_length, self.frontend.edge
         if edge and waveform.shape[1] != 0:  # else pre-emphasis took it all
             samples = ops.shape(waveform)[1]
-            places = ops.arange(-edge, samples + length - edge)
+            positions = ops.arange(-edge, samples + length - edge)
             if num_samples is None:
-                places = self.frontend.reflect(places, samples, ops)
-                waveform = ops.take(waveform, places, axis=1)
+                positions = self.frontend.reflect(positions, samples, ops)
+                waveform = ops.take(waveform, positions, axis=1)
             else:
                 clip = num_samples - self.frontend.lead
-                places = self.frontend.reflect(places, clip, ops)
-                places = ops.minimum(places, samples - 1)
-                waveform = ops.take_along_axis(waveform, places, axis=1)
+                positions = self.frontend.reflect(positions, clip, ops)
+                positions = ops.minimum(positions, samples - 1)
+                waveform = ops.take_along_axis(waveform, positions, axis=1)
         if waveform.shape[1] is not None and waveform.shape[1] < length:
             # Only TensorFlow cuts a short clip into no frames by itself.
             return ops.zeros((ops.shape(waveform)[0], 0, length))

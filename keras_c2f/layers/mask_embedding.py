@@ -29,9 +29,9 @@ class MaskEmbedding(keras.layers.Layer):
 
     def call(self, patches, indices):
         time, freq = patches.shape[1:3]
-        places = ops.arange(time * freq, dtype="int32")
+        positions = ops.arange(time * freq, dtype="int32")
         # (b, m, t*f) -> (b, t*f) -> (b, t, f, 1)
-        masked = ops.any(ops.equal(indices[..., None], places), axis=1)
+        masked = ops.any(ops.equal(indices[..., None], positions), axis=1)
         masked = ops.reshape(masked, (-1, time, freq, 1))
         embedding = ops.convert_to_tensor(self.embedding)
         return ops.where(masked, embedding, patches)

@@ -79,9 +79,9 @@ def _htk_edges(num_mel_bins, low_hz, high_hz):
     )
 
 
-def _triangles(places, edges):
+def _triangles(positions, edges):
     """`(bins, mel)`: between `edges[i]` and `edges[i + 2]`, 1 in between."""
     left, centre, right = edges[:-2], edges[1:-1], edges[2:]
-    rising = (places[:, None] - left) / (centre - left)
-    falling = (right - places[:, None]) / (right - centre)
+    rising = (positions[:, None] - left) / (centre - left)
+    falling = (right - positions[:, None]) / (right - centre)
     return np.maximum(0.0, np.minimum(rising, falling))

@@ -78,9 +78,9 @@ class PatchMask(keras.layers.Layer):
         if not training:
             seeds = [EVALUATION_SEED, EVALUATION_SEED + 1]
         # one square may end at each place; a small number is an early turn
-        places = [side + max(sizes) - 1 for side in grid_size]
+        positions = [side + max(sizes) - 1 for side in grid_size]
         turns = keras.random.uniform(
-            (batch, *places, 1), dtype="float32", seed=seeds[0]
+            (batch, *positions, 1), dtype="float32", seed=seeds[0]
         )
         # (b, sizes, t*f) -> (b, 1, t*f)
         turns = ops.stack(

@@ -47,8 +47,8 @@ def nearest_matrix(old, new):
     Returns:
         float64 `(new, old)`, a 1 in each row. `old == new` is the identity.
     """
-    places = (2 * np.arange(new) + 1) * old // (2 * new)
-    return np.eye(old)[places]
+    positions = (2 * np.arange(new) + 1) * old // (2 * new)
+    return np.eye(old)[positions]
 
 
 def cubic_matrix(old, new, align_corners=True):
@@ -72,13 +72,13 @@ def cubic_matrix(old, new, align_corners=True):
     """
     a = -0.75
     if align_corners:
-        places = np.arange(new) * (old - 1) / (new - 1)
+        positions = np.arange(new) * (old - 1) / (new - 1)
     else:
-        places = (np.arange(new) + 0.5) * old / new - 0.5
-    left = np.floor(places).astype(int)
+        positions = (np.arange(new) + 0.5) * old / new - 0.5
+    left = np.floor(positions).astype(int)
     matrix = np.zeros((new, old))
     for offset in (-1, 0, 1, 2):
-        x = np.abs(places - left - offset)
+        x = np.abs(positions - left - offset)
         near = (a + 2) * x**3 - (a + 3) * x**2 + 1
         far = a * (x**3 - 5 * x**2 + 8 * x - 4)
         column = np.clip(left + offset, 0, old - 1)

@@ -118,7 +118,7 @@ def _most_alike(patches):
     return likeness[..., 0], partner[..., 0]
 
 
-def _take(tokens, places):
+def _take(tokens, positions):
     """`(b, n, width)` at int `(b, m)` -> `(b, m, width)`.
 
     A row at a time, which is faster than `ops.take_along_axis`.
@@ -126,4 +126,4 @@ def _take(tokens, places):
     batch, num_tokens, width = ops.shape(tokens)
     first = num_tokens * ops.arange(batch, dtype="int32")[:, None]
     rows = ops.reshape(tokens, (-1, width))
-    return ops.take(rows, ops.cast(places, "int32") + first, axis=0)
+    return ops.take(rows, ops.cast(positions, "int32") + first, axis=0)

@@ -154,8 +154,8 @@ def window_distances(window_size):
         axes made one; the distance of the second token from the first.
     """
     time, freq = window_size
-    places = np.indices(window_size).reshape(2, -1)  # (2, n)
-    apart = places[:, :, None] - places[:, None, :]
+    positions = np.indices(window_size).reshape(2, -1)  # (2, n)
+    apart = positions[:, :, None] - positions[:, None, :]
     rows = (apart[0] + time - 1) * (2 * freq - 1) + apart[1] + freq - 1
     return rows.reshape(-1).astype("int32")
 

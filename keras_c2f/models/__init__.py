@@ -7,7 +7,7 @@ __getattr__, __dir__, __all__ = lazy_names(
     {
         ".ast_model": ["AST"],
         ".backbones": [
-            "backbone_from_preset",
+            "backbone_from_size",
             "preset_frontend",
             "preset_patch",
         ],
@@ -16,7 +16,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         ".kwt_model": ["KWT"],
         ".masked_patch_loss": ["MaskedPatchLoss", "masked_patch_metrics"],
         ".masked_patches": ["MaskedPatchModel"],
-        ".sound_classifier": ["of_compressed", "sound_classifier"],
+        ".waveform_classifier": ["of_compressed", "waveform_classifier"],
         ".whisper_model": ["WhisperEncoder"],
     },
 )

@@ -72,7 +72,7 @@ class AST(Backbone):
             positions would be drawn anew.
 
     Example:
-        >>> backbone = AST.from_preset("ast_tiny", resolution="pool:4")
+        >>> backbone = AST.from_size("tiny", resolution="pool:4")
         >>> backbone.grid_size, backbone.output_shape
         ((16, 8), (None, 130, 192))
 

@@ -58,7 +58,7 @@ def preset_patch(name):
     return config.get("patch_size", default)
 
 
-def backbone_from_preset(name, **overrides):
+def backbone_from_size(name, **overrides):
     """A randomly initialised backbone of a named size.
 
     Args:
@@ -69,7 +69,7 @@ def backbone_from_preset(name, **overrides):
         ValueError: if the preset, or an argument of its class, is unknown.
 
     Example:
-        >>> backbone_from_preset("hts_at_micro", num_frames=501).grid_size
+        >>> backbone_from_size("hts_at_micro", num_frames=501).grid_size
         (16, 2)
     """
     cls = backbone_class(name)

@@ -45,7 +45,7 @@ class AudioClassifier(Task):
 
     Example:
         >>> from keras_c2f.models import AST
-        >>> backbone = AST.from_preset("ast_micro", num_frames=128)
+        >>> backbone = AST.from_size("micro", num_frames=128)
         >>> AudioClassifier(backbone, num_classes=10).output_shape
         (None, 10)
 

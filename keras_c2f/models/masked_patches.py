@@ -14,7 +14,7 @@ from keras_c2f.models.task import Task, open_input
 
 @keras.saving.register_keras_serializable("keras_c2f")
 class MaskedPatchModel(Task):
-    """A backbone that learns from sound alone, by guessing masked patches.
+    """A backbone that learns from audio alone, by guessing masked patches.
 
     Most patches of a spectrogram are replaced by one learned embedding. Of
     each, the backbone shall say which of the masked patches of its clip it
@@ -51,7 +51,7 @@ class MaskedPatchModel(Task):
 
     Example:
         >>> from keras_c2f.models import AST
-        >>> backbone = AST.from_preset("ast_micro", num_frames=128)
+        >>> backbone = AST.from_size("micro", num_frames=128)
         >>> MaskedPatchModel(backbone).output_shape  # 78 % of 64 patches
         (None, 50, 3)
 

@@ -32,7 +32,7 @@ class WhisperEncoder(Backbone):
         num_mel_bins: int, 80, or 128 in large-v3.
         width: int, size of a token.
         depth: int, encoder blocks. Trained ones can be the first of a deeper
-            encoder: for sounds other than speech those are the better ones.
+            encoder: for recordings other than speech those are the better ones.
         num_heads: int.
         mlp_ratio: float, hidden width of the perceptrons over `width`.
         dropout: float, in attention and perceptrons.
@@ -69,7 +69,7 @@ class WhisperEncoder(Backbone):
             are frozen that are not there.
 
     Example:
-        >>> backbone = WhisperEncoder.from_preset("whisper_tiny",
+        >>> backbone = WhisperEncoder.from_size("tiny",
         ...                                       num_frames=500)
         >>> backbone.num_tokens, backbone.output_shape
         (250, (None, 250, 384))

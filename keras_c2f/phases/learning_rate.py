@@ -33,22 +33,25 @@ def with_cosine(schedule, peak, steps, warmup=0.0, cost=None):
         [(0.0, 0.6666666666666666), (0.6666666666666666, 1.0)]
     """
     schedule = PhaseSchedule(schedule)
-    places = [(0.0, 1.0)] * len(schedule)
+    positions = [(0.0, 1.0)] * len(schedule)
     if cost is not None:
         work = [phase.epochs * cost(phase.resolution) for phase in schedule]
         done = [part / sum(work) for part in itertools.accumulate(work)]
-        places = list(itertools.pairwise([0.0, *done]))
+        positions = list(itertools.pairwise([0.0, *done]))
 
-    def cosine(phase, place):
+    def cosine(phase, position):
         own = phase.learning_rate
         return Cosine(
-            peak if own is None else own, phase.epochs * steps, *place, warmup
+            peak if own is None else own,
+            phase.epochs * steps,
+            *position,
+            warmup,
         )
 
     return PhaseSchedule(
         [
-            dataclasses.replace(phase, learning_rate=cosine(phase, place))
-            for phase, place in zip(schedule, places, strict=True)
+            dataclasses.replace(phase, learning_rate=cosine(phase, position))
+            for phase, position in zip(schedule, positions, strict=True)
         ]
     )
 
@@ -81,11 +84,13 @@ class Cosine(LearningRateSchedule):
 
     def __call__(self, step):
         done = ops.minimum(ops.cast(step, "float32") / self.steps, 1.0)
-        place = self.begin + (self.end - self.begin) * done
-        falling = (place - self.warmup) / max(1.0 - self.warmup, 1e-6)
+        position = self.begin + (self.end - self.begin) * done
+        falling = (position - self.warmup) / max(1.0 - self.warmup, 1e-6)
         rate = 0.5 + 0.5 * ops.cos(math.pi * falling)
         if self.warmup:
-            rate = ops.where(place < self.warmup, place / self.warmup, rate)
+            rate = ops.where(
+                position < self.warmup, position / self.warmup, rate
+            )
         return self.peak * rate
 
     def get_config(self):

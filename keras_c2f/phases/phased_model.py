@@ -16,7 +16,7 @@ from keras_c2f.phases.tensorflow_graph import (
 from keras_c2f.phases.torch_optimizer import fused_adam
 from keras_c2f.phases.transplant import transplant
 from keras_c2f.resolution import Resolution
-from keras_c2f.utils.files import write_whole
+from keras_c2f.utils.files import atomic_write
 
 
 @keras.saving.register_keras_serializable("keras_c2f")
@@ -47,7 +47,7 @@ class PhasedModel(keras.Model):
 
     Example:
         >>> from keras_c2f.models import AST, AudioClassifier
-        >>> backbone = AST.from_preset("ast_micro", num_frames=128)
+        >>> backbone = AST.from_size("micro", num_frames=128)
         >>> model = PhasedModel(AudioClassifier(backbone, 10))
         >>> model.network.input_shape
         (None, 128, 128)
@@ -188,7 +188,7 @@ class PhasedModel(keras.Model):
         if not overwrite or "://" in path or not path.endswith(".weights.h5"):
             save(filepath, overwrite, **kwargs)
         else:
-            write_whole(path, lambda whole: save(whole, **kwargs))
+            atomic_write(path, lambda whole: save(whole, **kwargs))
 
     def load_weights(self, filepath, *args, **kwargs):
         """`keras.Model.load_weights`, of a file of the same resolution.

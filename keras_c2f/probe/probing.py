@@ -60,7 +60,8 @@ def probe(
         ValueError: if an argument is not among these, a factor leaves no
             frame, clips have no labels, or fewer than 20 different clips
             could be read.
-        SoundError: if a sound cannot be read and the pipeline does not skip.
+        AudioError: if a recording cannot be read and the pipeline does not
+            skip.
 
     Example:
         >>> from keras_c2f.data import AudioPipeline
@@ -151,13 +152,13 @@ def _read(pipeline, clips, resolutions):
     targets = []
     seconds = pipeline.frontend.frame_shift_ms / 1000
     pipeline.set_phase("full", epoch=0)
-    with pipeline.naming_bad_sound():
+    with pipeline.naming_bad_audio():
         for log_mel, labels in pipeline.dataset(clips):
             log_mel, labels = log_mel.numpy(), labels.numpy() >= 0.5
             new = labels.any(axis=1)
-            for place in np.flatnonzero(new):
-                key = hash(log_mel[place].tobytes())
-                new[place] = key not in seen
+            for position in np.flatnonzero(new):
+                key = hash(log_mel[position].tobytes())
+                new[position] = key not in seen
                 seen.add(key)
             targets.append(labels[new])
             for rows, resolution in zip(features, resolutions, strict=True):

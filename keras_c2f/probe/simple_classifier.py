@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_c2f.evaluation.evaluate import headline_metric
+from keras_c2f.evaluation.evaluate import primary_metric
 from keras_c2f.evaluation.metrics import ExactMetrics
 from keras_c2f.probe.ridge import fit_ridge, folds_of
 from keras_c2f.probe.time_summary import summarise
@@ -26,12 +26,13 @@ def score_simple_classifier(pipeline, train, validation, num_frames, seed=0):
         seed: int, of the draw and of the folds that choose its penalty.
 
     Returns:
-        dict of the `headline_metric` on all validation clips that can be
+        dict of the `primary_metric` on all validation clips that can be
         read, and `num_train_clips`; empty where there are no labels, or fewer
         than 20 clips to learn from.
 
     Raises:
-        SoundError: if a sound cannot be read and the pipeline does not skip.
+        AudioError: if a recording cannot be read and the pipeline does not
+            skip.
     """
     if not train.num_classes:
         return {}
@@ -47,7 +48,7 @@ def score_simple_classifier(pipeline, train, validation, num_frames, seed=0):
     metrics = ExactMetrics(validation.class_names, validation.multi_label)
     metrics.update(right, scores)
     summary, _ = metrics.result()
-    metric = headline_metric(summary)
+    metric = primary_metric(summary)
     return {metric: summary[metric], "num_train_clips": len(targets)}
 
 
@@ -56,7 +57,7 @@ def _read(pipeline, clips, num_frames):
     seconds = pipeline.frontend.frame_shift_ms / 1000
     pipeline.set_phase("full", epoch=0)
     features, targets = [], []
-    with pipeline.naming_bad_sound():
+    with pipeline.naming_bad_audio():
         for log_mel, labels in pipeline.dataset(clips):
             log_mel = log_mel.numpy()[:, :num_frames]
             features.append(summarise(log_mel, seconds))

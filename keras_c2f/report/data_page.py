@@ -61,7 +61,7 @@ def write_data_page(folder, recipe, clips):
         skipped_section({**bad, **dict(pipeline.skipped)}),
     )
     page = PAGE.substitute(
-        title=escape(f"What the network is shown: {recipe.data}"),
+        title=escape(f"Network input: {recipe.data}"),
         headline="".join(
             f"<p>{escape(sentence)}</p>"
             for sentence in _headline(recipe, frontend, clips, alone)

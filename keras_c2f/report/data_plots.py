@@ -86,16 +86,16 @@ def class_figure(class_names, training, validation, drawn=None):
         (WIDTH, height), layout="constrained"
     )
     axes = figure.add_subplot()
-    places = np.arange(len(order))
+    positions = np.arange(len(order))
     thickness = 0.8 / len(columns)
     for number, (counts, label) in enumerate(columns):
         colour = RUN_COLOURS[number]
         if many:
-            axes.step(np.sort(counts), places, color=colour, label=label)
+            axes.step(np.sort(counts), positions, color=colour, label=label)
         else:
             lift = thickness * ((len(columns) - 1) / 2 - number)
             axes.barh(
-                *(places + lift, counts[order], thickness),
+                *(positions + lift, counts[order], thickness),
                 color=colour,
                 label=label,
             )
@@ -106,7 +106,7 @@ def class_figure(class_names, training, validation, drawn=None):
         axes.set_ylabel(f"{len(order)} classes, by number of clips")
     else:
         names = [shorten(class_names[index], 24) for index in order]
-        axes.set_yticks(places, names)
+        axes.set_yticks(positions, names)
         axes.tick_params(axis="y", length=0)
         axes.grid(False, axis="y")
     axes.set_xlim(left=0)

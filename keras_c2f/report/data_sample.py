@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_c2f.data import Augment
-from keras_c2f.evaluation.evaluate import no_sound
+from keras_c2f.evaluation.evaluate import no_usable_audio
 from keras_c2f.training.from_recipe import make_pipeline
 
 AUGMENTATIONS = {
@@ -125,10 +125,10 @@ def _first_batches(recipe, frontend, clips, num_clips, resolutions, epochs):
     batches = []
     for resolution, epoch in zip(resolutions, epochs, strict=True):
         pipeline.set_phase(resolution, epoch)
-        with pipeline.naming_bad_sound():
+        with pipeline.naming_bad_audio():
             batch = next(iter(dataset), None)
         if batch is None:
-            raise ValueError(no_sound(pipeline))
+            raise ValueError(no_usable_audio(pipeline))
         features, targets = (part.numpy() for part in batch)
         words = [describe_target(row, clips.class_names) for row in targets]
         batches.append(list(zip(words, features, strict=True)))

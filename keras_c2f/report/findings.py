@@ -97,7 +97,7 @@ def _below_simple(run, metric, score):
             f"{run.name}: the network, {format_metric(metric, score)} "
             f"{metric_words(metric)}, is below the simple classifier, "
             f"{format_metric(metric, simple)}. Train longer (a larger "
-            "--budget), or start from trained weights (--initial)."
+            "--budget), or start from trained weights (--init-from)."
             f"{_patches(run)}"
         )
 
@@ -110,7 +110,7 @@ def _patches(run):
         return ""
     return (
         " Patches short in time that span all mel bins bear small data and "
-        "a switch better (--patch_size 2x128)."
+        "a switch better (--patch-size 2x128)."
     )
 
 

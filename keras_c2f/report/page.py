@@ -193,7 +193,7 @@ def _spectrogram_section(runs):
         else ""
     )
     return figure_section(
-        "What the network is shown",
+        "Network input at each phase",
         [(svg, f"spectrogram, {text}") for text, svg in figures.items()],
         f"One clip ({label}) at the resolution of each phase. Brightness is "
         f"log-mel power, on one scale.{patches}",
@@ -233,7 +233,7 @@ def _confusion_section(runs):
         len(r.evaluation.get("confusion", ())) > 14 for r in runs
     )
     return figure_section(
-        "What is taken for what",
+        "Confusion matrix",
         figures,
         "Colour: share of the true class’s clips (square root, so that single "
         f"mistakes show). {note}",

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_c2f.cost import training_macs
-from keras_c2f.evaluation.evaluate import headline_metric
+from keras_c2f.evaluation.evaluate import primary_metric
 from keras_c2f.utils.files import read_json, read_rows
 
 BASELINE = "baseline"
@@ -159,7 +159,7 @@ def read_runs(folder):
 def main_metric(runs):
     """Name of the figure that stands for the others, of runs of one kind."""
     names = {name for run in runs for name in run.metrics}
-    return headline_metric(names) if names else "accuracy"
+    return primary_metric(names) if names else "accuracy"
 
 
 def find_baseline(runs):

@@ -63,8 +63,10 @@ def likely_rows(scores):
     rows = enough or likely[:1].tolist()
     best = scores[:, rows].argmax(1)
     first = [
-        np.flatnonzero(best == place)[0] if (best == place).any() else len(best)
-        for place in range(len(rows))
+        np.flatnonzero(best == position)[0]
+        if (best == position).any()
+        else len(best)
+        for position in range(len(rows))
     ]
-    rows = [rows[place] for place in np.argsort(first, kind="stable")]
+    rows = [rows[position] for position in np.argsort(first, kind="stable")]
     return rows, scores[:, rows]

@@ -20,7 +20,7 @@ OF_TRAINING = ("schedule", "learning_rate", *OF_EPOCHS)
 NOT_WITH = {  # settings that are not chosen beside others
     **dict.fromkeys(OF_TRAINING, ("freeze",)),
     "freeze": (*OF_EPOCHS, "learning_rate", "batch_size"),
-    "initial": ("mixup", "ema"),
+    "init_from": ("mixup", "ema"),
     "num_frames": ("clip_seconds",),
     "patch_stride": ("patch_size",),
 }
@@ -53,7 +53,7 @@ def _small_ast(facts):
 
 
 def _new_small_ast(facts):
-    return _small_ast(facts) and not facts.initial
+    return _small_ast(facts) and not facts.init_from
 
 
 def _coarse_to(factor):
@@ -67,9 +67,9 @@ def _of_weights(name):
     """`Rule` of a setting that the weights to start from have."""
     return Rule(
         name,
-        lambda facts: facts.initial.settings[name],
-        "that of the weights in --initial",
-        lambda facts: facts.initial and name in facts.initial.settings,
+        lambda facts: facts.init_from.settings[name],
+        "that of the weights in --init-from",
+        lambda facts: facts.init_from and name in facts.init_from.settings,
     )
 
 
@@ -81,23 +81,23 @@ RULES = (
         "all",
         "Whisper-base as it is has 85 % on ESC-50, in minutes; --freeze= "
         "trains it",
-        lambda facts: facts.is_whisper and not facts.initial.is_run,
+        lambda facts: facts.is_whisper and not facts.init_from.is_run,
     ),
     Rule(
         "depth",
-        lambda facts: min(facts.initial.depth, BLOCKS),
+        lambda facts: min(facts.init_from.depth, BLOCKS),
         "first blocks; 3 had no more on training folds of ESC-50",
-        lambda facts: facts.is_whisper and not facts.initial.is_run,
+        lambda facts: facts.is_whisper and not facts.init_from.is_run,
     ),
-    *map(_of_weights, ("model", "depth", "patch_size", "patch_stride")),
+    *map(_of_weights, ("backbone", "depth", "patch_size", "patch_stride")),
     Rule(
         "pooling",
         "statistics",
         "mean and deviation of the tokens, for a head that is solved",
         lambda facts: (
             facts.is_frozen
-            and facts.initial
-            and facts.initial.settings.get("pooling", "token_semantic")
+            and facts.init_from
+            and facts.init_from.settings.get("pooling", "token_semantic")
             == "token_semantic"
         ),
     ),
@@ -113,14 +113,14 @@ RULES = (
         1e-4,
         "trained weights take small steps: AST's authors fine-tune with 1e-5 "
         "to 1e-4",
-        lambda facts: facts.initial and facts.initial.is_converted,
+        lambda facts: facts.init_from and facts.init_from.is_converted,
     ),
     Rule(
         "budget",
         20.0,
         "trained weights take fewer epochs: AST's authors fine-tune on ESC-50 "
         "for 25",
-        lambda facts: facts.initial and facts.initial.is_converted,
+        lambda facts: facts.init_from and facts.init_from.is_converted,
     ),
     Rule(
         "schedule",
@@ -134,9 +134,9 @@ RULES = (
         "kernels that were trained on frames of 10 ms see them still: tokens "
         "are pooled behind them",
         lambda facts: (
-            facts.initial
-            and facts.initial.is_converted
-            and facts.initial.kind in ("AST", "WhisperEncoder")
+            facts.init_from
+            and facts.init_from.is_converted
+            and facts.init_from.kind in ("AST", "WhisperEncoder")
         ),
     ),
     Rule(
@@ -146,10 +146,10 @@ RULES = (
         f"{LONGEST:g} s",
     ),
     Rule(
-        "model",
+        "backbone",
         "ast_micro",
         "trains in minutes without a GPU",
-        lambda facts: not facts.initial,
+        lambda facts: not facts.init_from,
     ),
     Rule(
         "patch_size",
@@ -274,8 +274,8 @@ def _with_given(facts, given):
     if "clip_seconds" in given:
         facts = dataclasses.replace(facts, seconds=given["clip_seconds"])
     patch = given.get("patch_size")
-    if not patch and facts.initial:
-        patch = facts.initial.settings.get("patch_size")
+    if not patch and facts.init_from:
+        patch = facts.init_from.settings.get("patch_size")
     if patch:
         frames, _ = parse_pair(patch)
         facts = dataclasses.replace(facts, given_patch=frames)
@@ -287,7 +287,7 @@ def _not_chosen(values):
     found = {n for name in NOT_WITH if values.get(name) for n in NOT_WITH[name]}
     if has_epochs(values.get("schedule")):
         found.add("budget")
-    if values.get("initial"):  # patches are those of the weights
+    if values.get("init_from"):  # patches are those of the weights
         found.discard("patch_size")
     return found
 

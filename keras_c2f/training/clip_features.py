@@ -13,7 +13,7 @@ import time
 import keras
 import numpy as np
 
-from keras_c2f.utils.files import write_json, write_whole
+from keras_c2f.utils.files import atomic_write, write_json
 
 
 class FeatureStore:
@@ -53,7 +53,7 @@ class FeatureStore:
             "names": np.array(list(self._rows)),
             "features": np.stack(list(self._rows.values())),
         }
-        write_whole(self.path, lambda path: np.savez(path, **rows))
+        atomic_write(self.path, lambda path: np.savez(path, **rows))
         write_json(
             f"{os.path.splitext(self.path)[0]}.json",
             {
@@ -85,9 +85,11 @@ def clip_features(network, pipeline, clips, folder):
         cannot be read are missing.
     """
     store = FeatureStore(folder, _description(network, pipeline))
-    names = [_name(sound) for sound in clips.sounds]
-    places = {name: place for place, name in enumerate(names)}
-    missing = [place for name, place in places.items() if name not in store]
+    names = [_name(audio) for audio in clips.audio]
+    positions = {name: position for position, name in enumerate(names)}
+    missing = [
+        position for name, position in positions.items() if name not in store
+    ]
     print(
         f"Features of {len(clips)} clips, {len(clips) - len(missing)} of them "
         f"known, by {_words(store.description)}",
@@ -97,11 +99,11 @@ def clip_features(network, pipeline, clips, folder):
         began = time.monotonic()
         read, rows = _compute(network, pipeline, clips.subset(missing))
         if len(read):
-            store.add([names[missing[place]] for place in read], rows)
+            store.add([names[missing[position]] for position in read], rows)
         seconds = time.monotonic() - began
         print(f"Computed {len(read)} in {seconds:.0f} s", flush=True)
     print(f"Kept in {store}", flush=True)
-    found = [place for place, name in enumerate(names) if name in store]
+    found = [position for position, name in enumerate(names) if name in store]
     if not found:
         return np.zeros((0, 0), "float32"), np.zeros(0, int)
     return np.stack([store[names[p]] for p in found]), np.array(found)
@@ -113,19 +115,19 @@ def _compute(network, pipeline, clips):
     embed = keras.Model(network.input, head.input)
     # the number of each clip as its label: unreadable ones are left out
     numbered = type(clips)(
-        (*clips.sounds, clips.sounds[0]),  # a single one has no classes
+        (*clips.audio, clips.audio[0]),  # a single one has no classes
         np.arange(len(clips) + 1),
-        [str(place) for place in range(len(clips) + 1)],
+        [str(position) for position in range(len(clips) + 1)],
     ).subset(range(len(clips)))
     pipeline.set_phase(network.resolution, epoch=0)
-    places, rows = [], []
-    with pipeline.naming_bad_sound():
+    positions, rows = [], []
+    with pipeline.naming_bad_audio():
         for batch, labels in pipeline.dataset(numbered):
-            places.append(labels.numpy().argmax(axis=1))
+            positions.append(labels.numpy().argmax(axis=1))
             rows.append(embed.predict_on_batch(batch.numpy()))
     if not rows:
         return [], []
-    return np.concatenate(places), np.concatenate(rows).astype("float32")
+    return np.concatenate(positions), np.concatenate(rows).astype("float32")
 
 
 def _description(network, pipeline):
@@ -158,18 +160,18 @@ def _words(description):
     )
 
 
-def _name(sound):
+def _name(audio):
     """What tells a clip from all others, also from a later file there."""
-    if isinstance(sound, (str, os.PathLike)):
+    if isinstance(audio, (str, os.PathLike)):
         try:
-            found = os.stat(sound)
+            found = os.stat(audio)
         except OSError:  # unreadable; the pipeline says so
-            return os.path.abspath(sound)
-        path = os.path.abspath(sound)
+            return os.path.abspath(audio)
+        path = os.path.abspath(audio)
         return f"{path} {found.st_size} {found.st_mtime_ns}"
-    if isinstance(sound, np.ndarray):
-        return hashlib.sha256(np.ascontiguousarray(sound)).hexdigest()
+    if isinstance(audio, np.ndarray):
+        return hashlib.sha256(np.ascontiguousarray(audio)).hexdigest()
     try:  # prepared
-        return hashlib.sha256(sound.load().tobytes()).hexdigest()
+        return hashlib.sha256(audio.load().tobytes()).hexdigest()
     except ValueError:
-        return repr(sound)
+        return repr(audio)

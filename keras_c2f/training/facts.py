@@ -9,7 +9,7 @@ LONGEST = 10.0  # seconds of a clip
 SHORTEST = 0.25
 SMALL, MEDIUM = 3_000, 30_000  # clips to train on, at most
 TOKENS = 64  # a clip, about, at full resolution
-SECONDS = 72_000  # of sound in an epoch times the budget
+SECONDS = 72_000  # of audio in an epoch times the budget
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Facts:
         is_ast: bool, whether the model is an AST, with patches to choose.
         has_waveforms: bool, false of prepared log-mel.
         given_patch: int, frames of a patch that was given; 0: none was.
-        initial: `Initial`, the weights to start from, or `None`.
+        init_from: `Initial`, the weights to start from, or `None`.
         is_frozen: bool, whether these stay as they are.
     """
 
@@ -37,7 +37,7 @@ class Facts:
     is_ast: bool = True
     has_waveforms: bool = True
     given_patch: int = 0
-    initial: object = None
+    init_from: object = None
     is_frozen: bool = False
 
     @property
@@ -48,11 +48,11 @@ class Facts:
     @property
     def is_whisper(self):
         """bool, whether the weights are Whisper's, as they were converted."""
-        initial = self.initial
+        init_from = self.init_from
         return bool(
-            initial
-            and initial.is_converted
-            and initial.kind == "WhisperEncoder"
+            init_from
+            and init_from.is_converted
+            and init_from.kind == "WhisperEncoder"
         )
 
     @property
@@ -75,14 +75,14 @@ class Facts:
         return round(min(max(fits, 30), 80))
 
 
-def find_facts(clips, frontend, model="ast_micro", initial=None):
+def find_facts(clips, frontend, model="ast_micro", init_from=None):
     """`Facts` of the clips to train on; reads headers of 300 at most.
 
     Args:
         clips: `Clips`.
         frontend: `Frontend`.
         model: str, name of a preset.
-        initial: `Initial`, the weights to start from, or `None`.
+        init_from: `Initial`, the weights to start from, or `None`.
 
     Raises:
         ValueError: if the length of no clip can be read.
@@ -98,13 +98,13 @@ def find_facts(clips, frontend, model="ast_micro", initial=None):
     if not len(lengths):
         raise ValueError(
             "The length of no recording can be read from its header. Give "
-            "--clip_seconds and --no-choose."
+            "--clip-seconds and --no-choose."
         )
     seconds = float(np.percentile(lengths, PERCENTILE))
     seconds = math.ceil(10 * min(max(seconds, SHORTEST), LONGEST)) / 10
     counts = class_counts(clips) if clips.num_classes else np.ones(1)
     counts = counts[counts > 0]
-    first = clips.sounds[0]
+    first = clips.audio[0]
     stored = first.shards.store if isinstance(first, Record) else "waveform"
     return Facts(
         num_clips=len(clips),
@@ -114,5 +114,5 @@ def find_facts(clips, frontend, model="ast_micro", initial=None):
         frames_per_second=1000 / frontend.frame_shift_ms,
         is_ast=model.startswith("ast"),
         has_waveforms=stored == "waveform",
-        initial=initial,
+        init_from=init_from,
     )

@@ -5,8 +5,8 @@ import functools
 
 from keras_c2f.cost import network_cost
 from keras_c2f.data import AudioPipeline, Augment, feature_moments
-from keras_c2f.evaluation.evaluate import no_sound
-from keras_c2f.models import AudioClassifier, backbone_from_preset
+from keras_c2f.evaluation.evaluate import no_usable_audio
+from keras_c2f.models import AudioClassifier, backbone_from_size
 from keras_c2f.phases import share_budget
 from keras_c2f.resolution import Resolution
 from keras_c2f.training.initial import initial_frontend
@@ -41,7 +41,7 @@ def backbone_cost(recipe, resolution):
 
 @functools.cache
 def _count(options, resolution):
-    backbone = backbone_from_preset(**dict(options), resolution=resolution)
+    backbone = backbone_from_size(**dict(options), resolution=resolution)
     return network_cost(backbone).macs, backbone.num_frames
 
 
@@ -75,7 +75,7 @@ def build_backbone(recipe, frontend):
     Raises:
         ValueError: if preset, patch or precision cannot be had.
     """
-    return backbone_from_preset(**_backbone_options(recipe, frontend))
+    return backbone_from_size(**_backbone_options(recipe, frontend))
 
 
 def _backbone_options(recipe, frontend):
@@ -85,7 +85,7 @@ def _backbone_options(recipe, frontend):
             f"Received: {recipe.precision!r}."
         )
     return {
-        "name": recipe.model,
+        "name": recipe.backbone,
         "num_frames": recipe.frames(frontend),
         "num_mel_bins": frontend.num_mel_bins,
         "depth": recipe.depth or None,
@@ -113,7 +113,7 @@ def build_classifier(recipe, num_classes, frontend):
         raise ValueError(
             f"{recipe.data} has no labels, so no classes can be learned. "
             "Pre-train on it (`keras-c2f pretrain`), then train on labelled "
-            "sounds with --initial."
+            "recordings with --init-from."
         )
     backbone = build_backbone(recipe, frontend)
     backbone.trainable = not recipe.freeze
@@ -163,7 +163,7 @@ def recipe_frontend(recipe, pipeline, clips):
     the one that they were trained with.
     """
     if not recipe.std:
-        is_kept = recipe.freeze and initial_frontend(recipe.initial)
+        is_kept = recipe.freeze and initial_frontend(recipe.init_from)
         if is_kept or pipeline.frontend.style == "whisper":
             return pipeline.frontend
         return measured_frontend(pipeline, clips)
@@ -192,6 +192,6 @@ def measured_frontend(pipeline, clips, num_clips=512):
     sample = clips.subset(range(0, len(clips), step))
     found = feature_moments(pipeline, sample)
     if not found:
-        raise ValueError(no_sound(pipeline))
+        raise ValueError(no_usable_audio(pipeline))
     (full,) = found
     return dataclasses.replace(pipeline.frontend, mean=full.mean, std=full.std)

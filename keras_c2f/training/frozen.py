@@ -30,10 +30,10 @@ def check_frozen(recipe):
         ValueError: if there are no weights to start from, or a setting would
             change nothing.
     """
-    if not recipe.initial:
+    if not recipe.init_from:
         raise ValueError(
             "A backbone that is not trained needs trained weights. Give a run "
-            "or a checkpoint to start from with `initial`."
+            "or a checkpoint to start from with `init_from`."
         )
     if recipe.pooling == "token_semantic":
         raise ValueError(

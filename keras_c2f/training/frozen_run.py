@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from keras_c2f.cost import network_cost
-from keras_c2f.evaluation.evaluate import evaluate, no_sound
+from keras_c2f.evaluation.evaluate import evaluate, no_usable_audio
 from keras_c2f.phases import transplant
 from keras_c2f.training.clip_features import clip_features
 from keras_c2f.training.run import Run
@@ -50,10 +50,10 @@ class FrozenRun(Run):
     def _features(self, network, pipeline, clips):
         """Features and targets of the clips that can be read."""
         folder = cache_folder() / "features"
-        features, places = clip_features(network, pipeline, clips, folder)
-        if not len(places):
-            raise ValueError(no_sound(pipeline))
-        return features, clips.subset(places).targets()
+        features, positions = clip_features(network, pipeline, clips, folder)
+        if not len(positions):
+            raise ValueError(no_usable_audio(pipeline))
+        return features, clips.subset(positions).targets()
 
     def _evaluate(self, network, pipeline):
         """Summary and a row per class, from the features as they are."""

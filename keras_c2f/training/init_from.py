@@ -9,7 +9,7 @@ from keras_c2f.phases.transplant import weights_by_path
 from keras_c2f.training.run_folder import find_run, load_model
 
 
-def start_from(network, initial, fewer_blocks=False):
+def start_from(network, init_from, fewer_blocks=False):
     """Gives a network the weights of a trained one, wherever they fit.
 
     Clip length, mel bins, patch size, patch stride and resolution may differ:
@@ -19,7 +19,7 @@ def start_from(network, initial, fewer_blocks=False):
 
     Args:
         network: model with a `backbone`, such as `AudioClassifier`.
-        initial: path of a run's folder, of a `.keras` file or of a folder
+        init_from: path of a run's folder, of a `.keras` file or of a folder
             that `keras-c2f convert` wrote, or the name of a published
             checkpoint (`PUBLISHED`): a backbone, or a model with one, such
             as `MaskedPatchModel`.
@@ -34,27 +34,27 @@ def start_from(network, initial, fewer_blocks=False):
         ValueError: if there is no such model, or its backbone has another
             width, depth, number of prefix tokens or front end.
     """
-    source, frontend = _load(str(initial))
+    source, frontend = _load(str(init_from))
     backbone = getattr(source, "backbone", source)
     if not hasattr(backbone, "at_resolution"):
         raise ValueError(
-            f"{initial} holds a {type(source).__name__}, which has no "
+            f"{init_from} holds a {type(source).__name__}, which has no "
             "backbone to start from. Give an AudioClassifier, a "
             "MaskedPatchModel or a backbone such as AST."
         )
-    _refuse_other_sizes(backbone, network.backbone, initial, fewer_blocks)
-    _refuse_other_frontend(frontend, network, initial)
+    _refuse_other_sizes(backbone, network.backbone, init_from, fewer_blocks)
+    _refuse_other_frontend(frontend, network, init_from)
     return transplant(source, network, carry_trainable=False)
 
 
-def _load(initial):
+def _load(init_from):
     """A model, and the `Frontend` that it was trained with if that is known."""
-    if initial in PUBLISHED or os.path.exists(os.path.join(initial, CARD)):
-        found = from_preset(initial)
+    if init_from in PUBLISHED or os.path.exists(os.path.join(init_from, CARD)):
+        found = from_preset(init_from)
         return found.model, found.frontend
-    if not initial.endswith(".keras"):
-        initial = os.path.join(find_run(initial), "model.keras")
-    model, _ = load_model(initial, "Start from another one.")
+    if not init_from.endswith(".keras"):
+        init_from = os.path.join(find_run(init_from), "model.keras")
+    model, _ = load_model(init_from, "Start from another one.")
     # of a saved PhasedModel
     return getattr(model, "network", model), None
 
@@ -81,14 +81,14 @@ def _refuse_other_sizes(source, target, path, fewer_blocks):
             )
 
 
-def _refuse_other_frontend(trained, network, initial):
+def _refuse_other_frontend(trained, network, init_from):
     """Refuses log-mel of another kind; mean and deviation may be the data's."""
     own = getattr(network, "frontend", None)
     if own is None or trained is None:
         return
     if not isinstance(trained, Frontend):
         raise ValueError(
-            f"{initial} was trained on {type(trained).__name__}, and this "
+            f"{init_from} was trained on {type(trained).__name__}, and this "
             "network is trained on log-mel. Start from other weights."
         )
     old, new = trained.get_config(), own.get_config()
@@ -97,7 +97,7 @@ def _refuse_other_frontend(trained, network, initial):
     if differing:
         changes = ", ".join(f"{k}={old[k]} ({new[k]} here)" for k in differing)
         raise ValueError(
-            f"{initial} was trained with another front end: {changes}. "
+            f"{init_from} was trained with another front end: {changes}. "
             "Convert it into a folder (`keras-c2f convert`), and start from "
             "that, which brings its front end."
         )

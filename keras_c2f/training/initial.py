@@ -35,7 +35,7 @@ class Initial:
         is_converted: bool, whether no training here has changed them.
         is_run: bool, whether they are of a run, which has a head too.
         settings: dict, those of a `Recipe` that fit the weights; without
-            `model` where no preset does.
+            `backbone` where no preset does.
     """
 
     kind: str
@@ -45,19 +45,19 @@ class Initial:
     settings: dict = field(default_factory=dict)
 
 
-def read_initial(initial):
-    """`Initial` of what `--initial` names; `None` of an empty text.
+def read_initial(init_from):
+    """`Initial` of what `--init-from` names; `None` of an empty text.
 
     Args:
-        initial: str, see `start_from`. A published checkpoint is loaded for
+        init_from: str, see `start_from`. A published checkpoint is loaded for
             it, so perhaps downloaded.
 
     Raises:
         ValueError: if there is no model, or it cannot be read.
     """
-    if not initial:
+    if not init_from:
         return None
-    config, is_run, is_converted = _model_config(initial)
+    config, is_run, is_converted = _model_config(init_from)
     task = {}
     for outer in ("network", "backbone"):  # of a checkpoint, of a task
         if outer in config["config"]:
@@ -75,11 +75,11 @@ def read_initial(initial):
     )
 
 
-def initial_frontend(initial):
+def initial_frontend(init_from):
     """`Frontend` that weights were trained with.
 
     Args:
-        initial: str, see `start_from`.
+        init_from: str, see `start_from`.
 
     Returns:
         `Frontend`; `None` where it is not known without loading a model.
@@ -87,30 +87,30 @@ def initial_frontend(initial):
     Raises:
         ValueError: if a folder holds no run, or a damaged one.
     """
-    card = os.path.join(initial, CARD)
-    if initial and os.path.isfile(card):
+    card = os.path.join(init_from, CARD)
+    if init_from and os.path.isfile(card):
         known = read_json(card, "Convert the checkpoint again.")["frontend"]
         return known and Frontend.from_config(known)
-    if initial and os.path.isdir(initial):
-        folder = find_run(initial)
+    if init_from and os.path.isdir(init_from):
+        folder = find_run(init_from)
         return read_frontend(read_config(folder), folder)
     return None
 
 
-def _model_config(initial):
+def _model_config(init_from):
     """Keras' config of a model, whether it is of a run, whether converted."""
-    if os.path.isfile(os.path.join(initial, CARD)):
-        path = os.path.join(initial, "config.json")
+    if os.path.isfile(os.path.join(init_from, CARD)):
+        path = os.path.join(init_from, "config.json")
         return read_json(path, "Convert the checkpoint again."), False, True
-    if os.path.isdir(initial):
-        folder = find_run(initial)
+    if os.path.isdir(init_from):
+        folder = find_run(init_from)
         frozen = read_config(folder)["recipe"].get("freeze", "")
         config, _ = _archived(os.path.join(folder, "model.keras"))
         return config, True, bool(frozen)
-    if os.path.isfile(initial):
-        config, is_of_run = _archived(initial)
+    if os.path.isfile(init_from):
+        config, is_of_run = _archived(init_from)
         return config, is_of_run, not is_of_run
-    model = from_preset(initial).model
+    model = from_preset(init_from).model
     return keras.saving.serialize_keras_object(model), False, True
 
 
@@ -147,9 +147,9 @@ def _geometry(kind, backbone):
             fits.append((other_bins, further, name))
     if not fits:
         return {}
-    _, further, model = min(fits)
+    _, further, name = min(fits)
     size, stride = backbone.get("patch_size"), backbone.get("patch_stride")
-    found = {"model": model}
+    found = {"backbone": name}
     if further:
         found["depth"] = depth
     if size:

@@ -8,10 +8,10 @@ import os
 import keras
 import numpy as np
 
-from keras_c2f.evaluation.evaluate import headline_metric
+from keras_c2f.evaluation.evaluate import primary_metric
 from keras_c2f.phases.keras_private import moving_averages
 from keras_c2f.training.run_folder import phase_file
-from keras_c2f.utils.files import write_whole
+from keras_c2f.utils.files import atomic_write
 
 
 class KeepNetworks(keras.callbacks.Callback):
@@ -57,7 +57,7 @@ class KeepNetworks(keras.callbacks.Callback):
         if paths:
             with self.stopwatch.paused(), averaged_weights(self.model):
                 for path in paths:
-                    write_whole(path, self.model.network.save)
+                    atomic_write(path, self.model.network.save)
 
     @property
     def _num_phases(self):
@@ -101,7 +101,7 @@ def best_epoch(rows, num_phases):
     if not rows:
         return None
     names = [name.removeprefix("val_") for name in rows[0] if "val_" in name]
-    metric = headline_metric(names)
+    metric = primary_metric(names)
 
     def rank(row):
         score, loss = float(row[f"val_{metric}"]), float(row["val_loss"])

@@ -12,7 +12,7 @@ from keras_c2f.utils.values import Choice, Number, amount, setting
 class PretrainRecipe(Recipe):
     """`Recipe` of pre-training on masked patches; labels are not looked at."""
 
-    model: str = setting(
+    backbone: str = setting(
         "ast_micro",
         "ast_micro, ast_mini, ast_tiny, ast_small or ast_base",
         Choice(tuple(AST_PRESETS)),
@@ -72,6 +72,11 @@ OF_CLASSIFIERS = (
 )
 
 
+# Names that settings and data had in the version before.
+RENAMED = {"model": "backbone", "init_from": "init_from"}
+RENAMED_DATA = ("audio:", "audio:")
+
+
 def recipe_settings(config, folder):
     """The settings that a run was trained with, as `Recipe` takes them.
 
@@ -83,6 +88,12 @@ def recipe_settings(config, folder):
         ValueError: if some are not known here.
     """
     known = {*option_names(Recipe), *option_names(PretrainRecipe)}
-    where = f"The recipe in {folder}"
-    refuse_unknown(config["recipe"], known, where)
-    return config["recipe"]
+    settings = {
+        RENAMED.get(name, name): value
+        for name, value in config["recipe"].items()
+    }
+    refuse_unknown(settings, known, f"The recipe in {folder}")
+    old, new = RENAMED_DATA
+    if settings.get("data", "").startswith(old):
+        settings["data"] = new + settings["data"].removeprefix(old)
+    return settings

@@ -5,7 +5,7 @@ import functools
 import keras
 import numpy as np
 
-from keras_c2f.evaluation.evaluate import no_sound
+from keras_c2f.evaluation.evaluate import no_usable_audio
 from keras_c2f.models import (
     MaskedPatchLoss,
     MaskedPatchModel,
@@ -13,7 +13,7 @@ from keras_c2f.models import (
 )
 from keras_c2f.training.from_recipe import build_backbone
 from keras_c2f.training.run import Run
-from keras_c2f.utils.files import write_whole
+from keras_c2f.utils.files import atomic_write
 
 
 class PretrainRun(Run):
@@ -63,7 +63,7 @@ class PretrainRun(Run):
                     network, features.numpy()
                 ).items()
             }
-            write_whole(
+            atomic_write(
                 self.path("reconstruction.npz"),
                 functools.partial(np.savez, **pictures),
             )
@@ -107,7 +107,7 @@ def evaluate_masked_patches(network, pipeline, clips, generative_weight=10.0):
         for features, _ in pipeline.dataset(clips)
     ]
     if not outcomes:
-        raise ValueError(no_sound(pipeline))
+        raise ValueError(no_usable_audio(pipeline))
     outcomes = np.concatenate(outcomes).astype("float64")
     contrast, error, hit = map(float, outcomes.mean(axis=(0, 1)))
     return {
@@ -135,12 +135,12 @@ def reconstruct(network, log_mel):
     inside = keras.Model(
         network.input, [network.get_layer(name).output for name in names]
     )
-    places, patches, drawn = inside.predict_on_batch(log_mel)
+    positions, patches, drawn = inside.predict_on_batch(log_mel)
     size = network.get_layer("generative_head").patch_size
     pictures = {"original": patches}
     for name, values in (("masked", np.nan), ("reconstructed", drawn)):
         pictures[name] = patches.copy()
-        np.put_along_axis(pictures[name], places[..., None], values, axis=1)
+        np.put_along_axis(pictures[name], positions[..., None], values, axis=1)
 
     def joined(patches):
         # (b, t*f, time*freq) -> (b, t, time, f, freq) -> (b, frames, bins)

@@ -3,7 +3,7 @@
 import math
 from dataclasses import asdict, dataclass, fields, replace
 
-from keras_c2f.datasets.kinds import KINDS, MADE, form
+from keras_c2f.datasets.kinds import KINDS, SYNTHETIC, form
 from keras_c2f.models.presets import (
     AST_PRESETS,
     HTS_AT_PRESETS,
@@ -38,7 +38,7 @@ class Recipe:
     data: str = setting(
         "keywords",
         f"one of {', '.join(map(form, KINDS))}; keywords are synthesised, "
-        "and sounds have no labels: for pre-training",
+        "and recordings have no labels: for pre-training",
         Text(wanted=True),
     )
     held_out: str = setting(
@@ -82,7 +82,7 @@ class Recipe:
         "frames of a clip at full resolution; 0: what clip_seconds has, "
         "rounded up to whole patches in each phase",
     )
-    model: str = setting(
+    backbone: str = setting(
         "ast_micro",
         "ast_micro, ast_mini, ast_tiny, ast_small or ast_base; hts_at_micro, "
         "hts_at_mini or hts_at_tiny; whisper_tiny, whisper_base, "
@@ -98,7 +98,7 @@ class Recipe:
     patch_size: str = setting(
         "", "patch, frames x mel bins; default: 16x16, in HTS-AT 4x4"
     )
-    initial: str = setting(
+    init_from: str = setting(
         "",
         "what training starts from: a run's folder, a file or folder that "
         "convert wrote, or a published name; default: random weights",
@@ -162,11 +162,11 @@ class Recipe:
     frozen_blocks: int = amount(
         0,
         "first encoder blocks that stay, with all in front of them, as "
-        "--initial has them",
+        "--init-from has them",
     )
     freeze: str = setting(
         "",
-        "all: the whole backbone stays as --initial has it; features of each "
+        "all: the whole backbone stays as --init-from has it; features of each "
         "clip are computed once, at the schedule's last resolution, and the "
         "head on them is solved in closed form",
         Choice(("", "all")),
@@ -217,9 +217,9 @@ class Recipe:
             PhaseSchedule(self.schedule)
         for pair in (self.patch_size, self.patch_stride):
             parse_pair(pair)
-        if self.frozen_blocks and not self.initial:
+        if self.frozen_blocks and not self.init_from:
             raise ValueError(
-                "`frozen_blocks` are not trained, so without `initial` their "
+                "`frozen_blocks` are not trained, so without `init_from` their "
                 "random weights would stay. Give a run or a checkpoint to "
                 f"start from. Received: frozen_blocks={self.frozen_blocks}."
             )
@@ -248,7 +248,7 @@ class Recipe:
         options = {}
         if more_classes and registry.finds_classes(self.data):
             options["more_classes"] = more_classes
-        if kind in MADE:  # arrays, which nothing resamples
+        if kind in SYNTHETIC:  # arrays, which nothing resamples
             options["sample_rate"] = self.frontend.sample_rate
         if self.held_out:
             options |= registry.holding_out(kind, self.held_out)
@@ -273,7 +273,9 @@ class Recipe:
         from keras_c2f.models import preset_frontend
         from keras_c2f.training.initial import initial_frontend
 
-        return initial_frontend(self.initial) or preset_frontend(self.model)
+        return initial_frontend(self.init_from) or preset_frontend(
+            self.backbone
+        )
 
     def frames(self, frontend):
         """T, frames of a clip at full resolution.
@@ -295,7 +297,7 @@ class Recipe:
             return self.num_frames
         samples = int(self.clip_seconds * frontend.sample_rate)
         factors = [resolution.factor for resolution in self.resolutions]
-        patch = parse_pair(self.patch_size) or preset_patch(self.model)
+        patch = parse_pair(self.patch_size) or preset_patch(self.backbone)
         whole = patch[0] * math.lcm(*factors)
         frames = max(frontend.num_frames(samples), 1)
         padded = -(-frames // whole) * whole

@@ -18,7 +18,7 @@ import warnings
 import keras
 import numpy as np
 
-from keras_c2f.evaluation.evaluate import Validation, evaluate, headline_metric
+from keras_c2f.evaluation.evaluate import Validation, evaluate, primary_metric
 from keras_c2f.phases import (
     CarryOver,
     PhasedModel,
@@ -61,10 +61,10 @@ from keras_c2f.training.run_log import RunLog, SwitchScore
 from keras_c2f.training.stopwatch import Stopwatch
 from keras_c2f.training.trained_run import read_frontend
 from keras_c2f.utils.files import (
+    atomic_write,
     read_json,
     read_rows,
     write_json,
-    write_whole,
 )
 from keras_c2f.utils.folder_lock import alone_in
 
@@ -158,7 +158,7 @@ class Run:
             with stopwatch.paused(), averaged_weights(model):
                 return self._validate(network, pipeline)
 
-        with warnings.catch_warnings(), pipeline.naming_bad_sound():
+        with warnings.catch_warnings(), pipeline.naming_bad_audio():
             # how many clips can be read shows when the first epoch ends
             warnings.filterwarnings("ignore", ".*input ran out of data")
             model.fit(
@@ -224,16 +224,16 @@ class Run:
         """The network to train; writes what is known before training."""
         network = self._build(pipeline.frontend)
         started = ""
-        if self.recipe.initial:
+        if self.recipe.init_from:
             depth = bool(self.recipe.depth)
-            report = start_from(network, self.recipe.initial, depth)
+            report = start_from(network, self.recipe.init_from, depth)
             started = str(report)
         clips = self.train_clips, self.validation_clips
         check_sides(clips)
-        digests = keep_clips(self.folder, clips, self.recipe.initial)
+        digests = keep_clips(self.folder, clips, self.recipe.init_from)
         config = make_config(self, network, started, digests)
         write_json(self.path("config.json"), config)
-        with pipeline.naming_bad_sound():
+        with pipeline.naming_bad_audio():
             self._write_example(pipeline)
         return network
 
@@ -323,7 +323,7 @@ class Run:
     def _validate(self, network, pipeline):
         """dict of the figures to log after each epoch."""
         summary, _ = self._evaluate(network, pipeline)
-        names = ("loss", headline_metric(summary))
+        names = ("loss", primary_metric(summary))
         return {name: summary[name] for name in names}
 
     def _evaluate(self, network, pipeline):
@@ -356,7 +356,7 @@ class Run:
         target, label = clips.target(0), "unlabelled"
         if target.any():
             label = clips.class_names[int(target.argmax())]
-        write_whole(
+        atomic_write(
             self.path("example.npz"),
             lambda path: np.savez(path, label=label, **pictures),
         )

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_c2f.audio.fingerprint import sound_name
+from keras_c2f.audio.fingerprint import audio_name
 from keras_c2f.data.clips import some_of
 from keras_c2f.data.labels import LabelSets
 from keras_c2f.datasets.registry import draws_parts
-from keras_c2f.utils.files import write_whole
+from keras_c2f.utils.files import atomic_write
 
 FILE = "clips.npz"
 PARTS = {"train": "to train on", "validation": "to validate on"}
@@ -38,18 +38,18 @@ class KeptClips:
     earlier: np.ndarray
 
 
-def keep_clips(folder, clips, initial=""):
+def keep_clips(folder, clips, init_from=""):
     """Writes `clips.npz` of a run.
 
     Args:
         folder: path.
         clips: pair `(train, validation)` of `Clips`.
-        initial: str, what the run starts from.
+        init_from: str, what the run starts from.
 
     Returns:
         dict of two str, the digests for its `config.json`.
     """
-    before = read_clips(_folder_of(initial)) if initial else None
+    before = read_clips(_folder_of(init_from)) if init_from else None
     arrays = {
         name: np.sort(part.fingerprints)
         for name, part in zip(PARTS, clips, strict=True)
@@ -57,7 +57,7 @@ def keep_clips(folder, clips, initial=""):
     arrays["earlier"] = np.zeros(0, "uint64")
     if before:
         arrays["earlier"] = np.union1d(before.train, before.earlier)
-    write_whole(
+    atomic_write(
         os.path.join(folder, FILE), lambda path: np.savez(path, **arrays)
     )
     return dict(zip(PARTS, map(_digest, clips), strict=True))
@@ -138,16 +138,16 @@ def trained_on(folder, clips):
     ]
 
 
-def check_sides(clips, initial=""):
+def check_sides(clips, init_from=""):
     """Looks for clips to validate on among those to train on.
 
     Args:
         clips: pair `(train, validation)` of `Clips`.
-        initial: str, what training starts from.
+        init_from: str, what training starts from.
 
     Returns:
         list of sentences: how many have the content of a clip to train on
-        under another name, or were trained on by the run in `initial`.
+        under another name, or were trained on by the run in `init_from`.
 
     Raises:
         ValueError: if a file is on both sides.
@@ -171,19 +171,19 @@ def check_sides(clips, initial=""):
             "the content of a clip to train on, so that the score flatters: "
             f"{some_of(names)}"
         )
-    if initial and read_clips(_folder_of(initial)):
-        found, _ = trained_on(_folder_of(initial), validation)
+    if init_from and read_clips(_folder_of(init_from)):
+        found, _ = trained_on(_folder_of(init_from), validation)
         if found:
             lines.append(
                 f"{len(found):,} of {len(validation):,} clips to validate on "
-                f"were trained on in {initial}: {some_of(found)}"
+                f"were trained on in {init_from}: {some_of(found)}"
             )
     return lines
 
 
-def _folder_of(initial):
+def _folder_of(init_from):
     """The folder of the run that `start_from` would take."""
-    path = Path(initial)
+    path = Path(init_from)
     if path.suffix == ".keras":
         return path.parent
     inner = path / "coarse_to_fine"
@@ -215,7 +215,7 @@ def _changes(name, part, kept):
 def _names(clips, mask):
     """list of str, what the clips of a mask `(n,)` are called."""
     return [
-        sound_name(clips.sounds[index], index)
+        audio_name(clips.audio[index], index)
         for index in np.flatnonzero(mask).tolist()
     ]
 

@@ -54,10 +54,10 @@ def make_config(run, network, started, digests):
         "digests": digests,
         "frontend": network.frontend.get_config(),
         "model": {
-            "preset": recipe.model,
+            "preset": recipe.backbone,
             "num_frames": network.backbone.num_frames,
             "patch_size": network.backbone.patch_size,
-            "initial": started,
+            "init_from": started,
         },
         "phases": phases,
         "baseline_gmacs": baseline_cost(recipe, network).macs / 1e9,

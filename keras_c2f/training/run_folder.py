@@ -8,7 +8,12 @@ import re
 import zipfile
 
 from keras_c2f.utils.file_names import file_name
-from keras_c2f.utils.files import read_json, write_json, write_rows, write_whole
+from keras_c2f.utils.files import (
+    atomic_write,
+    read_json,
+    write_json,
+    write_rows,
+)
 
 NOTES = "run.json"  # inside the `.keras` archives of a run
 CONFIG_KEYS = (
@@ -102,7 +107,7 @@ def save_model(path, model, config, rows=()):
         with zipfile.ZipFile(temporary, "a") as archive:
             archive.writestr(NOTES, json.dumps(notes))
 
-    write_whole(path, write)
+    atomic_write(path, write)
 
 
 def load_model(path, advice):

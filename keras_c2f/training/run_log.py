@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_c2f.evaluation.evaluate import headline_metric
+from keras_c2f.evaluation.evaluate import primary_metric
 
 
 class RunLog(keras.callbacks.Callback):
@@ -52,7 +52,7 @@ class SwitchScore(keras.callbacks.Callback):
     than a coarser view of the clips takes was not carried over well, or the
     phases are too far apart. The first phase has nothing to carry over.
 
-    Adds `switch_accuracy`, or whatever `headline_metric` names, to the logs
+    Adds `switch_accuracy`, or whatever `primary_metric` names, to the logs
     of the first epoch of a phase. Stands before the callbacks that read it.
 
     Args:
@@ -71,7 +71,7 @@ class SwitchScore(keras.callbacks.Callback):
         schedule = self.scheduler.schedule
         if epoch and epoch == schedule.first_epoch(schedule.index_at(epoch)):
             figures = self.score(self.model.network)
-            name = headline_metric(figures)
+            name = primary_metric(figures)
             self._found = {f"switch_{name}": figures[name]}
             self.scheduler.data.set_phase(self.model.resolution, epoch)
 

@@ -60,7 +60,7 @@ def read_trained_run(folder):
     if config.get("task", "classification") != "classification":
         raise ValueError(
             f"{folder} holds a pre-trained backbone, which knows no "
-            "classes yet. Train it: `keras-c2f train --initial "
+            "classes yet. Train it: `keras-c2f train --init-from "
             f"{folder}`."
         )
     frontend = read_frontend(config, found)
@@ -94,15 +94,15 @@ def _converted(folder):
     if not isinstance(found.model, AudioClassifier):
         raise ValueError(
             f"{folder} holds a converted backbone, which knows no classes "
-            f"yet. Train it: `keras-c2f train --initial {folder}`."
+            f"yet. Train it: `keras-c2f train --init-from {folder}`."
         )
     for missing, flag in (
         (not isinstance(found.frontend, Frontend), "frontend"),
-        (not found.class_names, "class_names"),
+        (not found.class_names, "class-names"),
     ):
         if missing:
             raise ValueError(
-                f"{folder} was converted without a `{flag}` that can be used "
+                f"{folder} was converted without --{flag} that can be used "
                 f"here. Convert it again with --{flag}."
             )
     network, frontend = of_compressed(found.model), found.frontend

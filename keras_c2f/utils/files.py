@@ -10,7 +10,7 @@ import shutil
 UNFINISHED = "unfinished-"  # before the names of files being written
 
 
-def write_whole(path, write):
+def atomic_write(path, write):
     """Calls `write(temporary path)`, then moves the file to `path`.
 
     The file is on disk before it is moved, so that a loss of power leaves the
@@ -36,7 +36,7 @@ def write_whole(path, write):
 
 
 def write_whole_folder(path, write):
-    """As `write_whole`, of a folder that replaces an earlier one."""
+    """As `atomic_write`, of a folder that replaces an earlier one."""
     folder, name = os.path.split(path)
     temporary = os.path.join(folder, f"{UNFINISHED}{name}")
     replaced = os.path.join(folder, f"{UNFINISHED}replaced-{name}")
@@ -73,7 +73,7 @@ def write_text(path, text):
         ) as file:
             file.write(text)
 
-    write_whole(path, write)
+    atomic_write(path, write)
 
 
 def write_json(path, value):
@@ -110,7 +110,7 @@ def write_rows(path, rows):
             writer.writeheader()
             writer.writerows(rows)
 
-    write_whole(path, write)
+    atomic_write(path, write)
 
 
 def read_rows(path):

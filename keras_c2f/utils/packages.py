@@ -12,7 +12,7 @@ BACKENDS = ("tensorflow", "jax", "torch")
 EXTRAS = {
     **{name: name for name in BACKENDS},
     "tensorflow_io": "tensorflow-io",
-    **dict.fromkeys(("soundfile", "soxr", "tqdm"), "sound"),
+    **dict.fromkeys(("soundfile", "soxr", "tqdm"), "audio"),
     "safetensors": "convert",
     "matplotlib": "report",
     "espeakng_loader": "demo",

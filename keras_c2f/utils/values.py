@@ -225,4 +225,5 @@ def add_option(parser, name, values, help, default=None, **options):
         notes.append(f"default: {default!r}")
     text = help.replace("%", "%%")
     text += f" ({'; '.join(notes)})" if notes else ""
-    parser.add_argument(f"--{name}", default=default, help=text, **options)
+    flag = f"--{name.replace('_', '-')}"
+    parser.add_argument(flag, default=default, help=text, **options)

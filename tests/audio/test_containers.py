@@ -7,12 +7,12 @@ import subprocess
 import numpy as np
 import pytest
 
-from keras_c2f.audio import containers, load_sound
+from keras_c2f.audio import containers, load_audio
 from keras_c2f.audio.decode import (
-    SoundError,
+    AudioError,
+    audio_blocks,
+    audio_seconds,
     load_crop,
-    sound_blocks,
-    sound_seconds,
 )
 from keras_c2f.data import AudioPipeline, Clips
 from keras_c2f.layers.log_mel import Frontend
@@ -36,8 +36,8 @@ def content(tmp_path, suffix, samples, **options):
     return path.read_bytes()
 
 
-def put(data, place, value):
-    return data[:place] + value + data[place + len(value) :]
+def put(data, position, value):
+    return data[:position] + value + data[position + len(value) :]
 
 
 def ffmpeg(*arguments, **options):
@@ -55,36 +55,36 @@ def decoded(path):
 
 def same_everywhere(path, samples):
     """All ways to read a file agree on what it holds."""
-    parts = np.concatenate(list(sound_blocks(path, RATE)))
-    for got in (load_sound(path, RATE), parts):
+    parts = np.concatenate(list(audio_blocks(path, RATE)))
+    for got in (load_audio(path, RATE), parts):
         # decoders of MP3 and Vorbis round as the processor allows
         np.testing.assert_allclose(got, samples, rtol=0, atol=1e-6)
-    assert round(sound_seconds(path, RATE) * RATE) == len(samples)
+    assert round(audio_seconds(path, RATE) * RATE) == len(samples)
 
 
 # WAV and its relatives
 
 
-def wav_without_size(data, place):
-    return put(put(data, place, bytes(4)), 4, bytes(4))
+def wav_without_size(data, position):
+    return put(put(data, position, bytes(4)), 4, bytes(4))
 
 
-def wav_streamed(data, place):
-    return put(put(data, place, UNKNOWN), 4, UNKNOWN)
+def wav_streamed(data, position):
+    return put(put(data, position, UNKNOWN), 4, UNKNOWN)
 
 
-def wav_too_large(data, place):
-    return put(data, place, struct.pack("<I", len(data) + 10**6))
+def wav_too_large(data, position):
+    return put(data, position, struct.pack("<I", len(data) + 10**6))
 
 
-def wav_too_small(data, place):
-    return put(data, place, struct.pack("<I", 1000))
+def wav_too_small(data, position):
+    return put(data, position, struct.pack("<I", 1000))
 
 
-def wav_checkpoint(data, place):
+def wav_checkpoint(data, position):
     """As a recorder leaves it that puts its header right now and then."""
-    sizes = struct.pack("<I", 1000), struct.pack("<I", place + 1000 - 4)
-    return put(put(data, place, sizes[0]), 4, sizes[1])
+    sizes = struct.pack("<I", 1000), struct.pack("<I", position + 1000 - 4)
+    return put(put(data, position, sizes[0]), 4, sizes[1])
 
 
 @pytest.mark.parametrize(
@@ -95,11 +95,11 @@ def wav_checkpoint(data, place):
         wav_too_large,
         wav_too_small,
         wav_checkpoint,
-        lambda data, place: put(data, 4, bytes(4)),
-        lambda data, place: put(data, place, bytes(4)),
-        lambda data, place: data + b"TAG" + bytes(125),
-        lambda data, place: data + b"LIST\x04\0\0\0INFO",
-        lambda data, place: data + bytes(500),
+        lambda data, position: put(data, 4, bytes(4)),
+        lambda data, position: put(data, position, bytes(4)),
+        lambda data, position: data + b"TAG" + bytes(125),
+        lambda data, position: data + b"LIST\x04\0\0\0INFO",
+        lambda data, position: data + bytes(500),
     ],
 )
 @pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT"])
@@ -117,8 +117,8 @@ def test_wav_without_samples_stays_so(tmp_path):
     path = tmp_path / "bad.wav"
     for behind in (b"", b"LIST\x04\0\0\0INFO"):
         path.write_bytes(data + behind)
-        with pytest.raises(SoundError, match="has no samples"):
-            load_sound(path, RATE)
+        with pytest.raises(AudioError, match="has no samples"):
+            load_audio(path, RATE)
 
 
 def as_bw64(data):
@@ -140,8 +140,8 @@ def test_rf64_and_bw64(tmp_path, damage):
     path = tmp_path / "bad.wav"
     path.write_bytes(damage(data))
     if len(damage(data)) == 9999:
-        place = data.index(b"data") + 8
-        expected = expected[: (9999 - place) // 2]
+        position = data.index(b"data") + 8
+        expected = expected[: (9999 - position) // 2]
     same_everywhere(path, expected)
 
 
@@ -154,7 +154,7 @@ def test_wav_of_more_than_4_gb(tmp_path):
         file.truncate(5 * 2**30)
         file.seek(-2, 2)
         file.write(b"\0\x40")
-    assert sound_seconds(path, RATE) > 5 * 2**30 / 2 / RATE - 1
+    assert audio_seconds(path, RATE) > 5 * 2**30 / 2 / RATE - 1
     last, _ = load_crop(path, RATE, "soundfile", 1000, 1.0)
     assert last[-1] == 0.5 and not last[:-1].any()
 
@@ -169,11 +169,11 @@ def test_wav_of_more_than_4_gb(tmp_path):
 )
 def test_sizes_of_caf_au_and_aiff(tmp_path, suffix, marker, values):
     data = content(tmp_path, suffix, tone())
-    place = data.index(marker) + 4 if marker else 8
+    position = data.index(marker) + 4 if marker else 8
     expected = soundfile.read(tmp_path / f"good.{suffix}", dtype="float32")[0]
     for value in values:
         path = tmp_path / f"bad.{suffix}"
-        path.write_bytes(put(data, place, value))
+        path.write_bytes(put(data, position, value))
         same_everywhere(path, expected)
 
 
@@ -202,8 +202,8 @@ def test_files_of_a_remote_store(tmp_path, suffix, times):
     data = content(tmp_path, suffix, tone())
     path = tmp_path / f"a.{suffix}"
     path.write_bytes(data * times)
-    samples = load_sound(f"file://{path}", RATE)
-    np.testing.assert_array_equal(samples, load_sound(path, RATE))
+    samples = load_audio(f"file://{path}", RATE)
+    np.testing.assert_array_equal(samples, load_audio(path, RATE))
 
 
 def test_appended_files_of_two_rates_are_said(tmp_path):
@@ -211,8 +211,8 @@ def test_appended_files_of_two_rates_are_said(tmp_path):
     soundfile.write(tmp_path / "b.wav", tone(), 8000)
     path = tmp_path / "two.wav"
     path.write_bytes(first + (tmp_path / "b.wav").read_bytes())
-    with pytest.raises(SoundError, match="of 8000 and 16000 Hz"):
-        load_sound(path, RATE)
+    with pytest.raises(AudioError, match="of 8000 and 16000 Hz"):
+        load_audio(path, RATE)
 
 
 def test_crops_of_appended_files(tmp_path):
@@ -221,11 +221,11 @@ def test_crops_of_appended_files(tmp_path):
     path = tmp_path / "two.flac"
     data = [content(tmp_path, "flac", half) for half in halves]
     path.write_bytes(b"".join(data))
-    whole = load_sound(path, RATE)
+    whole = load_audio(path, RATE)
     assert len(whole) == 40 * RATE
-    for place in (0.0, 0.5, 1.0):
-        crop, is_whole = load_crop(path, RATE, "soundfile", RATE, place)
-        start = int(place * (len(whole) - RATE))
+    for position in (0.0, 0.5, 1.0):
+        crop, is_whole = load_crop(path, RATE, "soundfile", RATE, position)
+        start = int(position * (len(whole) - RATE))
         assert not is_whole
         np.testing.assert_allclose(crop, whole[start:][:RATE], atol=1e-6)
 
@@ -240,7 +240,7 @@ def test_flac_that_was_cut_or_streamed(tmp_path, known, share):
         data = put(data, 21, bytes([data[21] & 0xF0, 0, 0, 0, 0]))
     path = tmp_path / "bad.flac"
     path.write_bytes(data[: int(len(data) * share)])
-    got = load_sound(path, RATE)
+    got = load_audio(path, RATE)
     assert abs(len(got) - share * len(good)) <= 4096 + 500  # a frame
     assert share < 1 or len(got) == len(good)
     same_everywhere(path, good[: len(got)])
@@ -266,7 +266,7 @@ def test_mp3_without_a_xing_header(tmp_path, loud_then_quiet, ahead):
     ffmpeg("-i", loud_then_quiet, "-q:a", 4, "-write_xing", 0, path)
     path.write_bytes(ahead + path.read_bytes())
     expected = decoded(path)
-    samples = load_sound(path, RATE)
+    samples = load_audio(path, RATE)
     assert len(expected) - len(samples) <= DELAY
     lag = len(expected) - len(samples)
     np.testing.assert_allclose(samples, expected[lag:], atol=1e-3)
@@ -288,7 +288,7 @@ def test_every_crop_of_a_cut_mp3(tmp_path, loud_then_quiet):
         end = len(data) * 4 // 10 if number % 2 else len(data)
         paths[-1].write_bytes(data[:end])
     cut = decoded(paths[1])
-    assert abs(sound_seconds(paths[1], RATE) * RATE - len(cut)) <= 1152
+    assert abs(audio_seconds(paths[1], RATE) * RATE - len(cut)) <= 1152
     frontend = Frontend(sample_rate=RATE, num_mel_bins=16)
     pipeline = AudioPipeline(frontend, 100, 4, on_error="skip")
     clips = Clips(paths, np.arange(8) % 2, "ab")
@@ -307,7 +307,7 @@ def test_mp3_of_appended_streams_without_headers(tmp_path, rate):
         ffmpeg("-i", wav, "-b:a", bits, "-write_xing", 0, path)
         data += path.read_bytes()
     path.write_bytes(data)
-    expected, samples = decoded(path), load_sound(path, RATE)
+    expected, samples = decoded(path), load_audio(path, RATE)
     # ffmpeg leaves out frames where one stream ends
     assert abs(len(expected) - len(samples)) <= 4 * 576
     same_everywhere(path, samples)
@@ -320,36 +320,36 @@ def test_mp3_of_appended_streams_without_headers(tmp_path, rate):
 def test_integers_that_were_not_scaled(tmp_path, scale):
     path = tmp_path / "a.wav"
     soundfile.write(path, 0.9 * scale * 2 * tone(), RATE, "FLOAT")
-    with pytest.raises(SoundError, match="not of .-1, 1.: divide them by"):
-        load_sound(path, RATE)
+    with pytest.raises(AudioError, match="not of .-1, 1.: divide them by"):
+        load_audio(path, RATE)
     soundfile.write(path, 4 * tone(), RATE, "FLOAT")  # merely too loud
-    assert np.abs(load_sound(path, RATE)).max() > 1.9
+    assert np.abs(load_audio(path, RATE)).max() > 1.9
 
 
 def test_channels_that_cancel_are_said(tmp_path):
     path, noise = tmp_path / "a.wav", np.random.default_rng(0).normal(size=RATE)
     left = tone() + 0.01 * noise
     soundfile.write(path, np.stack([left, -left], 1), RATE)
-    with pytest.raises(SoundError, match="channels that cancel each other"):
-        load_sound(path, RATE)
-    with pytest.raises(SoundError, match="channels that cancel each other"):
-        list(sound_blocks(path, RATE))
+    with pytest.raises(AudioError, match="channels that cancel each other"):
+        load_audio(path, RATE)
+    with pytest.raises(AudioError, match="channels that cancel each other"):
+        list(audio_blocks(path, RATE))
     for others in (np.zeros(RATE), left, noise / 9, -left / 2):
         soundfile.write(path, np.stack([left, others], 1), RATE)
         expected = soundfile.read(path, dtype="float32")[0].mean(1)
-        np.testing.assert_allclose(load_sound(path, RATE), expected, atol=1e-6)
+        np.testing.assert_allclose(load_audio(path, RATE), expected, atol=1e-6)
     soundfile.write(path, np.zeros((RATE, 2)), RATE)  # silence is no fault
-    assert not load_sound(path, RATE).any()
+    assert not load_audio(path, RATE).any()
     many = np.random.default_rng(0).normal(0, 0.1, (RATE, 500))
     soundfile.write(path, many, RATE)  # unrelated, so nearly nothing is left
-    assert len(load_sound(path, RATE)) == RATE
+    assert len(load_audio(path, RATE)) == RATE
 
 
 @pytest.mark.parametrize("rate", [1, 2**31 - 1])
 def test_rates_that_audio_cannot_have(tmp_path, rate):
     soundfile.write(tmp_path / "a.wav", tone(), rate)
-    with pytest.raises(SoundError, match=f"sample rate is {rate} Hz"):
-        load_sound(tmp_path / "a.wav", RATE)
+    with pytest.raises(AudioError, match=f"sample rate is {rate} Hz"):
+        load_audio(tmp_path / "a.wav", RATE)
 
 
 @pytest.mark.parametrize(
@@ -363,8 +363,8 @@ def test_rates_that_audio_cannot_have(tmp_path, rate):
 def test_formats_that_cannot_be_decoded_are_named(tmp_path, content, name):
     path = tmp_path / "a.mp3"
     path.write_bytes(content + bytes(500))
-    with pytest.raises(SoundError, match=f"is {name}, .* ffmpeg -i IN OUT.wav"):
-        load_sound(path, RATE)
+    with pytest.raises(AudioError, match=f"is {name}, .* ffmpeg -i IN OUT.wav"):
+        load_audio(path, RATE)
 
 
 def test_good_files_are_looked_at_once(tmp_path, monkeypatch):
@@ -377,7 +377,7 @@ def test_good_files_are_looked_at_once(tmp_path, monkeypatch):
         lambda *args: looks.append(args) or find(*args),
     )
     for _ in range(3):
-        load_sound(path, RATE)
+        load_audio(path, RATE)
     assert len(looks) == 1
     soundfile.write(path, tone(2.0), RATE)  # another file by that name
-    assert len(load_sound(path, RATE)) == 2 * RATE and len(looks) == 2
+    assert len(load_audio(path, RATE)) == 2 * RATE and len(looks) == 2

@@ -1,4 +1,4 @@
-"""Corrupted sound, measured: power, decay, levels and pitch."""
+"""Corrupted recording, measured: power, decay, levels and pitch."""
 
 import numpy as np
 import pytest
@@ -39,17 +39,17 @@ def peak_hertz(samples):
 
 
 @pytest.mark.parametrize("ratio", [-5, 12.5])
-def test_signal_to_noise_ratio_is_that_of_the_sound(ratio):
-    sound = np.concatenate([white(8000), np.zeros(24000)])  # a padded clip
-    noise = Corruption(f"noise:{ratio}")(sound, RATE, 0) - sound
-    found = decibels((sound[:8000] ** 2).mean() / (noise**2).mean())
+def test_signal_to_noise_ratio_is_that_of_the_audio(ratio):
+    audio = np.concatenate([white(8000), np.zeros(24000)])  # a padded clip
+    noise = Corruption(f"noise:{ratio}")(audio, RATE, 0) - audio
+    found = decibels((audio[:8000] ** 2).mean() / (noise**2).mean())
     assert found == pytest.approx(ratio, abs=1e-4)  # of float32 samples
 
 
 def test_noise_is_pink():
     """As much power in each octave, less than 1.5 of them below 20 Hz."""
-    sound = tone(1000, seconds=8)
-    noise = Corruption("noise:0")(sound, RATE, 0) - sound
+    audio = tone(1000, seconds=8)
+    noise = Corruption("noise:0")(audio, RATE, 0) - audio
     power = np.abs(np.fft.rfft(noise)) ** 2
     hertz = np.fft.rfftfreq(len(noise), 1 / RATE)
     octaves = [
@@ -90,47 +90,47 @@ def test_reverberation_time_by_backward_integration(rt60):
 
 
 def test_room_keeps_the_level():
-    sound = white(8000)
-    heard = Corruption("reverb:0.5")(sound, RATE, 0)
-    assert len(heard) == len(sound)
-    assert (heard**2).mean() == pytest.approx((sound**2).mean(), rel=1e-5)
-    assert np.corrcoef(heard, sound)[0, 1] < 0.9
+    audio = white(8000)
+    heard = Corruption("reverb:0.5")(audio, RATE, 0)
+    assert len(heard) == len(audio)
+    assert (heard**2).mean() == pytest.approx((audio**2).mean(), rel=1e-5)
+    assert np.corrcoef(heard, audio)[0, 1] < 0.9
 
 
 def test_mu_law_is_that_of_the_formula():
     """G.711 approximates it by chords, whose steps are up to twice as wide."""
-    sound = 0.8 * tone(440, 8000) + tone(1000, 8000)  # whole periods
-    coded = Corruption("codec:mulaw")(sound, 8000, 0)
+    audio = 0.8 * tone(440, 8000) + tone(1000, 8000)  # whole periods
+    coded = Corruption("codec:mulaw")(audio, 8000, 0)
     mu = 255
-    companded = np.sign(sound) * np.log1p(mu * np.abs(sound)) / np.log1p(mu)
-    step = np.log1p(mu) * (1 + mu * np.abs(sound)) / mu / 128
+    companded = np.sign(audio) * np.log1p(mu * np.abs(audio)) / np.log1p(mu)
+    step = np.log1p(mu) * (1 + mu * np.abs(audio)) / mu / 128
     rounded = np.round(companded * 128) / 128
     formula = np.sign(rounded) * np.expm1(np.abs(rounded) * np.log1p(mu)) / mu
     assert (np.abs(coded - formula) < 2 * step).all()
     assert len(np.unique(coded)) <= 255
-    error = decibels((sound**2).mean() / ((coded - sound) ** 2).mean())
-    expected = decibels((sound**2).mean() / ((formula - sound) ** 2).mean())
+    error = decibels((audio**2).mean() / ((coded - audio) ** 2).mean())
+    expected = decibels((audio**2).mean() / ((formula - audio) ** 2).mean())
     assert error == pytest.approx(expected, abs=1.5)
 
 
 def test_telephone_lets_through_300_to_3400_hertz():
     hertz = np.array([100, 1000, 3000, 3700, 5000])
-    sound = sum(tone(h) for h in hertz) / 2
-    found = np.abs(np.fft.rfft(Corruption("codec:mulaw")(sound, RATE, 0)))
-    found = found[hertz] / np.abs(np.fft.rfft(sound))[hertz]
+    audio = sum(tone(h) for h in hertz) / 2
+    found = np.abs(np.fft.rfft(Corruption("codec:mulaw")(audio, RATE, 0)))
+    found = found[hertz] / np.abs(np.fft.rfft(audio))[hertz]
     np.testing.assert_allclose(found, [0, 1, 1, 0, 0], atol=0.02)
 
 
 @pytest.mark.parametrize("coder", ["mp3", "ogg"])
 @pytest.mark.parametrize("rate", [4000, 8000, RATE, 32000])
 def test_coders_lose_something_and_shift_nothing(coder, rate):
-    sound = white(rate)
-    sound = np.convolve(sound, np.ones(16) / 16, "same")
-    coded = Corruption(f"codec:{coder}")(sound, rate, 0)
-    assert len(coded) == len(sound)
-    both = np.fft.rfft(coded, 2 * rate) * np.fft.rfft(sound, 2 * rate).conj()
+    audio = white(rate)
+    audio = np.convolve(audio, np.ones(16) / 16, "same")
+    coded = Corruption(f"codec:{coder}")(audio, rate, 0)
+    assert len(coded) == len(audio)
+    both = np.fft.rfft(coded, 2 * rate) * np.fft.rfft(audio, 2 * rate).conj()
     assert np.fft.irfft(both).argmax() == 0  # the lag of the correlation
-    ratio = decibels((sound**2).mean() / ((coded - sound) ** 2).mean())
+    ratio = decibels((audio**2).mean() / ((coded - audio) ** 2).mean())
     assert 3 < ratio < 30
 
 
@@ -160,12 +160,12 @@ def test_speed_moves_pitch_and_length(factor):
 
 
 def test_parts_follow_one_another():
-    sound = white(4000)
-    room = Corruption("reverb:0.3")(sound, RATE, 4)
-    both = Corruption("reverb:0.3+gain:-20")(sound, RATE, 4)
+    audio = white(4000)
+    room = Corruption("reverb:0.3")(audio, RATE, 4)
+    both = Corruption("reverb:0.3+gain:-20")(audio, RATE, 4)
     np.testing.assert_allclose(both, room / 10, rtol=1e-6)  # float32
-    noisy = Corruption("gain:20+noise:10")(sound, RATE, 4) - 10 * sound
-    ratio = decibels((100 * sound**2).mean() / (noisy**2).mean())
+    noisy = Corruption("gain:20+noise:10")(audio, RATE, 4) - 10 * audio
+    ratio = decibels((100 * audio**2).mean() / (noisy**2).mean())
     assert ratio == pytest.approx(10, abs=1e-4)
 
 
@@ -182,10 +182,10 @@ def test_any_length_can_be_corrupted(text):
 )
 def test_a_clip_alone_sounds_as_in_a_batch(text):
     sizes = (3000, 4100, 900, 5000, 2700)
-    sounds = [white(size, size).astype("float32") for size in sizes]
-    clips = Clips(sounds, [0, 1, 0, 1, 0], "ab")
+    recordings = [white(size, size).astype("float32") for size in sizes]
+    clips = Clips(recordings, [0, 1, 0, 1, 0], "ab")
     corruption = Corruption(text)
-    by_hand = [corruption(s, 8000, index) for index, s in enumerate(sounds)]
+    by_hand = [corruption(s, 8000, index) for index, s in enumerate(recordings)]
     expected = np.stack([np.pad(s, (0, 5000))[:2680] for s in by_hand])
     for batch_size in (1, 5):  # 2680 samples: 31 x 80 + 200
         found = waveforms(clips, batch_size, corruption=corruption)
@@ -202,9 +202,9 @@ def waveforms(clips, batch_size, **options):
 
 
 def test_cached_files_stay_clean(tmp_path):
-    sound = white(2680).astype("float32")
-    soundfile.write(tmp_path / "a.wav", sound, 8000, "FLOAT")
-    clips = Clips([tmp_path / "a.wav", sound], [0, 1], "ab")
+    audio = white(2680).astype("float32")
+    soundfile.write(tmp_path / "a.wav", audio, 8000, "FLOAT")
+    clips = Clips([tmp_path / "a.wav", audio], [0, 1], "ab")
     pipeline = AudioPipeline(SMALL, 32, batch_size=2, outputs="waveform")
 
     def hear(text=None):
@@ -213,10 +213,10 @@ def test_cached_files_stay_clean(tmp_path):
         return batch.numpy()
 
     noisy, louder, clean = hear("noise:5"), hear("gain:20"), hear()
-    np.testing.assert_array_equal(clean, [sound, sound])
+    np.testing.assert_array_equal(clean, [audio, audio])
     np.testing.assert_allclose(louder, 10 * clean, rtol=1e-6)  # float32
     np.testing.assert_array_equal(hear("noise:5"), noisy)
-    # one sound under two numbers: another noise for each
+    # one recording under two numbers: another noise for each
     assert np.abs(noisy[0] - noisy[1]).max() > 0.1
 
 
@@ -232,11 +232,11 @@ def test_corrupted_before_the_front_end():
 
 @pytest.mark.parametrize("text", ["noise:5", "reverb:0.2"])
 def test_another_seed_is_another_draw(text):
-    sound = white(2000)
-    first = Corruption(text, seed=1)(sound, RATE, 0)
-    again = Corruption(text, seed=1)(sound, RATE, 0)
+    audio = white(2000)
+    first = Corruption(text, seed=1)(audio, RATE, 0)
+    again = Corruption(text, seed=1)(audio, RATE, 0)
     np.testing.assert_array_equal(first, again)
-    other = Corruption(text, seed=2)(sound, RATE, 0)
+    other = Corruption(text, seed=2)(audio, RATE, 0)
     assert np.abs(first - other).max() > 0.01
 
 

@@ -6,8 +6,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from keras_c2f.audio import load_sound
-from keras_c2f.audio.decode import SoundError, load_crop, sound_seconds
+from keras_c2f.audio import load_audio
+from keras_c2f.audio.decode import AudioError, audio_seconds, load_crop
 from keras_c2f.data import AudioPipeline, Clips
 from keras_c2f.layers.log_mel import Frontend
 
@@ -20,14 +20,14 @@ FORMATS = ("wav", "flac", "ogg", "mp3", "aiff", "au", "caf", "w64")
 LOSSY_FRAMES = 4 * 1152  # a codec's delay, and what its last frames hold
 
 
-def put(content, place, data):
-    return content[:place] + data + content[place + len(data) :]
+def put(content, position, data):
+    return content[:position] + data + content[position + len(data) :]
 
 
 def flipped(content, first, last, count, seed):
     content, rng = bytearray(content), np.random.default_rng(seed)
-    for place in rng.integers(first, min(last, len(content)), count):
-        content[place] ^= 1 << rng.integers(8)
+    for position in rng.integers(first, min(last, len(content)), count):
+        content[position] ^= 1 << rng.integers(8)
     return bytes(content)
 
 
@@ -40,9 +40,9 @@ def variants(contents):
     ):
         size = len(good)
         made = {f"cut {part}": good[: size * part // 9] for part in range(1, 9)}
-        for place in range(4, 48, 4):  # sizes, rates, channels
+        for position in range(4, 48, 4):  # sizes, rates, channels
             for value in (b"\0\0\0\0", b"\xff\xff\xff\xff"):
-                made[f"{value!r} at {place}"] = put(good, place, value)
+                made[f"{value!r} at {position}"] = put(good, position, value)
         for seed in range(3):
             made[f"head {seed}"] = flipped(good, 0, 80, 3, seed)
             made[f"body {seed}"] = flipped(good, 80, size, 9, seed)
@@ -97,8 +97,8 @@ def test_each_is_read_or_refused(damaged):
     refused = {}
     for path, name in damaged.items():
         try:
-            samples = load_sound(path, RATE)
-        except SoundError as error:
+            samples = load_audio(path, RATE)
+        except AudioError as error:
             refused[path] = error.reason
             assert error.path == path and "\n" not in error.reason
             continue
@@ -108,10 +108,10 @@ def test_each_is_read_or_refused(damaged):
         count, rate = plainly_decoded(path)
         slack = LOSSY_FRAMES * RATE / min(rate, RATE)
         assert len(samples) >= count * RATE / rate - slack, name
-        promised = sound_seconds(path, RATE) * RATE
+        promised = audio_seconds(path, RATE) * RATE
         assert abs(len(samples) - promised) <= slack, (name, path)
-        for place in (0.0, 0.999):
-            crop, _ = load_crop(path, RATE, "soundfile", 1000, place)
+        for position in (0.0, 0.999):
+            crop, _ = load_crop(path, RATE, "soundfile", 1000, position)
             assert len(crop), name
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -142,7 +142,7 @@ def test_what_is_there_is_read(damaged, name, times, suffixes):
     for path, damage in damaged.items():
         if damage == name and path.rpartition(".")[2] in suffixes.split():
             # lossy codecs may add frames at the end
-            assert 0 <= len(load_sound(path, RATE)) - wanted <= LOSSY_FRAMES
+            assert 0 <= len(load_audio(path, RATE)) - wanted <= LOSSY_FRAMES
             seen += 1
     assert seen == len(suffixes.split())
 
@@ -153,6 +153,6 @@ def test_as_much_is_read_as_was_left(damaged, suffix):
     for path, damage in damaged.items():
         if damage.startswith("cut ") and path.endswith(f".{suffix}"):
             share = int(damage.split()[1]) / 9
-            assert abs(len(load_sound(path, RATE)) / length - share) < 0.02
+            assert abs(len(load_audio(path, RATE)) / length - share) < 0.02
             seen += 1
     assert seen == 8

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from keras_c2f.audio import excerpt as excerpts
-from keras_c2f.audio import load_sound
-from keras_c2f.audio.decode import SoundError, load_crop
+from keras_c2f.audio import load_audio
+from keras_c2f.audio.decode import AudioError, load_crop
 from keras_c2f.data import AudioPipeline, Augment, Clips
 from keras_c2f.layers.log_mel import Frontend
 from keras_c2f.models import preset_frontend
@@ -23,7 +23,7 @@ SMALL = Frontend(sample_rate=RATE, num_mel_bins=16)
 THREE_HOURS = 3 * 3600
 
 
-def sound(rng, rate=RATE, seconds=0.3, channels=1):
+def audio(rng, rate=RATE, seconds=0.3, channels=1):
     return rng.normal(0, 0.1, (max(int(rate * seconds), 1), channels))
 
 
@@ -32,7 +32,7 @@ def write(subtype=None, ending="wav", written_as=None, rate=RATE, **options):
 
     def make(path, rng):
         soundfile.write(
-            *(path, sound(rng, rate, **options), rate, subtype),
+            *(path, audio(rng, rate, **options), rate, subtype),
             format=written_as or ending,
         )
 
@@ -54,7 +54,7 @@ def constant(value):
     """Maker of a float file with one sample of `value`."""
 
     def make(path, rng):
-        samples = sound(rng)
+        samples = audio(rng)
         samples[len(samples) // 2] = value
         soundfile.write(path, samples, RATE, "FLOAT")
 
@@ -66,7 +66,7 @@ def damaged(ending, damage):
     """Maker of a compressed file that is damaged by `damage(bytes, rng)`."""
 
     def make(path, rng):
-        soundfile.write(path, sound(rng, 16000, 1.0), 16000)
+        soundfile.write(path, audio(rng, 16000, 1.0), 16000)
         path.write_bytes(bytes(damage(bytearray(path.read_bytes()), rng)))
 
     make.ending = ending
@@ -78,8 +78,8 @@ def cut(content, rng):
 
 
 def flip(content, rng):
-    for place in rng.integers(0, len(content), 20):
-        content[place] ^= 1 << rng.integers(8)
+    for position in rng.integers(0, len(content), 20):
+        content[position] ^= 1 << rng.integers(8)
     return content
 
 
@@ -134,8 +134,8 @@ UNUSABLE = {
     "no bytes": put(lambda rng: b""),
     "zeros": put(lambda rng: bytes(2000)),
     "noise": put(lambda rng: rng.bytes(2000)),
-    "text": put(lambda rng: b"no sound at all\n" * 200),
-    "text named MP3": put(lambda rng: b"no sound at all\n" * 200, "mp3"),
+    "text": put(lambda rng: b"no audio at all\n" * 200),
+    "text named MP3": put(lambda rng: b"no audio at all\n" * 200, "mp3"),
     "picture": put(lambda rng: b"\x89PNG\r\n\x1a\n" + rng.bytes(500), "flac"),
     "headerless": put(lambda rng: rng.bytes(2000), "raw"),
     "header alone": sparse(RATE, 0),
@@ -197,19 +197,19 @@ def test_200_files(hostile, frontend):
         ("mp3", None, 16000),
     ],
 )
-@pytest.mark.parametrize("place", [0.0, 0.37, 0.999])
+@pytest.mark.parametrize("position", [0.0, 0.37, 0.999])
 def test_crop_of_a_long_file(
-    tmp_path, monkeypatch, ending, subtype, rate, place
+    tmp_path, monkeypatch, ending, subtype, rate, position
 ):
     """Read in part, it is what it would be of the whole."""
     monkeypatch.setattr(excerpts, "WHOLE_SECONDS", 1)
     path = tmp_path / f"long.{ending}"
     rng = np.random.default_rng(0)
-    soundfile.write(path, sound(rng, rate, 5), rate, subtype)
-    whole = load_sound(path, 16000)
-    samples, is_whole = load_crop(path, 16000, "soundfile", 8000, place)
+    soundfile.write(path, audio(rng, rate, 5), rate, subtype)
+    whole = load_audio(path, 16000)
+    samples, is_whole = load_crop(path, 16000, "soundfile", 8000, position)
     assert not is_whole
-    start = excerpts.crop_start(len(whole), 8000, place)
+    start = excerpts.crop_start(len(whole), 8000, position)
     # resampled in part, the filter starts elsewhere
     np.testing.assert_allclose(samples, whole[start : start + 8000], atol=1e-5)
 
@@ -242,19 +242,19 @@ def test_memory_does_not_grow_with_the_channels(tmp_path):
     path = tmp_path / "wide.wav"
     sparse(16000, 3, channels=1000)(path, None)
     tracemalloc.start()
-    assert len(load_sound(path, 16000)) == 3 * 16000
+    assert len(load_audio(path, 16000)) == 3 * 16000
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 20e6
 
 
 def test_only_the_part_that_is_read_is_judged(tmp_path):
-    """One NaN in hours of sound spoils the crops that hold it."""
+    """One NaN in hours of audio spoils the crops that hold it."""
     path = tmp_path / "long.wav"
     samples = np.ones(RATE * 70) / 2
     samples[-RATE:] = np.nan
     soundfile.write(path, samples, RATE, "FLOAT")
     leading, _ = load_crop(path, RATE, "soundfile", RATE, 0.0)
     np.testing.assert_array_equal(leading, samples[:RATE])
-    with pytest.raises(SoundError, match="NaN"):
+    with pytest.raises(AudioError, match="NaN"):
         load_crop(path, RATE, "soundfile", RATE, 0.999)

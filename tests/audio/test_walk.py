@@ -5,30 +5,30 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from sound_trees import make_csv, make_tree, write_wav
+from audio_trees import make_csv, make_tree, write_wav
 
 from keras_c2f.audio.walk import (
     SUFFIXES,
     UNREADABLE,
-    find_sounds,
+    find_audio,
     locate,
     walk_folder,
 )
 from keras_c2f.datasets import (
     read_csv,
     read_folder,
-    read_sounds,
     read_speech_commands,
+    read_unlabelled,
     read_vggsound,
 )
-from keras_c2f.inference import find_sounds as public_find_sounds
+from keras_c2f.inference import find_audio as public_find_audio
 
 pytestmark = pytest.mark.once
 COMPOSED, DECOMPOSED = "b\u00e4r", "ba\u0308r"  # one name, spelt in two ways
 
 
 def names_of(clips):
-    return {Path(path).name for part in clips for path in part.sounds}
+    return {Path(path).name for part in clips for path in part.audio}
 
 
 def test_what_the_decoder_writes_is_found(tmp_path):
@@ -42,7 +42,7 @@ def test_what_the_decoder_writes_is_found(tmp_path):
         assert f".{suffix}" in SUFFIXES, name
         path = tmp_path / f"a.{suffix.upper()}"
         soundfile.write(path, [0.1] * 800, 8000, format=name)
-        assert str(path) in find_sounds(tmp_path)
+        assert str(path) in find_audio(tmp_path)
     assert not set(SUFFIXES) & set(UNREADABLE)
 
 
@@ -64,11 +64,11 @@ def test_what_is_left_out_is_said(tmp_path):
         "or no files, such as 'w.wav'; 1 empty, such as 'c/v.flac'; 2 .txt, "
         "1 .csv, 1 without suffix that are no audio"
     )
-    assert public_find_sounds(tmp_path) == found.audio
+    assert public_find_audio(tmp_path) == found.audio
     (tmp_path / "none").mkdir()
     make_tree(tmp_path / "none", ["x.m4a"])
     with pytest.raises(ValueError, match="no audio files in .* 1 .m4a that"):
-        find_sounds(tmp_path / "none")
+        find_audio(tmp_path / "none")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights there")
@@ -135,7 +135,7 @@ def test_readers_say_what_they_left_out(tmp_path):
     assert clips[0].class_names == ("_b", "a")
     assert names_of(clips) == {Path(name).name for name in used}
     for part in clips:
-        for path, label in zip(part.sounds, part.labels, strict=True):
+        for path, label in zip(part.audio, part.labels, strict=True):
             first = Path(path).relative_to(tmp_path).parts[0]
             assert part.class_names[label] == first
         assert part.note.startswith(f"9 files in '{tmp_path}', 5 used; left")
@@ -144,14 +144,14 @@ def test_readers_say_what_they_left_out(tmp_path):
         assert "1 of _background_noise_" in part.note
     joined = clips[0].joined(clips[1])
     assert joined.note == clips[0].note  # once
-    clips = read_sounds(tmp_path)
+    clips = read_unlabelled(tmp_path)
     assert len(clips[0]) + len(clips[1]) == 7
     assert "1 .m4a that cannot be decoded" in clips[0].note
 
 
 def test_class_without_readable_files_says_why(tmp_path):
     make_tree(tmp_path, ["a/1.wav", "b/2.m4a", "b/3.m4a"])
-    with pytest.raises(ValueError, match="'.*b' has no sound .* 2 .m4a that"):
+    with pytest.raises(ValueError, match="'.*b' has no audio .* 2 .m4a that"):
         read_folder(tmp_path)
 
 

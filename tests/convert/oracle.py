@@ -9,9 +9,9 @@ DEPTHS = {"dropout": 0, "block_0": 1, "block_2": 3}
 
 def time_first(grid, num_tokens=2):
     """Where our tokens stand in an original with a `(freq, time)` grid."""
-    places = np.arange(grid[0] * grid[1]).reshape(grid)
-    places = num_tokens + places.T.reshape(-1)
-    return np.concatenate([np.arange(num_tokens), places])
+    positions = np.arange(grid[0] * grid[1]).reshape(grid)
+    positions = num_tokens + positions.T.reshape(-1)
+    return np.concatenate([np.arange(num_tokens), positions])
 
 
 def check_states(backbone, clips, states, grid, num_tokens=2):

@@ -80,11 +80,11 @@ def test_front_end_of_clap(tmp_path):
     )
     extractor.save_pretrained(tmp_path)
     frontend = load_checkpoint(tmp_path).frontend
-    sound = np.random.default_rng(0).normal(size=48000).astype("float32") / 10
-    theirs = extractor(sound, sampling_rate=48000)["input_features"][0][0]
+    audio = np.random.default_rng(0).normal(size=48000).astype("float32") / 10
+    theirs = extractor(audio, sampling_rate=48000)["input_features"][0][0]
     num_frames = frontend.num_frames(48000)
     assert theirs.shape == (num_frames, frontend.num_mel_bins) == (101, 16)
-    mine = numpy(LogMel(frontend, num_frames)(sound[None]))[0]
+    mine = numpy(LogMel(frontend, num_frames)(audio[None]))[0]
     np.testing.assert_allclose(mine, theirs, atol=5e-3)  # decibels
 
 
@@ -124,10 +124,10 @@ def test_matrices_of_a_front_end_are_kept(shared_data, tmp_path):
     converted = load_checkpoint(path, preset="kwt1")
     converted.save(tmp_path / "kwt1")
     loaded = load_folder(tmp_path / "kwt1")
-    sound = np.random.default_rng(0).normal(size=(1, 16000)) / 10
-    mfcc = converted.frontend(sound)
+    audio = np.random.default_rng(0).normal(size=(1, 16000)) / 10
+    mfcc = converted.frontend(audio)
     assert mfcc.dtype == "float32"
-    np.testing.assert_array_equal(loaded.frontend(sound), mfcc)
+    np.testing.assert_array_equal(loaded.frontend(audio), mfcc)
     assert loaded.about["licence"] == "Apache-2.0"
     assert loaded.class_names[-1] == "go"
 

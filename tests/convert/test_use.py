@@ -26,9 +26,9 @@ def test_a_converted_classifier_is_put_to_use(tmp_path, capsys):
     (tmp_path / "names.txt").write_text("dog\nrain\n")
     (tmp_path / "frontend.json").write_text('{"num_mel_bins": 38}')
     arguments = [
-        *("convert", path, folder, "--trained_num_frames=98"),
-        *("--trained_num_mel_bins=38", "--trained_patch_stride=16x16"),
-        f"--class_names={tmp_path / 'names.txt'}",
+        *("convert", path, folder, "--trained-num-frames=98"),
+        *("--trained-num-mel-bins=38", "--trained-patch-stride=16x16"),
+        f"--class-names={tmp_path / 'names.txt'}",
     ]
     rng = np.random.default_rng(0)
     for name in ("dog", "rain"):

@@ -12,7 +12,7 @@ from transformers import WhisperConfig, WhisperModel
 
 from keras_c2f.convert import PUBLISHED, load_checkpoint, load_folder
 from keras_c2f.cost import count_macs
-from keras_c2f.models import WhisperEncoder, backbone_from_preset
+from keras_c2f.models import WhisperEncoder, backbone_from_size
 from keras_c2f.models.presets import WHISPER_PRESETS
 from keras_c2f.resolution import Resolution
 
@@ -312,7 +312,7 @@ def test_converted_folder_is_read_back(hugging_face, tmp_path):
 @pytest.mark.once
 @pytest.mark.parametrize("name", WHISPER_PRESETS)
 def test_every_preset_builds(name):
-    backbone = backbone_from_preset(name, num_frames=100, depth=1)
+    backbone = backbone_from_size(name, num_frames=100, depth=1)
     assert backbone.num_tokens == 50
     assert backbone.width // backbone.num_heads == 64
     assert not backbone.final_norm
@@ -330,7 +330,7 @@ def test_every_published_size_is_known():
 @pytest.mark.once
 def test_size_and_cost_of_base():
     """20.6 M numbers in 30 s, and MACs counted by hand."""
-    backbone = WhisperEncoder.from_preset("whisper_base")
+    backbone = WhisperEncoder.from_size("base")
     key_biases = 6 * 512
     assert backbone.count_params() - key_biases == 20_590_592
     stem = 3000 * 3 * 80 * 512 + 1500 * 3 * 512 * 512

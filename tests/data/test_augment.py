@@ -19,8 +19,8 @@ def seeds(n):
 
 
 def noise_clips(n=8, samples=5000):
-    sounds = np.random.default_rng(0).normal(0, 0.1, (n, samples))
-    return Clips(sounds.astype("float32"), np.arange(n) % 2, "ab")
+    recordings = np.random.default_rng(0).normal(0, 0.1, (n, samples))
+    return Clips(recordings.astype("float32"), np.arange(n) % 2, "ab")
 
 
 def training_batches(clips, augment, batch_size=8, **options):
@@ -120,11 +120,11 @@ def test_masks_are_one_block_of_padding(axis, size):
     for clip in masked.numpy():
         hidden = np.moveaxis(clip == np.float32(PAD), axis - 1, 0)
         assert (hidden.all(1) == hidden.any(1)).all()
-        places = np.flatnonzero(hidden[:, 0])
-        widths.append(len(places))
-        if len(places):
-            assert places[-1] - places[0] == len(places) - 1
-            starts.append(places[0])
+        positions = np.flatnonzero(hidden[:, 0])
+        widths.append(len(positions))
+        if len(positions):
+            assert positions[-1] - positions[0] == len(positions) - 1
+            starts.append(positions[0])
     assert set(widths) == set(range(8))  # 8 itself never, as in torchaudio
     assert min(starts) == 0
     assert max(starts) > size - 9
@@ -138,9 +138,9 @@ def test_masks_are_distributed_as_in_torchaudio(axis, size):
     wide, n = 17.0, 1500
     width = rng.random(100_000) * wide
     start = (rng.random(100_000) * (size - width)).astype(int)
-    places = np.arange(size)
+    positions = np.arange(size)
     end = start + width.astype(int)
-    expected = (places >= start[:, None]) & (places < end[:, None])
+    expected = (positions >= start[:, None]) & (positions < end[:, None])
     masked = augmentation.mask(tf.ones((n, 30, 20)), axis, wide, 0.0, [7, 0])
     hidden = 1 - masked.numpy().max(axis=3 - axis)
     share = expected.mean(axis=0)

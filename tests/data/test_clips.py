@@ -18,23 +18,23 @@ def test_targets_of_single_and_multi_labels():
 
 
 def test_subset_keeps_order_and_class_names():
-    sounds = [np.full(3, value, "float32") for value in range(4)]
-    part = Clips(sounds, [0, 1, 2, 0], ("x", "y", "z")).subset([3, 1])
-    assert [sound[0] for sound in part.sounds] == [3, 1]
+    recordings = [np.full(3, value, "float32") for value in range(4)]
+    part = Clips(recordings, [0, 1, 2, 0], ("x", "y", "z")).subset([3, 1])
+    assert [audio[0] for audio in part.audio] == [3, 1]
     assert part.labels.tolist() == [0, 1]
     assert part.class_names == ("x", "y", "z")
 
 
-def test_sounds_may_be_one_array():
+def test_recordings_may_be_one_array():
     assert len(Clips(np.zeros((5, 16000)), [0, 1, 0, 1, 0], "xy")) == 5
 
 
 @pytest.mark.parametrize(
-    "sounds, labels, names, message",
+    "recordings, labels, names, message",
     [
         ([], [], "xy", "no clips"),
         (["a"], [0], "x", "at least two"),
-        (["a", "b"], [0], "xy", "2 sounds and labels of shape"),
+        (["a", "b"], [0], "xy", "2 recordings and labels of shape"),
         (["a"], [2], "xy", "Label 2 of clip 0 is outside"),
         (["a", "b"], [0, -1], "xy", "Label -1 of clip 1"),
         (["a"], [0.5], "xy", "whole numbers"),
@@ -42,9 +42,11 @@ def test_sounds_may_be_one_array():
         (["a"], [[1, np.nan]], "xy", "of clip 0 is outside"),
     ],
 )
-def test_bad_clips_are_refused_with_the_reason(sounds, labels, names, message):
+def test_bad_clips_are_refused_with_the_reason(
+    recordings, labels, names, message
+):
     with pytest.raises(ValueError, match=message):
-        Clips(sounds, labels, names)
+        Clips(recordings, labels, names)
 
 
 def test_clips_without_labels():

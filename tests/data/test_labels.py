@@ -49,7 +49,7 @@ def test_joined_clips_are_those_of_both(labels):
     clips = Clips(list("abcde"), labels, "xyz", note="one missing")
     other = replace(clips.subset([0]), note="two missing")
     again = clips.subset([3, 1]).joined(other)
-    assert again.sounds == ("d", "b", "a")
+    assert again.audio == ("d", "b", "a")
     np.testing.assert_array_equal(again.targets(), clips.targets()[[3, 1, 0]])
     assert again.note == "one missing; two missing"
 
@@ -72,5 +72,7 @@ def test_clips_with_label_sets():
     message = r"Label \[0 1 2\] of clip 3 is outside the 2 classes"
     with pytest.raises(ValueError, match=message):
         Clips("abcd", LabelSets.of([[0], [], [1], [0, 1, 2]]), "xy")
-    with pytest.raises(ValueError, match=r"5 sounds and labels of shape \(4,"):
+    with pytest.raises(
+        ValueError, match=r"5 recordings and labels of shape \(4,"
+    ):
         Clips(list("abcde"), LabelSets.of(ROWS[:4]), "xyz")

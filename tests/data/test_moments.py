@@ -20,19 +20,19 @@ RESOLUTIONS = ("full", "shift:3", "pool:4", "pool:2:max", "patch:2")
 def make_clips(n=11, bad=()):
     """Clips shorter and longer than T; one is digital silence."""
     rng = np.random.default_rng(0)
-    sounds = [rng.normal(0, 0.1, rng.integers(600, 2400)) for _ in range(n)]
-    sounds[3][:] = 0
+    recordings = [rng.normal(0, 0.1, rng.integers(600, 2400)) for _ in range(n)]
+    recordings[3][:] = 0
     for index in bad:
-        sounds[index][7] = np.nan
-    return Clips(sounds, np.arange(n) % 2, "ab")
+        recordings[index][7] = np.nan
+    return Clips(recordings, np.arange(n) % 2, "ab")
 
 
 def log_mel(clips):
     """float64 `(n, T, mel_bins)`, not normalised: by the layer."""
     layer = LogMel(SMALL, T, normalize=False)
-    sounds = [layer(sound[None].astype("float32")) for sound in clips.sounds]
-    sounds = [keras.ops.convert_to_numpy(sound) for sound in sounds]
-    return np.concatenate(sounds).astype("float64")
+    recordings = [layer(audio[None].astype("float32")) for audio in clips.audio]
+    recordings = [keras.ops.convert_to_numpy(audio) for audio in recordings]
+    return np.concatenate(recordings).astype("float64")
 
 
 def test_moments_of_parts_equal_those_of_all():
@@ -67,7 +67,7 @@ def test_equal_numpy_over_all_clips():
     assert whole.min() == pytest.approx(np.log(SMALL.steps.floor))
 
 
-def test_bad_sounds_do_not_count():
+def test_bad_recordings_do_not_count():
     good = [i for i in range(11) if i not in (2, 8)]
     pipeline = AudioPipeline(SMALL, T, batch_size=4, on_error="skip")
     (found,) = feature_moments(pipeline, make_clips(bad=(2, 8)))

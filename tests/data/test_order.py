@@ -14,8 +14,8 @@ SMALL = Frontend(sample_rate=4000, num_mel_bins=16)
 
 def make_clips(n):
     rng = np.random.default_rng(0)
-    sounds = rng.normal(0, 0.1, (n, 2000)).astype("float32")
-    return Clips(sounds, np.arange(n) % 3, "abc")
+    recordings = rng.normal(0, 0.1, (n, 2000)).astype("float32")
+    return Clips(recordings, np.arange(n) % 3, "abc")
 
 
 def make_pipeline(noise=0.1, **options):
@@ -50,13 +50,13 @@ def test_what_is_left_out_is_not_read(monkeypatch):
     clips = make_clips(22)
     pipeline = AudioPipeline(SMALL, 40, 4)
     read = []
-    crop = type(pipeline._sounds).crop
+    crop = type(pipeline._audio).crop
 
-    def noted(self, sound, index, *options, **more):
+    def noted(self, audio, index, *options, **more):
         read.append(int(index))
-        return crop(self, sound, index, *options, **more)
+        return crop(self, audio, index, *options, **more)
 
-    monkeypatch.setattr(type(pipeline._sounds), "crop", noted)
+    monkeypatch.setattr(type(pipeline._audio), "crop", noted)
     collect(pipeline.dataset(clips, start_step=4))
     assert sorted(read) == list(range(16, 22))
 

@@ -20,8 +20,10 @@ def make_clips(n=10, seconds=0.3):
     """Clips of different lengths; the label is the index modulo 3."""
     rng = np.random.default_rng(0)
     lengths = rng.integers(int(2000 * seconds), int(6000 * seconds), n)
-    sounds = [rng.normal(0, 0.1, size).astype("float32") for size in lengths]
-    return Clips(sounds, np.arange(n) % 3, "abc")
+    recordings = [
+        rng.normal(0, 0.1, size).astype("float32") for size in lengths
+    ]
+    return Clips(recordings, np.arange(n) % 3, "abc")
 
 
 def make_pipeline(batch_size=4, **options):
@@ -37,8 +39,8 @@ def full_resolution(clips):
     layer = LogMel(SMALL, T)
     return np.concatenate(
         [
-            keras.ops.convert_to_numpy(layer(sound[None]))
-            for sound in clips.sounds
+            keras.ops.convert_to_numpy(layer(audio[None]))
+            for audio in clips.audio
         ]
     )
 
@@ -77,9 +79,9 @@ def test_waveforms_are_cut_and_padded():
     pipeline = make_pipeline(outputs="waveform", clip_seconds=0.2)
     features, _ = collect(pipeline.dataset(clips))
     assert features.shape == (10, 800)
-    for row, sound in zip(features, clips.sounds, strict=True):
-        size = min(800, len(sound))
-        np.testing.assert_array_equal(row[:size], sound[:size])
+    for row, audio in zip(features, clips.audio, strict=True):
+        size = min(800, len(audio))
+        np.testing.assert_array_equal(row[:size], audio[:size])
         assert not row[size:].any()
 
 
@@ -166,25 +168,25 @@ def test_crops_are_random_in_training_only():
 @pytest.mark.parametrize("crops", [2, 3, 4])
 def test_crops_spread_from_start_to_end(crops):
     lengths = (8000, 2003, 2000, 700)
-    sounds = [np.arange(n, dtype="float32") / n for n in lengths]
-    clips = Clips(sounds, [0, 1, 0, 1], "ab")
+    recordings = [np.arange(n, dtype="float32") / n for n in lengths]
+    clips = Clips(recordings, [0, 1, 0, 1], "ab")
     pipeline = make_pipeline(3, outputs="waveform", clip_seconds=0.5)
     features, targets = collect(pipeline.dataset(clips, crops=crops))
     assert features.shape == (4, crops, 2000)
     np.testing.assert_array_equal(targets, np.eye(2)[[0, 1, 0, 1]])
-    for sound, windows in zip(sounds, features, strict=True):
-        spare = max(len(sound) - 2000, 0)
+    for audio, windows in zip(recordings, features, strict=True):
+        spare = max(len(audio) - 2000, 0)
         for crop, window in enumerate(windows):
             start = min(int(crop / (crops - 1) * (spare + 1)), spare)
-            heard = sound[start : start + 2000]
+            heard = audio[start : start + 2000]
             np.testing.assert_array_equal(window[: len(heard)], heard)
             assert not window[len(heard) :].any()
         if spare:
-            assert windows[0, 0] == sound[0] and windows[-1, -1] == sound[-1]
+            assert windows[0, 0] == audio[0] and windows[-1, -1] == audio[-1]
 
 
 def test_crops_follow_the_resolution_and_skip_bad_files(tmp_path):
-    clips = write_sounds(tmp_path)
+    clips = write_audio(tmp_path)
     pipeline = make_pipeline(on_error="skip", resolution="shift:2+pool:2")
     features, targets = collect(pipeline.dataset(clips, crops=2))
     once, same_targets = collect(pipeline.dataset(clips))
@@ -199,29 +201,29 @@ def test_impossible_crops_are_refused(crops, training):
         make_pipeline().dataset(make_clips(), training, crops=crops)
 
 
-def write_sounds(folder, n=6, bad=(2, 5)):
+def write_audio(folder, n=6, bad=(2, 5)):
     soundfile = pytest.importorskip("soundfile")
     pytest.importorskip("soxr")
     paths = [folder / f"{i}.wav" for i in range(n)]
     for i, path in enumerate(paths):
         soundfile.write(path, np.full(1000, (i + 1) / 10), 4000, "FLOAT")
         if i in bad:
-            path.write_bytes(b"no sound")
+            path.write_bytes(b"no audio")
     return Clips(paths, np.arange(n) % 2, "ab")
 
 
 def test_bad_file_is_named(tmp_path):
-    clips = write_sounds(tmp_path)
+    clips = write_audio(tmp_path)
     dataset = make_pipeline().dataset(clips)
     with pytest.raises(tf.errors.InvalidArgumentError) as caught:
         collect(dataset)
-    assert f"{clips.sounds[2]}: cannot be decoded" in str(caught.value)
+    assert f"{clips.audio[2]}: cannot be decoded" in str(caught.value)
     assert "Traceback" not in str(caught.value)
 
 
 @pytest.mark.parametrize("outputs", ["compressed", "waveform"])
 def test_bad_files_are_skipped_and_noted_once(tmp_path, outputs):
-    clips = write_sounds(tmp_path)
+    clips = write_audio(tmp_path)
     pipeline = make_pipeline(
         on_error="skip", outputs=outputs, augment=Augment(mixup=0.5, gain_db=1)
     )
@@ -234,16 +236,16 @@ def test_bad_files_are_skipped_and_noted_once(tmp_path, outputs):
             assert len(features) == len(targets) == 4
             assert np.isfinite(features).all()
     assert [path for path, _ in sorted(pipeline.skipped)] == [
-        str(clips.sounds[2]),
-        str(clips.sounds[5]),
+        str(clips.audio[2]),
+        str(clips.audio[5]),
     ]
     assert "cannot be decoded" in pipeline.skipped[0][1]
 
 
 def test_bad_arrays_are_named_by_number():
-    sounds = [np.ones(500), np.full(500, np.nan), np.zeros(0)]
+    recordings = [np.ones(500), np.full(500, np.nan), np.zeros(0)]
     pipeline = make_pipeline(on_error="skip")
-    features, _ = collect(pipeline.dataset(Clips(sounds, [0, 1, 0], "ab")))
+    features, _ = collect(pipeline.dataset(Clips(recordings, [0, 1, 0], "ab")))
     assert len(features) == 1
     names = [name for name, _ in sorted(pipeline.skipped)]
     assert names == ["array number 1", "array number 2"]
@@ -256,14 +258,14 @@ KEPT = {"compressed": (23 * 16, 40 * 16), "waveform": (1000, 1000)}
 
 @pytest.mark.parametrize("outputs", KEPT)
 def test_cache_spares_decoding_up_to_its_size(tmp_path, outputs):
-    clips = write_sounds(tmp_path, bad=())
+    clips = write_audio(tmp_path, bad=())
     large = make_pipeline(cache_mb=1, outputs=outputs)
     kept, room = KEPT[outputs]
     size = 4 * (kept + room + 1) / 2**20  # 2 of 6 clips
     small = make_pipeline(cache_mb=size, outputs=outputs)
     expected, _ = collect(large.dataset(clips))
     collect(small.dataset(clips))
-    for path in clips.sounds:
+    for path in clips.audio:
         path.unlink()
     np.testing.assert_array_equal(collect(large.dataset(clips))[0], expected)
     with pytest.raises(tf.errors.InvalidArgumentError, match="not a file"):
@@ -275,11 +277,11 @@ def test_cache_spares_decoding_up_to_its_size(tmp_path, outputs):
 @pytest.mark.parametrize("outputs", KEPT)
 def test_cache_notices_a_file_that_changed(tmp_path, outputs):
     soundfile = pytest.importorskip("soundfile")
-    clips = write_sounds(tmp_path, bad=())
+    clips = write_audio(tmp_path, bad=())
     kept = make_pipeline(cache_mb=1, outputs=outputs)
     before, _ = collect(kept.dataset(clips))
     noise = np.random.default_rng(0).normal(0, 0.1, 1000)  # as long
-    soundfile.write(clips.sounds[0], noise, 4000, "FLOAT")
+    soundfile.write(clips.audio[0], noise, 4000, "FLOAT")
     after, _ = collect(kept.dataset(clips))
     expected, _ = collect(make_pipeline(outputs=outputs).dataset(clips))
     np.testing.assert_array_equal(after, expected)
@@ -336,9 +338,9 @@ def loaded_alone(monkeypatch):
     numbers = []
     load = ClipLoader._load
 
-    def noted(self, index, place):
+    def noted(self, index, position):
         numbers.append(int(index))
-        return load(self, index, place)
+        return load(self, index, position)
 
     monkeypatch.setattr(ClipLoader, "_load", noted)
     return numbers
@@ -346,9 +348,11 @@ def loaded_alone(monkeypatch):
 
 def make_clips_of_which_two_are_long():
     """14 clips as long as a crop, and two of which crops are random."""
-    sounds = list(np.random.default_rng(0).normal(0, 0.1, (16, 1200)))
-    sounds[1], sounds[2] = np.random.default_rng(1).normal(0, 0.1, (2, 3000))
-    return Clips(sounds, np.arange(16) % 3, "abc")
+    recordings = list(np.random.default_rng(0).normal(0, 0.1, (16, 1200)))
+    recordings[1], recordings[2] = np.random.default_rng(1).normal(
+        0, 0.1, (2, 3000)
+    )
+    return Clips(recordings, np.arange(16) % 3, "abc")
 
 
 @pytest.mark.parametrize(
@@ -391,7 +395,7 @@ def test_a_clip_that_goes_bad_leaves_its_batch(loaded_alone):
     pipeline = make_pipeline(clip_seconds=0.3, on_error="skip")
     expected, targets = collect(pipeline.dataset(clips))
     dataset = pipeline.dataset(clips)
-    clips.sounds[1][:] = np.nan
+    clips.audio[1][:] = np.nan
     for sizes in ([3, 4, 4, 4], [4, 4, 4, 3]):
         assert [len(x) for x, _ in dataset] == sizes
         features, found = collect(dataset)
@@ -405,25 +409,25 @@ def test_a_clip_that_goes_bad_leaves_its_batch(loaded_alone):
 
 
 def test_no_batch_is_left_empty():
-    sounds = [np.full(1200, 0.1), np.full(3000, 0.1)]
-    sounds = sounds[:1] * 8 + sounds[1:]
-    clips = Clips(sounds, [0, 1, 0] * 3, "ab")
+    recordings = [np.full(1200, 0.1), np.full(3000, 0.1)]
+    recordings = recordings[:1] * 8 + recordings[1:]
+    clips = Clips(recordings, [0, 1, 0] * 3, "ab")
     pipeline = make_pipeline(clip_seconds=0.3, on_error="skip")
     collect(pipeline.dataset(clips))
-    clips.sounds[8][:] = np.nan
+    clips.audio[8][:] = np.nan
     assert [len(x) for x, _ in pipeline.dataset(clips)] == [4, 4]
 
 
 def test_bad_files_among_kept_clips(tmp_path):
     """They are tried again: a disk may have been away."""
-    clips = write_sounds(tmp_path, n=9, bad=(2,))
+    clips = write_audio(tmp_path, n=9, bad=(2,))
     pipeline = make_pipeline(on_error="skip")
     for _ in range(2):
         assert [len(x) for x, _ in pipeline.dataset(clips)] == [4, 4]
     pipeline.on_error = "raise"
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"2\.wav"):
         collect(pipeline.dataset(clips))
-    shutil.copy(clips.sounds[0], clips.sounds[2])
+    shutil.copy(clips.audio[0], clips.audio[2])
     assert len(collect(pipeline.dataset(clips))[0]) == 9
 
 
@@ -446,7 +450,7 @@ def kept(monkeypatch):
 def test_log_mel_is_kept_of_whole_clips_alone(kept):
     clips = make_clips(seconds=0.3)
     pipeline = make_pipeline(clip_seconds=0.3)
-    whole = sum(len(sound) <= 1200 for sound in clips.sounds)
+    whole = sum(len(audio) <= 1200 for audio in clips.audio)
     assert 0 < whole < len(clips)
     for _ in range(3):
         collect(pipeline.dataset(clips, training=True))
@@ -481,15 +485,15 @@ def test_wrong_arguments_are_refused(options, message):
         make_pipeline(**options)
 
 
-def test_sounds_in_memory_are_left_as_they_are():
+def test_recordings_in_memory_are_left_as_they_are():
     """TensorFlow takes arrays as they are if it can, and computes in place."""
     rng = np.random.default_rng(0)
-    sounds = [
+    recordings = [
         rng.uniform(-0.5, 0.5, 16000).astype("float32") for _ in range(300)
     ]
-    before = [sound.copy() for sound in sounds]
-    clips = Clips(sounds, [0, 1] * 150, "ab")
+    before = [audio.copy() for audio in recordings]
+    clips = Clips(recordings, [0, 1] * 150, "ab")
     pipeline = AudioPipeline(Frontend(), 96, 32, clip_seconds=1.0, cache_mb=0)
     for _ in range(3):
         list(pipeline.dataset(clips, training=True))
-    np.testing.assert_array_equal(sounds, before)
+    np.testing.assert_array_equal(recordings, before)

@@ -9,7 +9,7 @@ from test_pipeline import (
     full_resolution,
     make_clips,
     make_pipeline,
-    write_sounds,
+    write_audio,
 )
 
 from keras_c2f.data import Clips
@@ -87,8 +87,8 @@ def test_no_stale_batch_in_one_fit():
 
 def test_fit_with_skipped_files(tmp_path):
     pipeline = make_pipeline(batch_size=2, on_error="skip")
-    clips = write_sounds(tmp_path)
-    clips = Clips(clips.sounds, clips.labels, "abc")
+    clips = write_audio(tmp_path)
+    clips = Clips(clips.audio, clips.labels, "abc")
     model, recorder = small_model()
     switch = Switch(pipeline, recorder, ["pool:2"] * 3)
     with warnings.catch_warnings():  # Keras says so of every unknown length

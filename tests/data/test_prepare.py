@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keras_c2f.audio.decode import SoundError
+from keras_c2f.audio.decode import AudioError
 from keras_c2f.data import AudioPipeline, Augment, Clips, prepare, read_prepared
 from keras_c2f.layers.log_mel import Frontend
 
@@ -41,7 +41,7 @@ def write_clips(folder, n=11, rate=4000, subtype="PCM_16", longest=3000):
         noise = rng.uniform(-1, 1, rng.integers(60, longest))
         soundfile.write(path, noise, rate, subtype)
         if i in BAD:
-            path.write_bytes(b"" if i == 2 else b"no sound")
+            path.write_bytes(b"" if i == 2 else b"no audio")
     return Clips(map(str, paths), np.arange(n) % 3, "abc")
 
 
@@ -88,10 +88,10 @@ def test_what_cannot_be_prepared_is_refused(tmp_path):
         prepare(clips, str(in_the_way.parent), SMALL)
 
 
-def test_a_bad_sound_whose_name_is_not_utf8_is_listed(tmp_path):
+def test_a_bad_audio_whose_name_is_not_utf8_is_listed(tmp_path):
     clips = write_clips(tmp_path / "raw").subset([0, 1, 3])
     bad = str(tmp_path / "\udce4.wav")
-    train = Clips([bad, *clips.sounds[1:]], clips.labels, "abc")
+    train = Clips([bad, *clips.audio[1:]], clips.labels, "abc")
     rows = prepare((train, clips), str(tmp_path / "out"), SMALL)
     name = bad.encode(errors="backslashreplace").decode()
     assert rows == [("train", name, "is not a file")]
@@ -163,7 +163,7 @@ def test_crops_of_log_mel_begin_at_frames(tmp_path):
     train, _ = prepare_and_read(clips, tmp_path / "prepared", "log_mel")
     ((first, _), (second, _)) = batches(train, resolution="full")
     crops = np.concatenate([first, second])
-    stored = train.sounds[0].load().astype("float32")
+    stored = train.audio[0].load().astype("float32")
     whole = SMALL.normalize(stored, np)
     starts = [
         [i for i in range(len(whole)) if np.allclose(whole[i], crop[0])]
@@ -180,9 +180,9 @@ def test_bad_files_are_listed_and_named_again(tmp_path):
     with open(tmp_path / "prepared" / "bad_files.csv", newline="") as file:
         rows = list(csv.reader(file))
     expected = [
-        ["train", raw.sounds[2], "is empty"],
-        ["train", raw.sounds[5]],
-        ["validation", raw.sounds[2], "is empty"],
+        ["train", raw.audio[2], "is empty"],
+        ["train", raw.audio[5]],
+        ["validation", raw.audio[2], "is empty"],
     ]
     assert rows[0] == ["part", "path", "reason"]
     for row, start in zip(rows[1:], expected, strict=True):
@@ -194,7 +194,7 @@ def test_bad_files_are_listed_and_named_again(tmp_path):
     assert sorted(pipelines[0].skipped) == sorted(pipelines[1].skipped)
 
 
-def test_damaged_record_is_a_bad_sound(tmp_path):
+def test_damaged_record_is_a_bad_audio(tmp_path):
     raw = write_clips(tmp_path / "raw")
     train, _ = prepare_and_read(raw, tmp_path / "prepared")
     shard = tmp_path / "prepared" / "train-00001-of-00003.tfrecord"
@@ -205,20 +205,20 @@ def test_damaged_record_is_a_bad_sound(tmp_path):
     count = sum(len(x) for x, _ in pipeline.dataset(train))
     assert count == len(raw) - len(BAD) - 1
     ((name, reason),) = [
-        bad for bad in pipeline.skipped if bad[0] not in raw.sounds
+        bad for bad in pipeline.skipped if bad[0] not in raw.audio
     ]
     assert str(shard) in name and ".wav" in name and "damaged" in reason
     shard.unlink()
-    with pytest.raises(SoundError, match="cannot be read"):
-        train.sounds[4].load()
+    with pytest.raises(AudioError, match="cannot be read"):
+        train.audio[4].load()
     pipeline = make_pipeline(on_error="raise")
-    with pytest.raises(SoundError), pipeline.naming_bad_sound():
+    with pytest.raises(AudioError), pipeline.naming_bad_audio():
         for _ in pipeline.dataset(train):
             pass
 
 
 @pytest.mark.parametrize("content", [b'{"offset": [0, ', b"{}", None])
-def test_clips_of_a_damaged_index_are_bad_sounds(tmp_path, content):
+def test_clips_of_a_damaged_index_are_bad_recordings(tmp_path, content):
     raw = write_clips(tmp_path / "raw")
     train, _ = prepare_and_read(raw, tmp_path / "prepared")
     index = tmp_path / "prepared" / "train-00001-of-00003.json"
@@ -226,8 +226,8 @@ def test_clips_of_a_damaged_index_are_bad_sounds(tmp_path, content):
         index.unlink()
     else:
         index.write_bytes(content)
-    with pytest.raises(SoundError, match="damaged or missing. Delete the"):
-        train.sounds[4].load()
+    with pytest.raises(AudioError, match="damaged or missing. Delete the"):
+        train.audio[4].load()
     pipeline = make_pipeline()
     count = sum(len(x) for x, _ in pipeline.dataset(train))
     assert 0 < count < len(raw) - len(BAD)
@@ -242,7 +242,7 @@ def test_any_tensorflow_program_reads_the_records(tmp_path):
         tf.io.decode_raw(record, tf.int16).numpy()
         for record in tf.data.TFRecordDataset(files)
     ]
-    paths = [path for i, path in enumerate(raw.sounds) if i not in BAD]
+    paths = [path for i, path in enumerate(raw.audio) if i not in BAD]
     for mine, path in zip(found, paths, strict=True):
         np.testing.assert_array_equal(
             mine, soundfile.read(path, dtype="int16")[0]
@@ -252,7 +252,7 @@ def test_any_tensorflow_program_reads_the_records(tmp_path):
 def test_several_labels(tmp_path):
     raw = write_clips(tmp_path / "raw", n=3)
     labels = [[1, 0, 1], [0, 0, 0], [0, 0.25, 1]]
-    raw = Clips(raw.sounds, labels, "xyz")
+    raw = Clips(raw.audio, labels, "xyz")
     prepare((raw, raw), str(tmp_path / "prepared"), SMALL)
     train, _ = read_prepared(str(tmp_path / "prepared"))
     np.testing.assert_array_equal(train.targets(), labels)
@@ -262,11 +262,11 @@ def test_several_labels(tmp_path):
 def test_paths_of_another_file_system(tmp_path):
     """TensorFlow's in-memory scheme stands for `gs://` and the like."""
     local = write_clips(tmp_path / "raw")
-    for path in local.sounds:
+    for path in local.audio:
         with tf.io.gfile.GFile(f"ram://raw/{os.path.basename(path)}", "w") as f:
             f.write(Path(path).read_bytes())
     remote = Clips(
-        [f"ram://raw/{os.path.basename(path)}" for path in local.sounds],
+        [f"ram://raw/{os.path.basename(path)}" for path in local.audio],
         local.labels,
         local.class_names,
     )
@@ -335,7 +335,7 @@ prepare((clips, clips.subset([1, 2, 3])), sys.argv[2], frontend, "waveform", 4)
 
 def test_killed_at_random_moments(tmp_path):
     raw = write_clips(tmp_path / "raw", n=400)
-    (tmp_path / "paths").write_text("\n".join(raw.sounds))
+    (tmp_path / "paths").write_text("\n".join(raw.audio))
     prepare(parts(raw), str(tmp_path / "whole"), SMALL, clips_per_shard=4)
     rng = random.Random()
     arguments = [str(tmp_path / "paths"), str(tmp_path / "killed")]
@@ -359,7 +359,7 @@ def test_what_does_not_fit_is_refused(tmp_path):
     raw = write_clips(tmp_path / "raw")
     waveforms, _ = prepare_and_read(raw, tmp_path / "waveforms")
     mels, _ = prepare_and_read(raw, tmp_path / "mels", "log_mel")
-    mixed = Clips([mels.sounds[0], raw.sounds[0]], [0, 1], "ab")
+    mixed = Clips([mels.audio[0], raw.audio[0]], [0, 1], "ab")
     other = {**SMALL.get_config(), "low_hz": 60.0}
     for clips, options, sentence in (
         (waveforms, {"frontend": Frontend(8000, 16)}, "sample_rate=4000"),
@@ -395,7 +395,7 @@ def test_settings_are_kept(tmp_path):
     assert config["labels"]["validation"] == [1, 2, 0]
 
 
-def test_known_bad_sounds_count_for_no_worker(tmp_path):
+def test_known_bad_recordings_count_for_no_worker(tmp_path):
     """Steps are equal, and a resume exact, though files are broken."""
     raw = write_clips(tmp_path / "raw", n=19)
     train, _ = prepare_and_read(raw, tmp_path / "prepared")
@@ -404,9 +404,7 @@ def test_known_bad_sounds_count_for_no_worker(tmp_path):
     pipeline.set_phase("shift:2", 3)
     rest = list(pipeline.dataset(train, training=True, start_step=2))
     assert_same(rest, expected[2:], rtol=0, atol=0)
-    assert {path for path, _ in pipeline.skipped} == {
-        raw.sounds[i] for i in BAD
-    }
+    assert {path for path, _ in pipeline.skipped} == {raw.audio[i] for i in BAD}
     resumed = make_pipeline()  # from files, as told by the run before
     resumed.skipped = pipeline.skipped
     resumed.set_phase("shift:2", 3)
@@ -426,7 +424,7 @@ def test_changed_sources_are_noticed(tmp_path):
     raw = write_clips(tmp_path / "raw")
     out = str(tmp_path / "out")
     prepare_and_read(raw, out)
-    path = Path(raw.sounds[3])
+    path = Path(raw.audio[3])
     samples, rate = soundfile.read(path)
     for content in (-samples, samples[:-1]):  # of the same size, and of another
         soundfile.write(path, content, rate)
@@ -440,13 +438,13 @@ def test_changed_sources_are_noticed(tmp_path):
     read_prepared(out)
 
 
-def test_prepared_sounds_have_the_fingerprints_of_their_files(tmp_path):
+def test_prepared_recordings_have_the_fingerprints_of_their_files(tmp_path):
     raw = write_clips(tmp_path / "raw")
     train, validation = prepare_and_read(raw, tmp_path / "out")
     expected = raw.fingerprints
     np.testing.assert_array_equal(train.fingerprints, expected)
     np.testing.assert_array_equal(validation.fingerprints, expected[1:4])
-    assert [sound.name for sound in train.sounds] == list(raw.sounds)
+    assert [audio.name for audio in train.audio] == list(raw.audio)
 
 
 def test_data_prepared_by_the_version_before(tmp_path):

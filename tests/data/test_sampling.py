@@ -15,10 +15,10 @@ SMALL = Frontend(sample_rate=4000, num_mel_bins=16)
 
 
 def labelled(labels, samples=8):
-    """Clips whose sound is their index, so that batches tell them apart."""
-    sounds = np.repeat(np.arange(len(labels))[:, None], samples, axis=1)
+    """Clips whose audio is their index, so that batches tell them apart."""
+    recordings = np.repeat(np.arange(len(labels))[:, None], samples, axis=1)
     num_classes = len(labels[0]) if np.ndim(labels) == 2 else max(labels) + 1
-    return Clips(sounds / 1000, labels, "abcdefgh"[:num_classes])
+    return Clips(recordings / 1000, labels, "abcdefgh"[:num_classes])
 
 
 def epochs(clips, number, first=0, **options):
@@ -30,9 +30,9 @@ def epochs(clips, number, first=0, **options):
     dataset = pipeline.dataset(clips, training=True)
     for _ in range(number):
         batches = list(dataset)
-        sounds = np.concatenate([x[:, 0] for x, _ in batches])
+        recordings = np.concatenate([x[:, 0] for x, _ in batches])
         targets = np.concatenate([y for _, y in batches])
-        yield np.rint(1000 * sounds).astype(int), targets
+        yield np.rint(1000 * recordings).astype(int), targets
 
 
 def original_weights(label_lists, num_classes):

@@ -21,8 +21,8 @@ def say(text, **options):
     return samples, sample_rate
 
 
-def sounds_of(pair):
-    return np.concatenate([np.stack(clips.sounds) for clips in pair])
+def audio_of(pair):
+    return np.concatenate([np.stack(clips.audio) for clips in pair])
 
 
 @pytest.fixture
@@ -98,16 +98,16 @@ def test_clips_and_labels():
     assert train.class_names == ("yes", "stop", "go")
     assert train.labels.tolist() == [0, 0, 1, 1, 2, 2]
     assert validation.labels.tolist() == [0, 1, 2]
-    for sound in train.sounds:
-        assert (sound.shape, sound.dtype) == ((16000,), "float32")
+    for audio in train.audio:
+        assert (audio.shape, audio.dtype) == ((16000,), "float32")
     train, _ = make(sample_rate=8000, clip_seconds=1.5)
-    assert train.sounds[0].shape == (12000,)
+    assert train.audio[0].shape == (12000,)
 
 
-def test_same_seed_same_sounds():
-    first = sounds_of(make(seed=3))
-    np.testing.assert_array_equal(first, sounds_of(make(seed=3)))
-    other = sounds_of(make(seed=4))
+def test_same_seed_same_recordings():
+    first = audio_of(make(seed=3))
+    np.testing.assert_array_equal(first, audio_of(make(seed=3)))
+    other = audio_of(make(seed=4))
     assert not (first == other).all(axis=1).any()
 
 
@@ -133,20 +133,20 @@ def test_every_voice_exists():
 
 def test_no_word_is_silent_cut_off_or_clipped(no_noise):
     clips = make(keywords.WORDS, 30, 12)
-    for sound in sounds_of(clips):
-        loud = np.abs(sound) > 0.01 * np.abs(sound).max()
+    for audio in audio_of(clips):
+        loud = np.abs(audio) > 0.01 * np.abs(audio).max()
         seconds = np.ptp(np.flatnonzero(loud)) / 16000
         # the slowest voice, f4, takes 0.77 s at 130 words a minute
         assert 0.1 < seconds < 0.95
-        assert 0.02 < np.abs(sound).max() < 1
-        flat = np.abs(sound) > 0.999 * np.abs(sound).max()
+        assert 0.02 < np.abs(audio).max() < 1
+        flat = np.abs(audio) > 0.999 * np.abs(audio).max()
         assert flat.sum() < 4  # a clipped peak is a plateau
 
 
 def test_placement_covers_the_clip(no_noise):
     starts, ends = [], []
-    for sound in sounds_of(make(["go", "up"], 30, 10, clip_seconds=2.0)):
-        loud = np.flatnonzero(np.abs(sound) > 0.01 * np.abs(sound).max())
+    for audio in audio_of(make(["go", "up"], 30, 10, clip_seconds=2.0)):
+        loud = np.flatnonzero(np.abs(audio) > 0.01 * np.abs(audio).max())
         starts.append(loud[0] / 16000)
         ends.append(loud[-1] / 16000)
     assert min(starts) < 0.3 and max(ends) > 1.7
@@ -177,14 +177,14 @@ def test_peaks_are_turned_down_and_not_clipped(monkeypatch):
 
 def test_cache_is_read_back(tmp_path, monkeypatch):
     folder = tmp_path / "new" / "cache"
-    first = sounds_of(make(cache_dir=folder))
-    np.testing.assert_array_equal(first, sounds_of(make()))
+    first = audio_of(make(cache_dir=folder))
+    np.testing.assert_array_equal(first, audio_of(make()))
 
     def fail(*arguments):
         raise RuntimeError("spoken again")
 
     monkeypatch.setattr(keywords, "speak", fail)
-    np.testing.assert_array_equal(first, sounds_of(make(cache_dir=folder)))
+    np.testing.assert_array_equal(first, audio_of(make(cache_dir=folder)))
     for change in (
         {"seed": 1},
         {"words": ("yes", "go")},

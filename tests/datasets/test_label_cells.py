@@ -4,7 +4,7 @@ import csv
 import json
 
 import pytest
-from sound_trees import make_csv, named, write_wav
+from audio_trees import make_csv, named, write_wav
 
 from keras_c2f.datasets import read_csv, read_jsonl
 from keras_c2f.datasets.label_cells import read_labels

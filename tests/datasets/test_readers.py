@@ -2,7 +2,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from sound_trees import make_csv, make_tree, named, write_wav
+from audio_trees import make_csv, make_tree, named, write_wav
 
 from keras_c2f.datasets import (
     open_dataset,
@@ -12,7 +12,7 @@ from keras_c2f.datasets import (
     read_esc50,
     read_folder,
     read_jsonl,
-    read_sounds,
+    read_unlabelled,
 )
 from keras_c2f.datasets.registry import draws_parts, holding_out
 
@@ -21,15 +21,15 @@ pytestmark = pytest.mark.once
 # Folders
 
 
-def test_folder_takes_sounds_of_each_class(tmp_path):
+def test_folder_takes_recordings_of_each_class(tmp_path):
     files = "b/1.wav b/2.FLAC b/3.Mp3 a/1.ogg a/2.wav".split()
     ignored = "b/.4.wav b/notes.txt .git/1.wav __MACOSX/1.wav loose.wav".split()
     train, validation = read_folder(make_tree(tmp_path, files + ignored))
     assert train.class_names == ("a", "b")
-    used = sorted(train.sounds + validation.sounds)
+    used = sorted(train.audio + validation.audio)
     assert used == sorted(str(tmp_path / file) for file in files)
     for clips in (train, validation):
-        folders = [Path(sound).parent.name for sound in clips.sounds]
+        folders = [Path(audio).parent.name for audio in clips.audio]
         assert folders == [clips.class_names[i] for i in clips.labels]
 
 
@@ -49,12 +49,12 @@ def named_classes(clips):
 
 def test_folder_split_depends_on_the_seed_only(tmp_path):
     make_tree(tmp_path, [f"{k}/{i:02}.wav" for k in "ab" for i in range(20)])
-    first = read_folder(tmp_path, seed=3)[1].sounds
-    assert read_folder(tmp_path, seed=3)[1].sounds == first
-    assert read_folder(tmp_path, seed=4)[1].sounds != first
-    in_a = [sound for sound in first if Path(sound).parent.name == "a"]
+    first = read_folder(tmp_path, seed=3)[1].audio
+    assert read_folder(tmp_path, seed=3)[1].audio == first
+    assert read_folder(tmp_path, seed=4)[1].audio != first
+    in_a = [audio for audio in first if Path(audio).parent.name == "a"]
     write_wav(tmp_path / "b" / "more.wav")
-    again = read_folder(tmp_path, seed=3)[1].sounds
+    again = read_folder(tmp_path, seed=3)[1].audio
     assert [s for s in again if Path(s).parent.name == "a"] == in_a
 
 
@@ -63,7 +63,7 @@ def test_folder_split_depends_on_the_seed_only(tmp_path):
     [
         ([], 0.2, "has none"),
         (["a/1.wav"], 0.2, "has only 'a'"),
-        (["a/1.wav", "b/deep/.1.wav"], 0.2, "'.*b' has no sound"),
+        (["a/1.wav", "b/deep/.1.wav"], 0.2, "'.*b' has no audio"),
         (["a/1.wav", "b/1.wav"], 0.2, "single clip"),
         (["a/1.wav", "b/1.wav"], 1.0, "between 0 and 1. Received: 1.0"),
         (["train/a/1.wav", "Val/a/1.wav"], 0.2, "called Val, train: parts"),
@@ -97,20 +97,20 @@ def test_folders_that_systems_make_are_no_classes(tmp_path, name):
     assert "4 used; left out: 2 hidden" in train.note
 
 
-def test_sounds_of_a_folder_need_no_classes(tmp_path):
+def test_recordings_of_a_folder_need_no_classes(tmp_path):
     files = "1.wav b/2.FLAC b/deep/3.Mp3 b/deep/4.ogg".split()
     ignored = "b/.4.wav notes.txt .git/1.wav b/__MACOSX/1.wav".split()
     make_tree(tmp_path, files + ignored)
-    train, validation = read_sounds(tmp_path, validation_share=0.25)
+    train, validation = read_unlabelled(tmp_path, validation_share=0.25)
     assert (len(train), len(validation)) == (3, 1)
-    used = sorted(train.sounds + validation.sounds)
+    used = sorted(train.audio + validation.audio)
     assert used == sorted(str(tmp_path / file) for file in files)
     assert train.num_classes == 0
-    assert open_dataset(f"sounds:{tmp_path}")[0].targets().shape[1] == 0
+    assert open_dataset(f"audio:{tmp_path}")[0].targets().shape[1] == 0
     (tmp_path / "one").mkdir()
     write_wav(tmp_path / "one" / "1.wav")
-    with pytest.raises(ValueError, match="at least two sounds.*and has 1"):
-        read_sounds(tmp_path / "one")
+    with pytest.raises(ValueError, match="at least two audio.*and has 1"):
+        read_unlabelled(tmp_path / "one")
 
 
 def test_missing_folder(tmp_path):
@@ -135,7 +135,7 @@ def test_csv_of_single_labels_by_fold(tmp_path):
     assert named(train) == {"a.wav": "rain", "c.wav": "dog"}
     assert named(validation) == {"b.wav": "dog"}
     assert train.class_names == ("dog", "rain")
-    assert all(Path(sound).is_file() for sound in train.sounds)
+    assert all(Path(audio).is_file() for audio in train.audio)
 
 
 def test_csv_of_several_labels_by_split(tmp_path):
@@ -310,8 +310,8 @@ def test_esc50_recordings(shared_data):
     train, validation = read_esc50(shared_data / "esc50", fold=5)
     assert (len(train), len(validation)) == (1600, 400)
     assert set(Counter(train.labels.tolist()).values()) == {32}
-    for sound, label in zip(validation.sounds, validation.labels, strict=True):
-        fold, *_, target = Path(sound).stem.split("-")  # as files are named
+    for audio, label in zip(validation.audio, validation.labels, strict=True):
+        fold, *_, target = Path(audio).stem.split("-")  # as files are named
         assert (int(fold), int(target)) == (5, label)
     train, validation = read_esc50(shared_data / "esc50", esc10=True)
     assert (len(train), len(validation)) == (320, 80)
@@ -346,7 +346,7 @@ def test_digits_errors(tmp_path):
     with pytest.raises(ValueError, match="no file '.*meta.csv'"):
         read_digits(tmp_path)
     (tmp_path / "recordings").mkdir()
-    with pytest.raises(ValueError, match="has no sound in it"):
+    with pytest.raises(ValueError, match="has no audio in it"):
         read_digits(tmp_path)
     write_wav(tmp_path / "recordings" / "seven.wav")
     with pytest.raises(ValueError, match="Received: 'seven.wav'"):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sound_trees import make_csv, make_tree, named
+from audio_trees import make_csv, make_tree, named
 
 from keras_c2f.audio.walk import locate, locate_youtube
 from keras_c2f.datasets import (
@@ -32,7 +32,7 @@ def write(root, name, *lines):
     return make_csv(root, *lines, name=name, files="")
 
 
-# Sounds of YouTube, as download tools call them
+# Recordings of YouTube, as download tools call them
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sound_trees import make_csv, make_tree, named, write_wav
+from audio_trees import make_csv, make_tree, named, write_wav
 
 from keras_c2f.audio.fingerprint import differs, file_state, fingerprints
 from keras_c2f.data import Clips, LabelSets
@@ -18,7 +18,7 @@ from keras_c2f.datasets import (
     read_csv,
     read_folder,
     read_jsonl,
-    read_sounds,
+    read_unlabelled,
 )
 from keras_c2f.datasets.listing import random_mask
 from keras_c2f.datasets.registry import same_data
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.once
 
 
 def names_in(clips, root):
-    return {str(Path(sound).relative_to(root)) for sound in clips.sounds}
+    return {str(Path(audio).relative_to(root)) for audio in clips.audio}
 
 
 def tree_of(root, count=20):
@@ -75,16 +75,17 @@ def test_a_changed_file_moves_at_most_one_other(seed):
         return {name for name, drawn in zip(names, mask, strict=True) if drawn}
 
     before = drawn(names, labels)
-    for place in (0, 17, 79):
+    for position in (0, 17, 79):
         renamed = [*names]
-        renamed[place] = f"{names[place][0]}/take-{place}.wav"
+        renamed[position] = f"{names[position][0]}/take-{position}.wav"
         after = drawn(renamed, labels)
         both = set(names) & set(renamed)
         assert len((before ^ after) & both) <= 1
         fewer = drawn(
-            [*names[:place], *names[place + 1 :]], np.delete(labels, place)
+            [*names[:position], *names[position + 1 :]],
+            np.delete(labels, position),
         )
-        assert len((before ^ fewer) - {names[place]}) <= 1
+        assert len((before ^ fewer) - {names[position]}) <= 1
 
 
 def test_a_draw_does_not_hang_on_format_nor_unicode_form():
@@ -125,7 +126,7 @@ def test_a_file_listed_twice_counts_once(tmp_path, again):
     (tmp_path / "link.wav").symlink_to(tmp_path / "a.wav")
     os.link(tmp_path / "a.wav", tmp_path / "hard.wav")
     train, validation = read_csv(path)
-    found = [*train.sounds, *validation.sounds]
+    found = [*train.audio, *validation.audio]
     assert sorted(Path(f).name for f in found) == [f"{k}.wav" for k in "abcdef"]
     notes = train.note + validation.note
     assert "1 lines repeat a file" in notes and f"{again}'" in notes
@@ -204,11 +205,11 @@ def test_one_file_with_two_labels_is_named(tmp_path):
         read_folder(tmp_path / "t")
 
 
-def test_a_nested_link_to_a_sound_counts_once(tmp_path):
+def test_a_nested_link_to_a_audio_counts_once(tmp_path):
     make_tree(tmp_path, [f"{i}.wav" for i in range(9)])
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "again.wav").symlink_to(tmp_path / "3.wav")
-    parts = read_sounds(tmp_path)
+    parts = read_unlabelled(tmp_path)
     assert sum(map(len, parts)) == 9
     assert "lines repeat a file" in parts[0].note + parts[1].note
 
@@ -274,7 +275,7 @@ def test_classes_are_matched_by_name(kind):
     clips = Clips("xyz", labels, ("dög", "ant", "not used"))
     ours = ("ant", "bee", unicodedata.normalize("NFD", "dög"))
     found = clips.with_classes(ours)
-    assert found.class_names == ours and found.sounds == clips.sounds
+    assert found.class_names == ours and found.audio == clips.audio
     expected = np.zeros((3, 3))
     expected[:, [2, 0]] = clips.targets()[:, :2]
     np.testing.assert_array_equal(found.targets(), expected)

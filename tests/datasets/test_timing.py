@@ -19,7 +19,7 @@ MAKERS = {"timing": synthesize_timing, "timbre": synthesize_timbre}
 def made(request):
     """A data set's name, and `(log_mel, labels)` of both of its parts."""
     parts = [
-        (np.stack([kaldi_log_mel(s, SMALL) for s in part.sounds]), part.labels)
+        (np.stack([kaldi_log_mel(s, SMALL) for s in part.audio]), part.labels)
         for part in MAKERS[request.param](60, 20)
     ]
     return request.param, parts
@@ -102,8 +102,8 @@ def test_rests_are_as_long_as_named(monkeypatch, name, rests_ms):
     monkeypatch.setattr(bursts, "RAMP", 1e-4)  # to see where bursts end
     carriers = [(1000, 1000), (3000, 3000)]
     rng = np.random.default_rng(0)
-    sound = bursts.bursts(name, carriers, 16000, 1.0, rng)
-    loud = np.flatnonzero(np.abs(sound) > 1e-3) / 16
+    audio = bursts.bursts(name, carriers, 16000, 1.0, rng)
+    loud = np.flatnonzero(np.abs(audio) > 1e-3) / 16
     rests = np.diff(loud)
     rests = rests[rests > 5]
     assert len(rests) == 8 - 1  # eight bursts, none lost or cut off
@@ -115,8 +115,8 @@ def test_orders_are_as_named():
     low, high = (500, 500), (4000, 4000)
     for name, sign in (("low high", 1), ("high low", -1)):
         rng = np.random.default_rng(0)
-        sound = bursts.bursts(name, [low, high], 16000, 1.0, rng)
-        spectrum = np.fft.rfft(sound.reshape(-1, 80))  # 5 ms
+        audio = bursts.bursts(name, [low, high], 16000, 1.0, rng)
+        spectrum = np.fft.rfft(audio.reshape(-1, 80))  # 5 ms
         power = np.abs(spectrum) ** 2
         first, last = power[:, :8].sum(axis=1), power[:, 12:].sum(axis=1)
         lags = np.correlate(last, first, "full")
@@ -130,19 +130,19 @@ def test_clips(make):
     classes = train.num_classes
     assert train.labels.tolist() == np.repeat(np.arange(classes), 2).tolist()
     assert validation.labels.tolist() == list(range(classes))
-    for sound in (*train.sounds, *validation.sounds):
-        assert (sound.shape, sound.dtype) == ((33075,), "float32")
-        assert 0.01 < np.abs(sound).max() <= 1
-    assert len({sound.tobytes() for sound in train.sounds}) == len(train)
+    for audio in (*train.audio, *validation.audio):
+        assert (audio.shape, audio.dtype) == ((33075,), "float32")
+        assert 0.01 < np.abs(audio).max() <= 1
+    assert len({audio.tobytes() for audio in train.audio}) == len(train)
     for options in ({"clip_seconds": 0.9}, {"sample_rate": 8000}):
         with pytest.raises(ValueError, match="at least 1 and .* Received: "):
             make(1, 1, **options)
 
 
 @pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
-def test_same_seed_same_sounds(make):
+def test_same_seed_same_recordings(make):
     first, again, other = (make(1, 1, seed=seed) for seed in (3, 3, 4))
     for part in range(2):
-        sounds = np.stack(first[part].sounds)
-        np.testing.assert_array_equal(sounds, np.stack(again[part].sounds))
-        assert not (sounds == np.stack(other[part].sounds)).all(axis=1).any()
+        recordings = np.stack(first[part].audio)
+        np.testing.assert_array_equal(recordings, np.stack(again[part].audio))
+        assert not (recordings == np.stack(other[part].audio)).all(axis=1).any()

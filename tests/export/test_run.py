@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_training import write_sounds
+from test_training import write_audio
 
 from keras_c2f.export import comparison, export_run
 from keras_c2f.export import run as module
@@ -18,11 +18,11 @@ for name in ("ai_edge_quantizer", "onnxruntime", "tensorflow", "soundfile"):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A run of two classes; one of its sounds is broken."""
+    """A run of two classes; one of its recordings is broken."""
     root = tmp_path_factory.mktemp("run")
-    write_sounds(root / "sounds")
+    write_audio(root / "audio")
     recipe = Recipe(
-        data=f"folder:{root / 'sounds'}",
+        data=f"folder:{root / 'audio'}",
         clip_seconds=0.32,
         schedule="pool:2@1, full@1",
         batch_size=4,
@@ -102,8 +102,8 @@ def test_as_many_clips_as_wanted_spread_evenly(limit):
     from keras_c2f.data import Clips
     from keras_c2f.layers.log_mel import Frontend
 
-    sounds = np.arange(5)[:, None] * np.ones((5, 100), "float32")
-    clips = Clips(sounds, np.zeros(5, int), ("a", "b"))
+    recordings = np.arange(5)[:, None] * np.ones((5, 100), "float32")
+    clips = Clips(recordings, np.zeros(5, int), ("a", "b"))
     found, counts, _ = comparison.leading_windows(clips, Frontend(), 80, limit)
     assert found.shape == (min(limit, 5), 80) and set(counts) == {80}
     steps = np.diff(found[:, 0])
@@ -124,7 +124,7 @@ def test_clips_that_changed_sides_are_not_measured_on(folder):
         path.write_text(kept)
 
 
-def test_no_readable_sound_is_a_sentence(folder, tmp_path):
+def test_no_readable_audio_is_a_sentence(folder, tmp_path):
     from keras_c2f.data import Clips
     from keras_c2f.layers.log_mel import Frontend
 

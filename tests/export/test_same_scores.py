@@ -22,7 +22,7 @@ from keras_c2f.inference import load_classifier
 from keras_c2f.inference.classifier import classifier_of
 from keras_c2f.models.metadata import ClassifierInfo
 
-soundfile = pytest.importorskip("soundfile", reason="needs the extra `sound`")
+soundfile = pytest.importorskip("soundfile", reason="needs the extra `audio`")
 pytestmark = pytest.mark.once
 EXAMPLES = Path(__file__).parents[2] / "examples"
 RATE, SIZE, NAMES = 8000, 4000, ("dog", "rain", "sea")
@@ -49,7 +49,7 @@ CLIENTS = {
 
 @pytest.fixture(scope="module")
 def trained():
-    """A network of random weights that tells sounds apart."""
+    """A network of random weights that tells recordings apart."""
     keras.utils.set_random_seed(2)
     frontend = Frontend(sample_rate=RATE, num_mel_bins=32)
     backbone = AST(48, 32, (8, 8), width=24, depth=1, num_heads=3)
@@ -90,7 +90,7 @@ def recording(request, tmp_path_factory):
     rng = np.random.default_rng(length)
     tone = np.sin(np.cumsum(np.linspace(0.1, 2, length)))
     channels = 0.3 * tone[:, None] + rng.normal(0, 0.05, (length, 2))
-    path = tmp_path_factory.mktemp("sounds") / f"{length}.wav"
+    path = tmp_path_factory.mktemp("audio") / f"{length}.wav"
     soundfile.write(path, channels, RATE, "PCM_16")
     samples = soundfile.read(path, dtype="float32")[0].mean(1)
     return str(path), samples
@@ -104,7 +104,7 @@ def test_each_export(exported, recording, score):
     path, samples = recording
     right = score(slices(samples, STARTS))
     for name, model in exported.items():
-        windows = list(load_classifier(model).listen(path))
+        windows = list(load_classifier(model).predict(path))
         starts = [round(window.start * RATE) for window in windows]
         assert starts == STARTS[len(samples)], name
         found = [window.scores for window in windows]
@@ -149,7 +149,7 @@ def test_server(exported, recording, score, monkeypatch):
 
     path, samples = recording
     served = scoring.Model(exported["onnx"])
-    heard = inputs.read_sound(Path(path).read_bytes(), RATE)
+    heard = inputs.read_audio(Path(path).read_bytes(), RATE)
     starts, windows = served.windows(heard, 0.5)
     assert list(starts) == HALF[len(samples)]
     right = score(slices(samples, HALF))
@@ -171,11 +171,11 @@ def test_another_rate_is_one_recording_to_server_and_exports(
     noise = np.random.default_rng(0).normal(0, 0.1, (30_001, 2))
     soundfile.write(path, noise, 22050, "FLOAT")
     served = scoring.Model(exported["onnx"])
-    heard = inputs.read_sound(path.read_bytes(), RATE)
+    heard = inputs.read_audio(path.read_bytes(), RATE)
     starts, windows = served.windows(heard, 0.5)
     found = served.scores(windows)
     for name, model in exported.items():
-        right = list(load_classifier(model).listen(path, 0.5))
+        right = list(load_classifier(model).predict(path, 0.5))
         assert [round(w.start * RATE) for w in right] == list(starts), name
         scores = [window.scores for window in right]
         np.testing.assert_allclose(found, scores, atol=1e-4, err_msg=name)
@@ -203,7 +203,7 @@ def test_page():
     for (n, size), found in zip(cases, json.loads(done.stdout), strict=True):
         run = Recorder()
         classifier = make_classifier(run, num_samples=size)
-        windows = list(classifier.listen(np.arange(n) / 1000, 0.5))
-        places = [[w.start, w.end] for w in windows]
+        windows = list(classifier.predict(np.arange(n) / 1000, 0.5))
+        positions = [[w.start, w.end] for w in windows]
         heard = [[w["start"] / 100, w["end"] / 100] for w in found]
-        assert heard == places, (n, size)
+        assert heard == positions, (n, size)

@@ -9,7 +9,7 @@ INFO = ClassifierInfo(("quiet", "loud"), sample_rate=100, num_samples=50)
 
 
 def mean_level(waveforms, counts):
-    """Scores from the mean of a window's sound: `(1 - mean, mean)`."""
+    """Scores from the mean of a window's audio: `(1 - mean, mean)`."""
     mean = waveforms.sum(1) / np.maximum(counts, 1)
     return np.stack([1 - mean, mean], axis=1)
 

@@ -84,8 +84,8 @@ def test_timeline_is_dark_where_a_class_is_heard(tmp_path):
     dark = grey < 100
     height, width = dark.shape
     halves = dark[:, : width // 2], dark[:, width // 2 : int(0.85 * width)]
-    places = [np.median(np.nonzero(half)[0]) for half in halves]
-    assert places[0] < places[1]  # dog above, rain below
+    positions = [np.median(np.nonzero(half)[0]) for half in halves]
+    assert positions[0] < positions[1]  # dog above, rain below
     assert all(half.mean() > 0.05 for half in halves)
 
 

@@ -1,4 +1,4 @@
-"""Windows over sounds that come in parts, and over hours of sound."""
+"""Windows over recordings that come in parts, and over hours of audio."""
 
 import tracemalloc
 
@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from inference.fake import Recorder, make_classifier
 
-from keras_c2f.audio.decode import SoundError
+from keras_c2f.audio.decode import AudioError
 
 pytestmark = pytest.mark.once
 
 
-def sound(length):
+def audio(length):
     return np.random.default_rng(0).uniform(size=length).astype("float32")
 
 
@@ -25,13 +25,13 @@ def heard(stream, samples, parts):
 @pytest.mark.parametrize("overlap, hop", [(0, 50), (0.5, 25), (0.98, 1)])
 @pytest.mark.parametrize("length", [50, 75, 137, 300])
 @pytest.mark.parametrize("parts", [1, 7, 60])
-def test_windows_are_slices_of_the_sound(overlap, hop, length, parts):
-    run, samples = Recorder(), sound(length)
+def test_windows_are_slices_of_the_audio(overlap, hop, length, parts):
+    run, samples = Recorder(), audio(length)
     stream = make_classifier(run).stream(overlap)
     windows = heard(stream, samples, parts)
     starts = [*range(0, length - 49, hop)]
     if starts[-1] + 50 < length:
-        starts.append(length - 50)  # the last ends with the sound
+        starts.append(length - 50)  # the last ends with the recording
     assert len(windows) == len(starts)
     for start, window, given in zip(starts, windows, run.windows, strict=True):
         np.testing.assert_array_equal(given, samples[start : start + 50])
@@ -39,14 +39,14 @@ def test_windows_are_slices_of_the_sound(overlap, hop, length, parts):
         np.testing.assert_allclose(window.scores[1], given.mean(), rtol=1e-5)
 
 
-def test_a_short_sound_is_padded_and_counted():
-    run, samples = Recorder(), sound(20)
+def test_a_short_audio_is_padded_and_counted():
+    run, samples = Recorder(), audio(20)
     (window,) = heard(make_classifier(run).stream(), samples, 3)
     np.testing.assert_array_equal(run.windows[0], samples)
     assert (window.start, window.end) == (0, 0.2)
 
 
-def test_no_sound_has_no_window():
+def test_no_audio_has_no_window():
     stream = make_classifier().stream()
     assert stream.feed(np.zeros(0, "float32")) == []
     assert stream.finish() == []
@@ -92,24 +92,26 @@ def test_overlap_has_a_range(overlap):
 def test_scores_of_any_number_where_the_batch_is_fixed():
     plain, fixed = make_classifier(), make_classifier(batch_size=4)
     for batch in (1, 4, 6):
-        rows = sound(batch * 50).reshape(batch, 50)
+        rows = audio(batch * 50).reshape(batch, 50)
         counts = np.arange(1, batch + 1)
         np.testing.assert_array_equal(
             fixed.scores(rows, counts), plain.scores(rows, counts)
         )
     with pytest.raises(ValueError, match="A window has 50 samples"):
-        plain.scores(sound(51)[None])
+        plain.scores(audio(51)[None])
 
 
 @pytest.mark.parametrize("rate", [100, 8000])
 def test_a_file_is_heard_as_its_samples_are(tmp_path, rate):
     soundfile = pytest.importorskip("soundfile")
     soxr = pytest.importorskip("soxr")
-    samples = sound(3 * rate) - 0.5
+    samples = audio(3 * rate) - 0.5
     soundfile.write(tmp_path / "a.wav", samples, rate, "FLOAT")
     classifier = make_classifier(Recorder(), sample_rate=4000, num_samples=1000)
-    windows = list(classifier.listen(tmp_path / "a.wav", 0.25))
-    expected = list(classifier.listen(soxr.resample(samples, rate, 4000), 0.25))
+    windows = list(classifier.predict(tmp_path / "a.wav", 0.25))
+    expected = list(
+        classifier.predict(soxr.resample(samples, rate, 4000), 0.25)
+    )
     assert len(windows) == len(expected) == 16
     for window, other in zip(windows, expected, strict=True):
         assert (window.start, window.end) == (other.start, other.end)
@@ -128,11 +130,11 @@ def test_hours_take_little_memory(tmp_path):
             file.write(np.zeros(600 * rate, "float32"))
     classifier = make_classifier(sample_rate=4000, num_samples=20000)
     tracemalloc.start()
-    count = sum(1 for _ in classifier.listen(tmp_path / "a.flac"))
+    count = sum(1 for _ in classifier.predict(tmp_path / "a.flac"))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert count == hours * 720
-    assert peak < 40e6  # the whole sound has 345e6
+    assert peak < 40e6  # the whole recording has 345e6
 
 
 @pytest.mark.parametrize(
@@ -143,14 +145,14 @@ def test_a_file_that_cannot_be_read_is_a_sentence(tmp_path, content):
     path = tmp_path / "a.flac"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(SoundError, match="a.flac: "):
-        list(make_classifier().listen(path))
+    with pytest.raises(AudioError, match="a.flac: "):
+        list(make_classifier().predict(path))
 
 
 def test_a_file_cut_short_is_heard_as_far_as_it_goes(tmp_path):
     soundfile = pytest.importorskip("soundfile")
     path = tmp_path / "a.wav"
-    soundfile.write(path, sound(1000), 100, "PCM_16")
+    soundfile.write(path, audio(1000), 100, "PCM_16")
     path.write_bytes(path.read_bytes()[:-1000])
-    windows = list(make_classifier().listen(path))
+    windows = list(make_classifier().predict(path))
     assert windows[-1].end == 5

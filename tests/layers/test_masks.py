@@ -133,8 +133,8 @@ def test_embedding_replaces_masked_patches_alone():
     contract.randomize(layer)
     (embedding,) = layer.get_weights()
     expected = patches.copy().reshape(2, 12, 5)
-    for clip, places in enumerate(indices):
-        expected[clip, places] = embedding
+    for clip, positions in enumerate(indices):
+        expected[clip, positions] = embedding
     out = layer(patches, indices)
     np.testing.assert_array_equal(numpy(out), expected.reshape(patches.shape))
 

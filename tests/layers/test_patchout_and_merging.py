@@ -63,16 +63,18 @@ def merged_groups(patches, num_merged):
     """Lists of the patches that become one, in the layer's order; float64."""
     lengths = np.linalg.norm(patches, axis=1)
     directions = patches / np.where(lengths, lengths, 1)[:, None]
-    groups = [[place] for place in range(1, len(patches), 2)]
+    groups = [[position] for position in range(1, len(patches), 2)]
     found = []
-    for place in range(0, len(patches), 2):
-        cosines = [directions[place] @ directions[g[0]] for g in groups]
-        found.append((max(cosines), int(np.argmax(cosines)), place))
+    for position in range(0, len(patches), 2):
+        cosines = [directions[position] @ directions[g[0]] for g in groups]
+        found.append((max(cosines), int(np.argmax(cosines)), position))
     gone = sorted(found, reverse=True)[:num_merged]
-    for _, partner, place in gone:
-        groups[partner].append(place)
-    left = set(range(0, len(patches), 2)) - {place for _, _, place in gone}
-    return [*([place] for place in sorted(left)), *groups]
+    for _, partner, position in gone:
+        groups[partner].append(position)
+    left = set(range(0, len(patches), 2)) - {
+        position for _, _, position in gone
+    }
+    return [*([position] for position in sorted(left)), *groups]
 
 
 def test_merged_tokens_share_the_gradient():
@@ -92,9 +94,9 @@ def test_merged_tokens_share_the_gradient():
     groups = merged_groups((patches[0] + before)[:, 0], 4)
     assert max(map(len, groups)) > 2
     for group, weight in zip(groups, weights[0], strict=True):
-        for place in group:
+        for position in group:
             np.testing.assert_allclose(
-                moved[place], weight / len(group), atol=1e-5
+                moved[position], weight / len(group), atol=1e-5
             )
 
 

@@ -31,17 +31,19 @@ def test_equals_attention_between_all_tokens(grid_size, window_size, shift):
     values = {k: numpy(w).astype("float64") for k, w in weights.items()}
     qkv = tokens @ values["qkv/kernel"] + values["qkv/bias"]
     query, key, value = np.split(qkv, 3, axis=-1)
-    places = [divmod(i, grid_size[1]) for i in range(num_tokens)]
+    positions = [divmod(i, grid_size[1]) for i in range(num_tokens)]
     visible = np.zeros((num_tokens, num_tokens), bool)
     bias = np.zeros((num_tokens, num_tokens, 3))
-    for i, first in enumerate(places):
-        for j, second in enumerate(places):
+    for i, first in enumerate(positions):
+        for j, second in enumerate(positions):
             windows = [
                 [
                     (p - s) // w
-                    for p, s, w in zip(place, shift, window_size, strict=True)
+                    for p, s, w in zip(
+                        position, shift, window_size, strict=True
+                    )
                 ]
-                for place in (first, second)
+                for position in (first, second)
             ]
             visible[i, j] = windows[0] == windows[1]
             if visible[i, j]:

@@ -35,8 +35,10 @@ def test_folding_lays_parts_above_each_other():
     assert image.shape == (2, 3, 12)
     for part in range(4):
         for frame in range(3):
-            place = 3 * part + frame
-            expected = log_mel[:, place] if place < 10 else np.zeros((2, 3))
+            position = 3 * part + frame
+            expected = (
+                log_mel[:, position] if position < 10 else np.zeros((2, 3))
+            )
             row = image[:, frame, 3 * part : 3 * part + 3]
             np.testing.assert_allclose(row, expected, atol=1e-7)
     tokens = image.reshape(2, 36, 1)
@@ -178,7 +180,7 @@ def original_cost():
     Theirs has a layer more, a matrix of 527 x 527 that is never used. About
     5.8 GMACs are read from a figure of EfficientAT's authors.
     """
-    backbone = HTSAT.from_preset("hts_at_tiny")
+    backbone = HTSAT.from_size("tiny")
     model = AudioClassifier(backbone, 527, pooling="token_semantic")
     assert backbone.num_tokens == 64 * 64
     assert backbone.grid_size == (32, 2)
@@ -190,7 +192,7 @@ def original_cost():
 
 @pytest.mark.parametrize("resolution", METHODS)
 def test_halving_time_costs_at_most_55_percent(original_cost, resolution):
-    backbone = HTSAT.from_preset("hts_at_tiny", resolution=resolution)
+    backbone = HTSAT.from_size("tiny", resolution=resolution)
     model = AudioClassifier(backbone, 527, pooling="token_semantic")
     cost = network_cost(model)
     assert cost.num_tokens == 32 * 64

@@ -161,7 +161,7 @@ def test_overlapping_patches_are_refused():
 
 def test_another_architecture_is_refused():
     with pytest.raises(ValueError, match="only an AST has. Received: HTSAT"):
-        MaskedPatchModel(HTSAT.from_preset("hts_at_micro"))
+        MaskedPatchModel(HTSAT.from_size("micro"))
 
 
 # What becomes of the weights

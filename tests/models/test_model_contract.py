@@ -196,10 +196,10 @@ def test_front_end_and_head_stay_float32():
     inputs = {mixed.input.name}
     assert float32 - inputs == {"frontend", "time_compression", "head"}
     mixed.set_weights(full.get_weights())
-    sound = CLASSIFIER.inputs()
-    logits = mixed(sound)
+    audio = CLASSIFIER.inputs()
+    logits = mixed(audio)
     assert keras.backend.standardize_dtype(logits.dtype) == "float32"
-    exact = numpy(full(sound))
+    exact = numpy(full(audio))
     error = np.abs(numpy(logits) - exact).max() / np.abs(exact).max()
     assert error < CLASSIFIER.bfloat16_error
 
@@ -234,13 +234,13 @@ def test_drop_path_grows_with_depth():
 def test_every_input_kind_gives_the_same_numbers(method, factor):
     resolution = method(factor)
     rng = np.random.default_rng(0)
-    sound = rng.uniform(-1, 1, (2, 4100)).astype("float32")
-    sound[1] *= np.linspace(0, 1, 4100) ** 4  # unlike the first
-    log_mel = numpy(LogMel(FRONTEND, 49)(sound))
+    audio = rng.uniform(-1, 1, (2, 4100)).astype("float32")
+    audio[1] *= np.linspace(0, 1, 4100) ** 4  # unlike the first
+    log_mel = numpy(LogMel(FRONTEND, 49)(audio))
     feed = {
         "compressed": resolution.compress(log_mel, np),
         "log_mel": log_mel,
-        "waveform": sound,
+        "waveform": audio,
     }
     backbone = AST(**SMALL | {"num_frames": 49}, resolution=resolution)
     logits, weights = {}, None

@@ -5,7 +5,7 @@ from keras_c2f.models import (
     AST,
     HTSAT,
     AudioClassifier,
-    backbone_from_preset,
+    backbone_from_size,
     preset_frontend,
     preset_patch,
 )
@@ -36,7 +36,7 @@ def test_sizes_are_the_published_ones(name, millions):
 
 
 def test_a_preset_takes_overrides():
-    backbone = AST.from_preset("ast_micro", num_frames=64, depth=2)
+    backbone = AST.from_size("micro", num_frames=64, depth=2)
     assert (backbone.width, backbone.depth) == (96, 2)
 
 
@@ -59,13 +59,13 @@ def test_unknown_presets_suggest_near_ones(name, hint):
 
 
 def test_a_name_says_the_architecture():
-    backbone = backbone_from_preset("hts_at_micro", num_frames=128, width=8)
+    backbone = backbone_from_size("hts_at_micro", num_frames=128, width=8)
     assert type(backbone) is HTSAT and backbone.width == 8
     assert preset_patch("hts_at_micro") == backbone.patch_size == (4, 4)
     frontend = preset_frontend("hts_at_micro")
     assert (frontend.frame_length, frontend.frame_shift) == (1024, 320)
     assert frontend.num_mel_bins == backbone.num_mel_bins
-    backbone = backbone_from_preset("ast_micro", depth=1, patch_size=None)
+    backbone = backbone_from_size("ast_micro", depth=1, patch_size=None)
     assert type(backbone) is AST
     assert preset_patch("ast_micro") == backbone.patch_size == (16, 16)
     assert preset_frontend("ast_micro") == Frontend()
@@ -73,6 +73,6 @@ def test_a_name_says_the_architecture():
 
 def test_arguments_of_another_architecture_are_named():
     with pytest.raises(ValueError, match="HTSAT, .* has no patch_stride. Lea"):
-        backbone_from_preset("hts_at_micro", patch_stride=(10, 10))
+        backbone_from_size("hts_at_micro", patch_stride=(10, 10))
     with pytest.raises(ValueError, match="Did you mean 'hts_at_mini"):
-        backbone_from_preset("htsat_mini")
+        backbone_from_size("htsat_mini")

@@ -29,8 +29,8 @@ def test_blocks_see_prefix_and_kept_patches_alone():
     patchout = network.get_layer("patchout")
     state = patchout.seed_generator.state
     before = to_numpy(state)
-    places = np.arange(16.0)[None, :, None]
-    kept = numpy(patchout(places, training=True))[0, :, 0].astype(int)
+    positions = np.arange(16.0)[None, :, None]
+    kept = numpy(patchout(positions, training=True))[0, :, 0].astype(int)
     state.assign(before)  # the same draw once more
     out = numpy(network(inputs, training=True))
     tokens = keras.Model(plain.input, plain.get_layer("tokens").output)(inputs)

@@ -53,8 +53,8 @@ def test_one_cosine_goes_down_over_compute():
         "pool:4@6, pool:2@3, full@3", 1e-3, 7, cost=lambda r: 8 / r.factor
     )
     # 6 x 2, 3 x 4 and 3 x 8 of 48
-    places = [(rate.begin, rate.end) for rate in rates_of(phases)]
-    assert places == [(0.0, 0.25), (0.25, 0.5), (0.5, 1.0)]
+    positions = [(rate.begin, rate.end) for rate in rates_of(phases)]
+    assert positions == [(0.0, 0.25), (0.25, 0.5), (0.5, 1.0)]
     first, second, third = rates_of(phases)
     assert float(first(42)) == pytest.approx(float(second(0)))
     assert float(second(21)) == pytest.approx(float(third(0)))

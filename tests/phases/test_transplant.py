@@ -240,11 +240,11 @@ class RepeatedTimeWeights(TimeWeights):
 def test_a_users_layer_resizes_its_weight_or_stays_fresh(cls):
     small, large = (conv_net(n, cls(name="time")) for n in (4, 8))
     random_weights(small)
-    initial = value(large, "time/scale")
+    init_from = value(large, "time/scale")
     report = transplant(small, large)
     if cls is TimeWeights:
         assert report.fresh == ("time/scale",)
-        np.testing.assert_array_equal(value(large, "time/scale"), initial)
+        np.testing.assert_array_equal(value(large, "time/scale"), init_from)
     else:
         assert report.resized == (("time/scale", (4, 1), (8, 1)),)
         expected = value(small, "time/scale")[[0, 0, 1, 1, 2, 2, 3, 3]]

@@ -1,4 +1,4 @@
-"""Probes of made sounds where the right answer is known."""
+"""Probes of made recordings where the right answer is known."""
 
 import re
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import label_ranking_average_precision_score
 from test_cli import run
-from test_training import write_sounds
+from test_training import write_audio
 
 from keras_c2f.data import AudioPipeline, Clips, LabelSets
 from keras_c2f.datasets import synthesize_timbre, synthesize_timing
@@ -31,7 +31,7 @@ def timbre():
 
 def shuffled(clips):
     labels = np.random.default_rng(0).permutation(clips.labels)
-    return Clips(clips.sounds, labels, clips.class_names)
+    return Clips(clips.audio, labels, clips.class_names)
 
 
 # Right answers
@@ -71,7 +71,7 @@ def test_random_labels_are_at_chance(timbre):
 
 def test_duplicates_do_not_leak(timbre):
     once = shuffled(timbre)
-    twice = Clips(once.sounds * 2, np.tile(once.labels, 2), once.class_names)
+    twice = Clips(once.audio * 2, np.tile(once.labels, 2), once.class_names)
     report = probe(pipeline(), twice, factors=(4,))
     assert report.num_clips == len(once)
     for row in report.rows:
@@ -94,7 +94,7 @@ def test_several_labels_a_clip(timbre):
     """Labels: the band, and whether it is a high one."""
     rows = [[label, 8 + (label > 3)] for label in timbre.labels]
     rows[5] = []
-    clips = Clips(timbre.sounds, LabelSets.of(rows), [*"abcdefgh", "low", "hi"])
+    clips = Clips(timbre.audio, LabelSets.of(rows), [*"abcdefgh", "low", "hi"])
     report = probe(pipeline(), clips, factors=(8,))
     assert report.measure == "label ranking"
     assert report.num_clips == 239  # not the one without labels
@@ -134,10 +134,10 @@ def test_draws_are_balanced():
     assert sorted(counts[counts > 0].tolist()) == [20] * 20
 
 
-def test_bad_sounds_are_left_out(timbre):
-    sounds = [sound.copy() for sound in timbre.sounds]
-    sounds[7][3] = np.nan
-    clips = Clips(sounds, timbre.labels, timbre.class_names)
+def test_bad_recordings_are_left_out(timbre):
+    recordings = [audio.copy() for audio in timbre.audio]
+    recordings[7][3] = np.nan
+    clips = Clips(recordings, timbre.labels, timbre.class_names)
     skipping = pipeline(on_error="skip")
     assert probe(skipping, clips, factors=(8,)).num_clips == len(clips) - 1
     assert len(skipping.skipped) == 1
@@ -158,7 +158,7 @@ def test_errors(timbre, options, message):
 
 
 def test_needs_labels(timbre):
-    clips = Clips(timbre.sounds, np.zeros((len(timbre), 0)), ())
+    clips = Clips(timbre.audio, np.zeros((len(timbre), 0)), ())
     with pytest.raises(ValueError, match="have no labels"):
         probe(pipeline(), clips)
 
@@ -225,16 +225,16 @@ def test_schedules_have_as_many_epochs_as_asked():
 
 
 def test_command(tmp_path, capsys):
-    write_sounds(tmp_path, per_class=15)
+    write_audio(tmp_path, per_class=15)
     (tmp_path / "low" / "broken.wav").write_bytes(b"RIFF, not really")
-    data = (f"--data=folder:{tmp_path}", "--clip_seconds=0.32")
+    data = (f"--data=folder:{tmp_path}", "--clip-seconds=0.32")
     code, out, err = run(capsys, "probe", *data, "--factors=1,2,8")
     assert code == 0, err
     for text in ("full  ", "pool:2  ", "pool:8  ", "chance ", "broken.wav"):
         assert text in out
     assert "C = 8, the coarsest tried" in out  # tones: no timing in them
     assert "at C = 8 clips of 30 frames have not one whole patch of 16" in out
-    short = ("--factors=2", "--patch_size=8x16")
+    short = ("--factors=2", "--patch-size=8x16")
     code, out, err = run(capsys, "probe", *data, *short)
     assert code == 0 and "Up to C = 2" in out and "whole patch" not in out
     code, _, err = run(capsys, "probe", *data, "--factors=1;2")

@@ -77,7 +77,7 @@ def test_padding_says_nothing(timbre):
 def test_several_labels_are_ranked(timbre):
     def several(clips):
         sets = [[int(label)] for label in clips.labels]
-        return Clips(clips.sounds, LabelSets.of(sets), clips.class_names)
+        return Clips(clips.audio, LabelSets.of(sets), clips.class_names)
 
     found = score_simple_classifier(make_pipeline(), *map(several, timbre), 98)
     assert set(found) == {"mean_average_precision", "num_train_clips"}
@@ -88,5 +88,5 @@ def test_nothing_where_there_is_nothing_to_learn_from(timbre):
     train, validation = timbre
     few = train.subset(range(19))
     assert score_simple_classifier(make_pipeline(), few, validation, 98) == {}
-    without = Clips(validation.sounds, np.zeros((len(validation), 0)), ())
+    without = Clips(validation.audio, np.zeros((len(validation), 0)), ())
     assert score_simple_classifier(make_pipeline(), without, without, 98) == {}

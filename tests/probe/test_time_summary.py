@@ -29,10 +29,10 @@ def parts(features):
     return dict(zip(sizes, found, strict=True))
 
 
-def events(*places):
+def events(*positions):
     """Log-mel of -1 with some of `(frame, first bin, last bin)` at 2."""
     log_mel = np.full((1, T, MELS), -1.0)
-    for frame, first, last in places:
+    for frame, first, last in positions:
         log_mel[:, frame : frame + 2, first:last] = 2
     return log_mel
 

@@ -143,7 +143,7 @@ def test_runs_that_do_not_recover_are_counted(study, results):
     assert (switch.recovery, switch.recovered, switch.count) == (1, 3, 4)
 
 
-def test_losses_on_changed_sound_are_paired(study, results):
+def test_losses_on_changed_audio_are_paired(study, results):
     study.corruptions.append("noise:10")
     for method, lost in (("whole", 0.1), ("coarse first", 0.3)):
         for part in "12":
@@ -168,7 +168,7 @@ def test_pretraining_counts(tmp_path):
     results = read_results(str(tmp_path))
     whole = study.cell("whole", "esc10", "1", 1)
     coarse = study.cell("coarse first", "esc10", "1", 1)
-    for cell in (whole, coarse.initial, coarse):
+    for cell in (whole, coarse.init_from, coarse):
         row, epochs = rows(cell, 0.5, cell is whole)
         results.add(row, epochs)
     _, found = compare(study, results, "esc10")
@@ -212,9 +212,9 @@ def test_page_tells_seeds_apart(study, results):
 
 
 def test_page_names_a_machine_once(study, results):
-    places = ["2 x Zen + 1 x H200", "10 x Zen + 1 x H200", "1 x Zen"]
-    for row, place in zip(results.runs.values(), places, strict=False):
-        row["hardware"] = place
+    positions = ["2 x Zen + 1 x H200", "10 x Zen + 1 x H200", "1 x Zen"]
+    for row, position in zip(results.runs.values(), positions, strict=False):
+        row["hardware"] = position
     named = "one core; torch on 1 x Zen; torch on 2 to 10 x Zen + 1 x H200."
     assert named in Path(write_page(study, results)).read_text()
 

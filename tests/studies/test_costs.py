@@ -30,13 +30,13 @@ def test_a_run_costs_three_passes_over_all_clips():
 
 def test_a_network_is_built_once_for_all_recipes_alike(monkeypatch):
     built = []
-    make = from_recipe.backbone_from_preset
+    make = from_recipe.backbone_from_size
 
     def count(**options):
         built.append(options)
         return make(**options)
 
-    monkeypatch.setattr(from_recipe, "backbone_from_preset", count)
+    monkeypatch.setattr(from_recipe, "backbone_from_size", count)
     for schedule in ("pool:4@6, full@2", "pool:4@9, full@1"):
         recipe = Recipe(schedule=schedule, clip_seconds=5, num_frames=480)
         run_macs(recipe, 320)

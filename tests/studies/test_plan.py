@@ -70,21 +70,26 @@ def test_settings_of_data_set_and_method(tmp_path):
     assert cell.settings["budget"] == 4
     words = cell.words(run="here")
     assert words[0] == "train" and words[1:] == sorted(words[1:])
-    wanted = {"--batch_size=8", "--model=ast_micro", "--run=here", "--seed=2"}
-    assert wanted | {"--held_out=", "--schedule=full"} <= set(words)
+    wanted = {
+        "--batch-size=8",
+        "--backbone=ast_micro",
+        "--run=here",
+        "--seed=2",
+    }
+    assert wanted | {"--held-out=", "--schedule=full"} <= set(words)
 
 
 def test_pretraining_comes_first_and_is_named(tmp_path):
     study = read(tmp_path)
     cell = study.cell("after SSAST", "esc10", "1", 1)
     assert cell.settings["budget"] == 5
-    assert cell.initial.command == "pretrain"
-    assert (cell.data, cell.initial.data) == ("esc10", "esc50")
-    assert cell.initial.settings["budget"] == 3
-    assert f"--initial={cell.initial.id}" in cell.line
+    assert cell.init_from.command == "pretrain"
+    assert (cell.data, cell.init_from.data) == ("esc10", "esc50")
+    assert cell.init_from.settings["budget"] == 3
+    assert f"--init-from={cell.init_from.id}" in cell.line
     assert "--balanced" in cell.words()
     order = [c.id for c in study.cells()]
-    assert order.index(cell.initial.id) < order.index(cell.id)
+    assert order.index(cell.init_from.id) < order.index(cell.id)
 
 
 def test_an_id_stands_for_all_settings(tmp_path):

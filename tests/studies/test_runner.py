@@ -211,7 +211,7 @@ def test_a_real_run(tmp_path):
 def test_rows_of_changed_data_are_refused(tmp_path):
     """Runs of one data set compare only if their clips are the same."""
     results = read_results(str(tmp_path))
-    command = "train --data={} --held_out=1 --learning_rate={}"
+    command = "train --data={} --held-out=1 --learning-rate={}"
 
     def row(name, digests, data="esc10", rate=0.1):
         text = command.format(data, rate)

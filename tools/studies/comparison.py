@@ -166,8 +166,8 @@ def paired_rows(study, results, method, data):
     for key in itertools.product(of_data["held_out"], of_data["seeds"]):
         cell = study.cell(method, data, *key)
         row = results.runs.get(cell.id)
-        if row and cell.initial:
-            before = results.runs[cell.initial.id]  # kept before it
+        if row and cell.init_from:
+            before = results.runs[cell.init_from.id]  # kept before it
             spent = {
                 unit: float(row[unit]) + float(before[unit])
                 if row[unit] and before[unit]
@@ -209,12 +209,12 @@ def _curve(results, rows):
     if not rows:
         return {"macs": np.zeros(0), "score": np.zeros(0)}
     ends = np.array([(macs[-1], scores[-1]) for macs, scores in curves])
-    places = np.unique(np.concatenate([macs for macs, _ in curves]))
-    places = places[places < ends[:, 0].min()]
-    score = np.mean([np.interp(places, *curve) for curve in curves], axis=0)
+    positions = np.unique(np.concatenate([macs for macs, _ in curves]))
+    positions = positions[positions < ends[:, 0].min()]
+    score = np.mean([np.interp(positions, *curve) for curve in curves], axis=0)
     end = ends.mean(axis=0)
     return {
-        "macs": np.append(places, end[0]),
+        "macs": np.append(positions, end[0]),
         "score": np.append(score, end[1]),
     }
 

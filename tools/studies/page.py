@@ -5,7 +5,7 @@ import os
 import statistics
 
 from keras_c2f.datasets.registry import form
-from keras_c2f.utils.files import write_text, write_whole
+from keras_c2f.utils.files import atomic_write, write_text
 from studies.comparison import UNITS, compare, mean_curve, paired_rows
 from studies.figure import draw_study
 from studies.interval import interval
@@ -54,7 +54,7 @@ def write_page(study, results):
         }
         for data, of_data in compared.items()
     }
-    write_whole(
+    atomic_write(
         os.path.join(results.folder, picture),
         lambda path: draw_study(compared, curves, path),
     )
@@ -110,8 +110,8 @@ def _where(rows):
     cores = {}
     for row in rows:
         number, times, machine = row["hardware"].partition(" x ")
-        place = (row["backend"], times + machine)
-        cores.setdefault(place, set()).add(number)
+        position = (row["backend"], times + machine)
+        cores.setdefault(position, set()).add(number)
     words = []
     for (backend, machine), numbers in sorted(cores.items()):
         ends = sorted(numbers, key=lambda number: (len(number), number))
@@ -213,7 +213,7 @@ def _switch_table(compared):
 
 
 def _corruption_table(study, results, data):
-    """What runs lose on changed sound, of parts and seeds all methods have."""
+    """What runs lose on changed audio, of parts and seeds all methods have."""
     texts = study.corruptions
     of_methods = {}
     for method in study.methods:
@@ -240,7 +240,7 @@ def _corruption_table(study, results, data):
         lines.append(_row(cells))
     head = _row(["points lost on", *texts])
     words = (
-        f"Points lost against clean sound, and how many more than "
+        f"Points lost against clean recording, and how many more than "
         f"{study.baseline} (95 %), over {len(common)} runs each."
     )
     return "\n".join(

@@ -42,6 +42,8 @@ WORDS = ("title", "question", "budget", "stopping_rule", "baseline")
 KEYS = {*WORDS, "seeds", "settings", "data", "method", "corruptions"}
 OF_DATA = {"epochs", "clips", "held_out", "seeds", "settings"}
 OF_METHOD = {"name", "compute", "settings", "pretrain"}
+# Rows in `tools/results` have the names that these options had first.
+NAMES_IN_ROWS = {"backbone": "model", "init_from": "init_from"}
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Cell:
         seed: int.
         settings: dict, options of the command other than these.
         command: `"train"` or `"pretrain"`.
-        initial: `Cell` that it starts from, or `None`.
+        init_from: `Cell` that it starts from, or `None`.
     """
 
     method: str
@@ -64,42 +66,60 @@ class Cell:
     seed: int
     settings: dict = field(repr=False)
     command: str = "train"
-    initial: "Cell | None" = None
+    init_from: "Cell | None" = None
 
     @property
     def start(self):
         """dict, the option that says what this run starts from, if anything."""
-        return {"initial": self.initial.id} if self.initial else {}
+        return {"init_from": self.init_from.id} if self.init_from else {}
 
     @property
     def line(self):
-        """str, the command without paths: what tells this run from others."""
-        return shlex.join(self.words(data=self.data, **self.start))
+        """str that tells this run from others: the command without paths.
+
+        Options are named as in rows on disk, so that these are found again.
+        """
+        options = {
+            NAMES_IN_ROWS.get(name, name): value
+            for name, value in self._options(
+                data=self.data, **self.start
+            ).items()
+        }
+        words = [_word(name, options[name]) for name in sorted(options)]
+        return shlex.join([self.command, *words])
 
     def words(self, **paths):
-        """The command and its options, in order of their names.
+        """The command and its options, sorted.
 
         Args:
             **paths: options that say where things are.
         """
-        options = {
+        options = self._options(**paths)
+        words = [
+            _word(name.replace("_", "-"), value)
+            for name, value in options.items()
+        ]
+        return [self.command, *sorted(words)]
+
+    def _options(self, **paths):
+        return {
             **self.settings,
             "held_out": self.held_out,
             "seed": self.seed,
             **paths,
         }
-        words = [self.command]
-        for name, value in sorted(options.items()):
-            if isinstance(value, bool):
-                words.append(f"--{name}" if value else f"--no-{name}")
-            else:
-                words.append(f"--{name}={value}")
-        return words
 
     @property
     def id(self):
         """str of eight letters that stands for `line`."""
         return hashlib.sha256(self.line.encode()).hexdigest()[:8]
+
+
+def _word(name, value):
+    """`name` and value of an option, as the command line has them."""
+    if isinstance(value, bool):
+        return f"--{name}" if value else f"--no-{name}"
+    return f"--{name}={value}"
 
 
 @dataclass(frozen=True)
@@ -113,7 +133,7 @@ class Study:
         data: dict from data sets to tables of the plan, each with
             `held_out`, `seeds` and `settings`.
         settings: dict, options of every run.
-        corruptions: list of str: changes of the sound under which each
+        corruptions: list of str: changes of the recording under which each
             trained model is scored too, see `Corruption`.
     """
 
@@ -149,7 +169,7 @@ class Study:
                     if part is None:
                         continue
                     cell = self.cell(method, name, part, seed)
-                    for each in filter(None, (cell.initial, cell)):
+                    for each in filter(None, (cell.init_from, cell)):
                         cells.setdefault(each.id, each)
         return list(cells.values())
 
@@ -168,11 +188,11 @@ class Study:
                     f"of {data} needs `epochs`, those of the baseline."
                 )
             settings["budget"] = of_method["compute"] * of_data["epochs"]
-        initial = None
+        init_from = None
         if "pretrain" in of_method:
             first = {**settings, **of_method["pretrain"]}
             before = f"{method}, before"
-            initial = Cell(
+            init_from = Cell(
                 before,
                 first.pop("data", data),
                 held_out,
@@ -180,7 +200,7 @@ class Study:
                 {k: v for k, v in first.items() if k not in OF_CLASSIFIERS},
                 "pretrain",
             )
-        return Cell(method, data, held_out, seed, settings, "train", initial)
+        return Cell(method, data, held_out, seed, settings, "train", init_from)
 
 
 def plan_names():

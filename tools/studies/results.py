@@ -1,7 +1,7 @@
 """Rows of finished runs, in plain files that a study goes on from.
 
 `runs.csv` has a row per run; `epochs.csv` its learning curve; `corrupted.csv`
-what the model is worth on changed sound. A run is named by its `Cell.id`.
+what the model is worth on changed audio. A run is named by its `Cell.id`.
 """
 
 import os
@@ -9,7 +9,7 @@ import shlex
 from dataclasses import dataclass
 
 from keras_c2f.cost import training_macs
-from keras_c2f.evaluation.evaluate import headline_metric
+from keras_c2f.evaluation.evaluate import primary_metric
 from keras_c2f.utils.files import read_json, read_rows, write_rows
 
 FILES = ("runs", "epochs", "corrupted")
@@ -45,7 +45,7 @@ class Results:
         self._write("runs", self.runs.values())  # last: it says what is done
 
     def add_corrupted(self, cell_id, scores):
-        """Keeps scores of a run's model on changed sound."""
+        """Keeps scores of a run's model on changed audio."""
         self.corrupted.setdefault(cell_id, {}).update(scores)
         rows = [
             {"id": name, "corruption": text, "score": score}
@@ -88,7 +88,7 @@ def summarise(cell, folder):
     config = read_json(os.path.join(folder, "config.json"))
     evaluation = read_json(os.path.join(folder, "evaluation.json"))
     history = read_rows(os.path.join(folder, "history.csv"))
-    metric = headline_metric(evaluation)
+    metric = primary_metric(evaluation)
     num_clips = config["num_train_clips"]
     epochs = [
         {
@@ -146,7 +146,7 @@ def _refuse_other_clips(row, other):
 
 def _data(command):
     """set of the words of a command that say which clips it is of."""
-    names = ("--data=", "--held_out=", "--model=")  # a model has its own rate
+    names = ("--data=", "--held-out=", "--model=")  # a model has its own rate
     return {word for word in shlex.split(command) if word.startswith(names)}
 
 

@@ -140,11 +140,11 @@ class _Workers:
                 process.terminate()
 
     def _words(self, cell):
-        initial = {}
-        if cell.initial:
-            initial["initial"] = self.path(cell.initial)
+        init_from = {}
+        if cell.init_from:
+            init_from["init_from"] = self.path(cell.init_from)
         data = with_path(cell.data, self._paths)
-        words = cell.words(data=data, run=self.path(cell), **initial)
+        words = cell.words(data=data, run=self.path(cell), **init_from)
         if cell.command == "train":  # rows compare with earlier ones
             words += ["--keep=last", "--no-choose"]
         return words
@@ -201,15 +201,15 @@ def _unfinished(cells, study, results, folder):
         return cell.id in results.runs and os.path.exists(path)
 
     todo = [c for c in cells if c.command == "train" and not is_done(c)]
-    needed = {c.initial.id for c in todo if c.initial}
+    needed = {c.init_from.id for c in todo if c.init_from}
     first = [c for c in cells if c.id in needed and not has_weights(c)]
     return [*first, *todo]
 
 
 def _stages(cells):
     """Cells that start from nothing, then those that start from others."""
-    first = [cell for cell in cells if not cell.initial]
-    then = [cell for cell in cells if cell.initial]
+    first = [cell for cell in cells if not cell.init_from]
+    then = [cell for cell in cells if cell.init_from]
     return [stage for stage in (first, then) if stage]
 
 

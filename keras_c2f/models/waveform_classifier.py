@@ -7,10 +7,10 @@ from keras_c2f.layers import TimeCompression
 from keras_c2f.layers.log_mel import LogMel
 
 
-def sound_classifier(
+def waveform_classifier(
     network, frontend, num_samples, multi_label=False, use_fft=None
 ):
-    """Sound in, scores out: front end, compression and network as one model.
+    """Audio in, scores out: front end, compression and network as one model.
 
     Made to leave Python: shapes are known, and every operation is one that
     other runtimes have, Fourier transforms aside.
@@ -20,13 +20,13 @@ def sound_classifier(
         frontend: `Frontend` that it was trained with.
         num_samples: int, samples of a window, those of the clips that it was
             trained with.
-        multi_label: bool, whether a sound may have several labels.
+        multi_label: bool, whether a recording may have several labels.
         use_fft: bool or `None`: see `LogMel`.
 
     Returns:
         `keras.Model` in float32 with two inputs, `waveform`, float
         `(batch, num_samples)` in [-1, 1], and `num_samples`, int32
-        `(batch,)`: how many of a row's samples are sound; what follows is
+        `(batch,)`: how many of a row's samples are audio; what follows is
         not looked at. Output: probabilities `(batch, num_classes)`, softmax
         of the logits, or their sigmoid if `multi_label`. Weights are copies.
     """
@@ -48,7 +48,7 @@ def sound_classifier(
     )(features)
     logits = network(features)
     scores = ops.sigmoid(logits) if multi_label else ops.softmax(logits)
-    return keras.Model([waveform, count], scores, name="sound_classifier")
+    return keras.Model([waveform, count], scores, name="waveform_classifier")
 
 
 def of_compressed(network):

@@ -1,4 +1,4 @@
-"""Tiny folders of sounds in the layouts that data sets have."""
+"""Tiny folders of recordings in the layouts that data sets have."""
 
 import wave
 from pathlib import Path
@@ -35,5 +35,5 @@ def named(clips):
         else clips.class_names[clips.labels[index]]
         for index in range(len(clips))
     ]
-    names = [Path(sound).name for sound in clips.sounds]
+    names = [Path(audio).name for audio in clips.audio]
     return dict(zip(names, labels, strict=True))

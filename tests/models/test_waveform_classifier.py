@@ -6,7 +6,7 @@ import pytest
 
 from keras_c2f import AST, HTSAT, AudioClassifier, Frontend, WhisperEncoder
 from keras_c2f.data import AudioPipeline, Clips
-from keras_c2f.models import sound_classifier
+from keras_c2f.models import waveform_classifier
 
 KALDI = Frontend(sample_rate=8000, num_mel_bins=32)
 LIBROSA = Frontend(
@@ -82,7 +82,7 @@ def test_equals_the_network_behind_the_pipeline(
         plain.predict(features.numpy(), verbose=0)
     )
     expected = (keras.ops.sigmoid if multi_label else keras.ops.softmax)(logits)
-    model = sound_classifier(network, frontend, num_samples, multi_label)
+    model = waveform_classifier(network, frontend, num_samples, multi_label)
     scores = model.predict(
         {"waveform": noise, "num_samples": counts}, verbose=0
     )

@@ -61,7 +61,7 @@ def _add_options_of_predict(command):
         metavar="FOLDER",
     )
     command.add_argument(
-        "sounds",
+        "audio",
         nargs="+",
         help="files, folders of them, or - for 16-bit samples of one channel "
         "at the model's rate on standard input, as a microphone's",
@@ -114,20 +114,20 @@ def _add_options_of_export(command):
 
 
 def predict(arguments):
-    """Prints what is heard in sounds of any length, window by window.
+    """Prints what is heard in recordings of any length, window by window.
 
-    Returns 1 if some sounds could not be read, or not to their end, or a
+    Returns 1 if some recordings could not be read, or not to their end, or a
     picture could not be written.
     """
     from keras_c2f.audio.walk import look_into
 
-    from_input = arguments.sounds == [STANDARD_INPUT]
+    from_input = arguments.audio == [STANDARD_INPUT]
     if arguments.timeline:
         if from_input:
             raise ValueError("--timeline draws files, not standard input.")
         os.makedirs(arguments.timeline, exist_ok=True)
-    _check_sounds([] if from_input else arguments.sounds)
-    found = [] if from_input else [look_into(p) for p in arguments.sounds]
+    _check_paths([] if from_input else arguments.audio)
+    found = [] if from_input else [look_into(p) for p in arguments.audio]
     paths = [path for contents in found for path in contents.audio]
     for contents in found:
         if contents.audio != [contents.root]:
@@ -143,8 +143,8 @@ def predict(arguments):
     classifier = load_classifier(arguments.run)
     printer = Printer(classifier.info, arguments)
     if from_input:
-        return _listen_to_input(classifier, arguments.overlap, printer)
-    return _listen_to_files(classifier, paths, arguments, printer)
+        return _predict_stream(classifier, arguments.overlap, printer)
+    return _predict_files(classifier, paths, arguments, printer)
 
 
 def _check_classifier(run):
@@ -172,7 +172,7 @@ def _runtime(run):
     return endings.get(os.path.splitext(run)[1], [])
 
 
-def _check_sounds(paths):
+def _check_paths(paths):
     """Refuses to begin where a file that was named is not there."""
     for path in paths:
         if not os.path.exists(path) and "://" not in path:
@@ -194,7 +194,7 @@ class Printer:
         return self._format == "text"
 
     def __call__(self, path, windows):
-        """Prints windows of one sound, at least one."""
+        """Prints windows of one recording, at least one."""
         from keras_c2f.inference import output
 
         what = (path, windows, self._names, self._top)
@@ -210,8 +210,8 @@ class Printer:
         self._is_first = False
 
 
-def _listen_to_files(classifier, paths, arguments, printer):
-    from keras_c2f.audio.decode import SoundError
+def _predict_files(classifier, paths, arguments, printer):
+    from keras_c2f.audio.decode import AudioError
     from keras_c2f.inference.output import clock
     from keras_c2f.utils.file_names import FileNames
 
@@ -219,9 +219,9 @@ def _listen_to_files(classifier, paths, arguments, printer):
     for path in paths:
         windows = []
         try:
-            for window in classifier.listen(path, arguments.overlap):
+            for window in classifier.predict(path, arguments.overlap):
                 windows.append(window)
-        except SoundError as error:
+        except AudioError as error:
             if not windows and len(paths) == 1:
                 raise
             heard = "skipped"
@@ -244,11 +244,11 @@ def _draw(windows, info, picture, path):
     """Draws the timeline of a file; returns 1 if it could not be written."""
     from keras_c2f.audio.audio_file import printable
     from keras_c2f.report.timeline import draw_timeline
-    from keras_c2f.utils.files import write_whole
+    from keras_c2f.utils.files import atomic_write
 
     title = printable(os.path.basename(path))
     try:
-        write_whole(
+        atomic_write(
             picture,
             lambda to: draw_timeline(windows, info.class_names, to, title),
         )
@@ -259,7 +259,7 @@ def _draw(windows, info, picture, path):
     return 0
 
 
-def _listen_to_input(classifier, overlap, printer):
+def _predict_stream(classifier, overlap, printer):
     """Prints each window of standard input when it has been heard."""
     import numpy as np
 
@@ -283,7 +283,7 @@ def _listen_to_input(classifier, overlap, printer):
 
 
 def export(arguments):
-    """Writes a run's classifier for telephone, server or browser.
+    """Writes a run's classifier for phone, server or browser.
 
     Returns 1 if what was measured could not be written.
     """

@@ -1,4 +1,4 @@
-// A sound file as samples.
+// An audio file as samples.
 
 import { ALL_FORMATS, BlobSource, Input } from "mediabunny";
 
@@ -13,7 +13,7 @@ export async function decode(file, sampleRate) {
     buffer = await context.decodeAudioData(await file.arrayBuffer());
   } catch {
     throw new Error(
-      `${file.name} is not a sound that this browser can decode. ` +
+      `${file.name} is not a recording that this browser can decode. ` +
         "Choose a WAV, MP3, FLAC, Ogg or M4A file.",
     );
   }
