@@ -103,6 +103,7 @@ def data_lines(paths):
     for path in paths:
         yield ["predict", f"--run={path}", f"{path}/a.wav"]
         yield ["predict", f"--run={paths[-3]}", path]
+        yield ["predict", f"--model={path}", f"{path}/a.wav"]
         yield ["evaluate", f"--run={path}"]
         yield ["export", f"--run={path}"]
         yield ["convert", path, f"{path}/below"]

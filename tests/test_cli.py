@@ -194,11 +194,11 @@ def test_predict_with_a_folder_and_an_exported_file(exported, tmp_path, capsys):
     run(capsys, "export", "--run", exported, "--variant=float32", "--clips=0")
     model = exported / "coarse_to_fine" / "export" / "classifier-float32.tflite"
     rows = {}
-    for name in (exported, model):
+    for option, name in (("--run", exported), ("--model", model)):
         code, out, err = run(
-            *(capsys, "predict", "--run", name, "--format=csv", recordings),
+            *(capsys, "predict", option, name, "--format=csv", recordings),
         )
-        assert code == 1  # of some recordings nothing was heard
+        assert code == 1  # some files are broken
         assert "skipped" in err and "broken.wav: cannot be decoded" in err
         assert f"12 files in '{recordings}', 11 used; left out: 1 empty" in err
         assert out.startswith("path,start,end,class,score\n")
@@ -210,7 +210,7 @@ def test_predict_with_a_folder_and_an_exported_file(exported, tmp_path, capsys):
             float(other["score"]), abs=1e-4
         )
     code, out, err = run(
-        *(capsys, "predict", "--run", model, "--format=json", "--overlap=0.5"),
+        *(capsys, "predict", "--model", model, "--format=json", "--overlap=0.5"),
         *("--timeline", tmp_path, recordings / "low" / "0.wav"),
     )
     assert code == 0
@@ -219,11 +219,20 @@ def test_predict_with_a_folder_and_an_exported_file(exported, tmp_path, capsys):
     (picture,) = tmp_path.glob("*.png")
     assert picture.name.endswith("-low-0.wav.png")
     (tmp_path / "empty").mkdir()
-    code, _, err = run(capsys, "predict", "--run", model, tmp_path / "empty")
+    code, _, err = run(capsys, "predict", "--model", model, tmp_path / "empty")
     assert code == 2 and "no audio files" in err
+    file = recordings / "low" / "0.wav"
+    for wrong, path, right in (
+        ("--run", model, f"write --model={model}"),
+        ("--model", exported, f"Write --run={exported}"),
+    ):
+        code, _, err = run(capsys, "predict", wrong, path, file)
+        assert code == 2 and right in err
+    code, _, err = run(capsys, "predict", file)
+    assert code == 2 and "--run --model is required" in err
 
 
-def test_predict_hears_a_file_up_to_where_it_is_bad(exported, tmp_path, capsys):
+def test_predict_classifies_a_file_up_to_where_it_is_bad(exported, tmp_path, capsys):
     soundfile = pytest.importorskip("soundfile")
     samples = np.zeros(70 * 16000, "float32")
     samples[-5] = np.nan  # in the second minute, which is read by itself
@@ -232,7 +241,7 @@ def test_predict_hears_a_file_up_to_where_it_is_bad(exported, tmp_path, capsys):
         *(capsys, "predict", "--run", exported, "--format=csv", "--top=1"),
         tmp_path / "a.wav",
     )
-    assert code == 1 and "heard to 1:05." in err and "NaN" in err
+    assert code == 1 and "classified to 1:05." in err and "NaN" in err
     assert len(out.splitlines()) == 1 + int(2**20 / 16000 / 0.32)
 
 

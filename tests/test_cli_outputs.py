@@ -51,7 +51,7 @@ def recordings(tmp_path, monkeypatch):
 
 def test_each_recording_has_a_picture(recordings, capsys):
     code, out, err = run(
-        *(capsys, "predict", "--run=x", "--format=csv", "--top=1"),
+        *(capsys, "predict", "--model=x", "--format=csv", "--top=1"),
         *("--timeline=../pictures", *recordings),
     )
     assert code == 0, err
@@ -66,7 +66,7 @@ def test_each_recording_has_a_picture(recordings, capsys):
 def test_a_picture_that_cannot_be_written(recordings, capsys):
     os.makedirs("../pictures/a-b.wav.png/in the way")
     code, out, err = run(
-        *(capsys, "predict", "--run=x", "--format=csv", "--top=1"),
+        *(capsys, "predict", "--model=x", "--format=csv", "--top=1"),
         *("--timeline=../pictures", "a/b.wav", "con.wav"),
     )
     assert code == 1 and len(out.splitlines()) == 1 + 2 * 2
@@ -83,7 +83,7 @@ def test_a_folder_that_cannot_be_made_is_said_first(
 ):
     monkeypatch.setattr("keras_c2f.inference.load_classifier", None)
     code, out, err = run(
-        capsys, "predict", "--run=x", "--timeline=con.wav", "a/b.wav"
+        capsys, "predict", "--model=x", "--timeline=con.wav", "a/b.wav"
     )
     assert code == 2 and not out and "con.wav" in err
 
@@ -158,7 +158,7 @@ def test_measurements_that_cannot_be_kept_are_printed(capsys, monkeypatch):
         raise NotNotedError("exports.csv cannot be written.", [{"file": "a"}])
 
     monkeypatch.setattr("keras_c2f.export.export_run", export_run)
-    monkeypatch.setattr("keras_c2f.cli.use.data_of_run", lambda _: "folder:own")
+    monkeypatch.setattr("keras_c2f.cli.export.data_of_run", lambda _: "folder:own")
     code, out, err = run(capsys, "export", "--run=x", "--clips=0")
     assert (code, out) == (1, "Written: a\n")
     assert err == "exports.csv cannot be written.\n"

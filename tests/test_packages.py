@@ -77,7 +77,7 @@ def test_all_that_is_missing_is_said_at_once(tmp_path):
     [
         (("demo",), ("espeakng_loader",), "demo"),
         (("predict", "--run={0}", "{0}/a.wav"), ("soxr",), "audio"),
-        (("predict", "--run={0}/a.onnx", "-"), ("onnxruntime",), "export"),
+        (("predict", "--model={0}/a.onnx", "-"), ("onnxruntime",), "export"),
         (("convert", "{0}/a.pth", "{0}/out"), ("torch",), "torch"),
     ],
 )

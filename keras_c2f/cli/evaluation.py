@@ -10,7 +10,7 @@ from keras_c2f.training.run_folder import evaluation_name, write_evaluation
 from keras_c2f.utils.files import read_json
 from keras_c2f.utils.values import Number, Text, add_option
 
-ALL = "all"  # of the parts of a data set
+ALL = "all"  # of the splits of a data set
 
 
 def add_commands(add):
@@ -22,13 +22,13 @@ def add_commands(add):
     )
     command.add_argument(
         "--data",
-        help="another data set, of which the part to validate on is scored; "
+        help="another data set, whose validation split is scored; "
         "see train --help",
     )
     command.add_argument(
         "--held-out",
         default="",
-        help="which part that is, of the run's own data too; see train "
+        help="which split that is, of the run's own data too; see train "
         "--help; or all: with it those that are there to train on, to score "
         "a whole folder",
     )
@@ -166,7 +166,7 @@ def _what_training_skipped(path):
 def _clips_to_score(arguments, recipe, trained):
     """The recipe of what is scored, and the clips held out, or all of them.
 
-    The part of the run's own data that is scored by itself has to be that of
+    Where the run's own split is scored by itself, it has to be that of
     the training: its score takes the place of the training's.
     """
     from keras_c2f.datasets.registry import same_data
@@ -185,11 +185,11 @@ def _clips_to_score(arguments, recipe, trained):
         return recipe, clips
     data = arguments.data or recipe.data
     own = recipe.held_out if same_data(data, recipe.data) else ""
-    part = arguments.held_out or own
-    opened = own if part == ALL else part
+    split = arguments.held_out or own
+    opened = own if split == ALL else split
     recipe = dataclasses.replace(recipe, data=data, held_out=opened)
     train, clips = recipe.open_data(more)
-    if part == ALL:
+    if split == ALL:
         clips = train.joined(clips)
     return recipe, clips
 

@@ -6,7 +6,14 @@ import re
 from absl import flags
 from absl.flags import argparse_flags
 
-from keras_c2f.cli import conversion, data, evaluation, predict, training
+from keras_c2f.cli import (
+    conversion,
+    data,
+    evaluation,
+    export,
+    predict,
+    training,
+)
 from keras_c2f.utils.suggestions import did_you_mean
 from keras_c2f.version import __version__
 
@@ -95,6 +102,6 @@ def make_parser():
         )
         return command
 
-    for module in (training, evaluation, predict, data, conversion):
+    for module in (training, evaluation, predict, export, data, conversion):
         module.add_commands(add)
     return parser

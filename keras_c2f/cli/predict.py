@@ -1,17 +1,12 @@
-"""Commands that put a trained run to use."""
+"""The command that classifies files and streams."""
 
 import csv
 import glob
 import os
 import re
 import sys
-from pathlib import Path
 
-from keras_c2f.cli.recipe import data_of_run, require_for
 from keras_c2f.convert.published_file import CARD
-from keras_c2f.export.formats import FORMATS as EXPORTS
-from keras_c2f.export.formats import VARIANTS, choose_format
-from keras_c2f.resolution import Resolution
 from keras_c2f.training.run_folder import find_run
 from keras_c2f.utils.packages import require
 from keras_c2f.utils.values import Choice, Folder, Number, Text, add_option
@@ -23,18 +18,20 @@ BLOCK_SECONDS = 0.1  # read at once from a microphone
 
 
 def add_commands(add):
-    """Adds the commands of this module; see `cli.parse`."""
-    _add_options_of_predict(add(predict))
-    _add_options_of_export(add(export))
-
-
-def _add_options_of_predict(command):
+    """Adds the command of this module; see `cli.parse`."""
+    command = add(predict)
+    group = command.add_mutually_exclusive_group(required=True)
     add_option(
-        command,
+        group,
         "run",
         Text(wanted=True),
-        "folder of a trained run, or a file that export wrote",
-        required=True,
+        "folder of a trained run, or one that convert wrote",
+    )
+    add_option(
+        group,
+        "model",
+        Text(wanted=True),
+        "exported model: .tflite, .onnx or .keras file, or SavedModel folder",
     )
     add_option(
         command, "top", COUNT, "likeliest classes to print, 0 for all", 3
@@ -43,81 +40,36 @@ def _add_options_of_predict(command):
         command,
         "overlap",
         Number(float, at_least=0, below=1),
-        "share of a window that the next one hears again",
+        "share of a window that the next one overlaps",
         0.0,
     )
     add_option(
         command,
         "format",
         Choice(FORMATS),
-        "text, csv or json; the last two have each window by itself",
+        "text, csv or json; csv and json list every window",
         "text",
     )
     add_option(
         command,
         "timeline",
         Folder(),
-        "draw which class was heard when",
+        "draw a timeline of the classes of each file",
         metavar="FOLDER",
     )
     command.add_argument(
         "audio",
         nargs="+",
-        help="files, folders of them, or - for 16-bit samples of one channel "
-        "at the model's rate on standard input, as a microphone's",
-    )
-
-
-def _add_options_of_export(command):
-    add_option(
-        *(command, "run", Text(wanted=True), "folder of a trained run"),
-        required=True,
-    )
-    formats = Choice(tuple(EXPORTS))
-    add_option(command, "format", formats, str(formats), "litert")
-    command.add_argument(
-        "--variant",
-        default="all",
-        help=f"{', '.join(VARIANTS)}, several of them with commas, or all "
-        "that the format has (default)",
-    )
-    add_option(
-        command,
-        "out",
-        Folder(),
-        "folder to write; default: export, beside the run's model.keras",
-    )
-    command.add_argument(
-        "--resolution",
-        help="a coarser one for a weak device, such as pool:2 (default: the "
-        "one that training ended at)",
-    )
-    add_option(
-        command,
-        "batch_size",
-        COUNT,
-        "windows at once, 0 for any; default: 1 for litert, else any",
-    )
-    add_option(
-        command,
-        "clips",
-        COUNT,
-        "clips of the validation part to measure on, 0 for none",
-        400,
-    )
-    add_option(
-        command,
-        "threads",
-        Number(int, at_least=1, at_most=1000),
-        "of the runtimes measured; default: theirs",
+        help="files, folders, or - for 16-bit mono samples at the model's rate "
+        "on standard input, such as a microphone's",
     )
 
 
 def predict(arguments):
-    """Prints what is heard in recordings of any length, window by window.
+    """Classifies files, folders or a stream, window by window.
 
-    Returns 1 if some recordings could not be read, or not to their end, or a
-    picture could not be written.
+    Returns 1 if a file could not be read to its end, or a picture could not
+    be written.
     """
     from keras_c2f.audio.walk import look_into
 
@@ -132,44 +84,53 @@ def predict(arguments):
     for contents in found:
         if contents.audio != [contents.root]:
             print(contents, file=sys.stderr)
-    _check_classifier(arguments.run)
+    path = _path_of_model(arguments)
     require(
-        *_runtime(arguments.run),
+        *_runtime(path),
         *([] if from_input else ["soundfile", "soxr"]),
         *(["matplotlib"] if arguments.timeline else []),
     )
     from keras_c2f.inference import load_classifier
 
-    classifier = load_classifier(arguments.run)
+    classifier = load_classifier(path)
     printer = Printer(classifier.info, arguments)
     if from_input:
         return _predict_stream(classifier, arguments.overlap, printer)
     return _predict_files(classifier, paths, arguments, printer)
 
 
-def _check_classifier(run):
-    """Refuses what no classifier can be opened from, before Keras is there."""
-    if os.path.isdir(run):
-        converted = os.path.exists(os.path.join(run, CARD))
-        if not (converted or _is_saved_model(run)):
-            find_run(run)
-    elif not os.path.exists(run):
+def _path_of_model(arguments):
+    """Path of the classifier, refused before Keras is imported if wrong."""
+    run, model = arguments.run, arguments.model
+    path = run or model
+    if not os.path.exists(path):
+        raise ValueError(f"There is no file {path}. Check the path.")
+    is_export = os.path.isfile(path) or _is_saved_model(path)
+    if run and is_export:
         raise ValueError(
-            f"There is no file {run}. Give the folder of a run, or a file "
-            "that `keras-c2f export` wrote."
+            f"{run} is not a run folder. If it is an exported model, write "
+            f"--model={run}."
         )
+    if model and not is_export:
+        raise ValueError(
+            f"{model} is a folder without a SavedModel. Write --run={model} "
+            "if a run or a converted model is in it."
+        )
+    if run and not os.path.exists(os.path.join(run, CARD)):
+        find_run(run)
+    return path
 
 
 def _is_saved_model(folder):
     return bool(glob.glob(os.path.join(glob.escape(folder), "**/*.pb")))
 
 
-def _runtime(run):
-    """Packages that open a file which export wrote."""
-    if os.path.isdir(run):
-        return ["tensorflow"] if _is_saved_model(run) else []
+def _runtime(path):
+    """Packages that open an exported model."""
+    if os.path.isdir(path):
+        return ["tensorflow"] if _is_saved_model(path) else []
     endings = {".tflite": ["ai_edge_litert"], ".onnx": ["onnxruntime"]}
-    return endings.get(os.path.splitext(run)[1], [])
+    return endings.get(os.path.splitext(path)[1], [])
 
 
 def _check_paths(paths):
@@ -224,10 +185,10 @@ def _predict_files(classifier, paths, arguments, printer):
         except AudioError as error:
             if not windows and len(paths) == 1:
                 raise
-            heard = "skipped"
+            how_far = "skipped"
             if windows:
-                heard = f"heard to {clock(windows[-1].end)}, then"
-            print(f"{heard} {error}", file=sys.stderr)
+                how_far = f"classified to {clock(windows[-1].end)}, then"
+            print(f"{how_far} {error}", file=sys.stderr)
             problems += 1
         if windows:
             printer(path, windows)
@@ -260,7 +221,7 @@ def _draw(windows, info, picture, path):
 
 
 def _predict_stream(classifier, overlap, printer):
-    """Prints each window of standard input when it has been heard."""
+    """Prints each window of standard input as soon as it is complete."""
     import numpy as np
 
     from keras_c2f.inference.output import clock
@@ -280,62 +241,3 @@ def _predict_stream(classifier, overlap, printer):
         pass  # the usual end of a microphone
     say(stream.finish())
     return 0
-
-
-def export(arguments):
-    """Writes a run's classifier for phone, server or browser.
-
-    Returns 1 if what was measured could not be written.
-    """
-    variants = None
-    if arguments.variant != "all":
-        variants = [name.strip() for name in arguments.variant.split(",")]
-    if arguments.resolution is not None:
-        Resolution.parse(arguments.resolution)  # refuses what cannot be read
-    data = data_of_run(arguments.run)
-    packages = EXPORTS[arguments.format].packages
-    if arguments.clips or variants is None or "int8" in variants:
-        require_for(data, *packages)
-    choose_format(arguments.format, variants)
-    from keras_c2f.export import NotNotedError, export_run, recommended
-    from keras_c2f.export.table import export_table, recommendation
-
-    problem = None
-    try:
-        rows = export_run(
-            arguments.run,
-            arguments.format,
-            variants,
-            arguments.out,
-            arguments.resolution,
-            arguments.batch_size,
-            arguments.clips,
-            arguments.threads,
-        )
-    except NotNotedError as error:
-        rows, problem = error.rows, error
-    if arguments.clips:
-        print(export_table(rows))
-    for row in rows:
-        if row.get("kept", 1):
-            print(f"Written: {row['file']}")
-    if arguments.clips:
-        print(recommendation(recommended(rows), rows))
-    if problem:
-        print(problem, file=sys.stderr)
-        return 1
-    if arguments.clips:
-        _write_report(arguments.run)
-    return 0
-
-
-def _write_report(run):
-    """Puts the rows into the report that the run has, if it has one."""
-    from keras_c2f.report import write_report
-
-    folder = Path(find_run(run)).resolve().parent
-    if (folder / "report.html").exists():
-        try:
-            print(f"Report: {write_report(folder)}")
-        except ImportError as error:
-            print(error, file=sys.stderr)

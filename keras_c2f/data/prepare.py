@@ -59,7 +59,7 @@ def prepare(
         workers: int, threads; default: one per core.
 
     Returns:
-        list of `(part, path, reason)` of the recordings that cannot be used, as
+        list of `(split, path, reason)` of the files that cannot be used, as
         in `bad_files.csv`.
 
     Raises:
@@ -74,7 +74,7 @@ def prepare(
             "`clips_per_shard` is at least 1. "
             f"Received: clips_per_shard={clips_per_shard}."
         )
-    if any(isinstance(s, Record) for part in clips for s in part.audio):
+    if any(isinstance(s, Record) for split in clips for s in split.audio):
         raise ValueError(
             "The data are prepared already. Give the data set they were made "
             "of."
@@ -122,12 +122,12 @@ def _write_shards(clips, folder, config, workers):
             total=total, unit=" clips", desc="prepare", disable=None
         ) as bar,
     ):
-        for part in clips:
-            config["bad"][part] = {}
-            shards = Shards(folder, part, config)
+        for split in clips:
+            config["bad"][split] = {}
+            shards = Shards(folder, split, config)
             for shard in range(shards.num_shards):
-                bad = _shard(shards, shard, clips[part], encode, pool, bar)
-                config["bad"][part].update(bad)
+                bad = _shard(shards, shard, clips[split], encode, pool, bar)
+                config["bad"][split].update(bad)
     table = _table(_bad_rows(config["bad"]))
     atomic_write(os.path.join(folder, "bad_files.csv"), table)
     atomic_write(os.path.join(folder, "dataset.json"), json.dumps(config))
@@ -144,9 +144,9 @@ def _config(clips, frontend, store, clips_per_shard):
         "clips_per_shard": clips_per_shard,
         "class_names": list(train.class_names),
         "label_kind": label_kind(train.labels),
-        "sources": {name: _digest(part) for name, part in clips.items()},
+        "sources": {name: _digest(split) for name, split in clips.items()},
         "labels": {
-            name: labels_to_json(part.labels) for name, part in clips.items()
+            name: labels_to_json(split.labels) for name, split in clips.items()
         },
         "bad": {name: {} for name in clips},
     }
@@ -158,7 +158,7 @@ def _digest(clips):
     Of a file its path, size and time of change.
     """
     digest = hashlib.sha256()
-    for source in over_chunks(clips.audio, lambda part: map(_source, part)):
+    for source in over_chunks(clips.audio, lambda chunk: map(_source, chunk)):
         digest.update(source)
     return digest.hexdigest()
 
@@ -265,14 +265,14 @@ def _state(audio):
 
 
 def _bad_rows(bad):
-    """`(part, path, reason)` of each bad clip."""
-    return [(part, *row) for part in bad for row in bad[part].values()]
+    """`(split, path, reason)` of each bad clip."""
+    return [(split, *row) for split in bad for row in bad[split].values()]
 
 
 def _table(rows):
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([("part", "path", "reason"), *rows])
+    writer.writerows([("split", "path", "reason"), *rows])
     return text.getvalue()
 
 

@@ -45,22 +45,22 @@ def read_prepared(root):
             f"'{root}' was prepared by an earlier version: whether its files "
             "have changed since is not known"
         )
-    parts, changed = [], []
-    for part in ("train", "validation"):
-        shards = Shards(root, part, config)
+    splits, changed = [], []
+    for split in ("train", "validation"):
+        shards = Shards(root, split, config)
         changed += shards.changed_sources()
         recordings = [
             Record(shards, number) for number in range(shards.num_clips)
         ]
-        labels = labels_from_json(config["labels"][part], config["label_kind"])
-        parts.append(Clips(recordings, labels, config["class_names"], note))
+        labels = labels_from_json(config["labels"][split], config["label_kind"])
+        splits.append(Clips(recordings, labels, config["class_names"], note))
     if changed:
         raise ValueError(
             f"{len(changed):,} files have changed since '{root}' was prepared "
             f"of them: {some_of(changed)}. Prepare them again, into another "
             "folder."
         )
-    return tuple(parts)
+    return tuple(splits)
 
 
 def label_kind(labels):

@@ -3,7 +3,7 @@ order.
 
     DIR/
         dataset.json                       settings, classes, labels, bad clips
-        bad_files.csv                      part, path, reason
+        bad_files.csv                      split, path, reason
         train-00000-of-00012.tfrecord      records of 512 clips
         train-00000-of-00012.json          their index
         validation-00000-of-00003.tfrecord ...
@@ -46,11 +46,11 @@ AGAIN = "Delete the index '{}' and dataset.json, and prepare again"
 
 
 class Shards:
-    """One part of a prepared data set: train or validation.
+    """One split of a prepared data set: train or validation.
 
     Args:
         folder: path of the prepared data set.
-        part: str, `"train"` or `"validation"`.
+        split: str, `"train"` or `"validation"`.
         config: dict, what `dataset.json` holds.
 
     Attributes:
@@ -60,15 +60,15 @@ class Shards:
             reason.
     """
 
-    def __init__(self, folder, part, config):
+    def __init__(self, folder, split, config):
         from keras_c2f.layers.log_mel import Frontend
 
         self.folder = folder
-        self.part = part
+        self.split = split
         self.store = config["store"]
         self.frontend = Frontend.from_config(config["frontend"])
-        self.bad = {int(i): bad for i, bad in config["bad"][part].items()}
-        self.num_clips = len(config["labels"][part])
+        self.bad = {int(i): bad for i, bad in config["bad"][split].items()}
+        self.num_clips = len(config["labels"][split])
         self.clips_per_shard = config["clips_per_shard"]
         self.num_shards = -(-self.num_clips // self.clips_per_shard)
         self._indices = {}
@@ -79,7 +79,7 @@ class Shards:
         """The recording of a clip.
 
         Args:
-            number: int, its place in the part.
+            number: int, its place in the split.
 
         Returns:
             float32 `(samples,)`, or float16 `(frames, mel_bins)`.
@@ -127,7 +127,7 @@ class Shards:
 
     def path(self, shard, ending=".tfrecord"):
         """Path of a shard, or of its index with `ending=".json"`."""
-        name = f"{self.part}-{shard:05}-of-{self.num_shards:05}{ending}"
+        name = f"{self.split}-{shard:05}-of-{self.num_shards:05}{ending}"
         return os.path.join(self.folder, name)
 
     def _index(self, shard):
@@ -198,7 +198,7 @@ class Record:
 
     Args:
         shards: `Shards`.
-        number: int, the clip's place in its part.
+        number: int, the clip's place in its split.
     """
 
     shards: Shards
@@ -241,21 +241,23 @@ def are_log_mel(recordings, frontend, on_waveform):
             or log-mel is to be changed as a waveform, or mixed with other
             audio.
     """
-    parts = {s.shards if isinstance(s, Record) else None for s in recordings}
-    stored = {part.store if part else "waveform" for part in parts}
-    if len(stored) > 1:
+    sources = {s.shards if isinstance(s, Record) else None for s in recordings}
+    stores = {each.store if each else "waveform" for each in sources}
+    if len(stores) > 1:
         raise ValueError(
             "Some clips are prepared log-mel and others are not. Prepare all "
             "of them with the same store."
         )
-    log_mel = stored == {"log_mel"}
-    for part in filter(None, parts):
+    log_mel = stores == {"log_mel"}
+    for source in filter(None, sources):
         names = _settings(frontend) if log_mel else ["sample_rate"]
         for name in names:
-            made, wanted = (getattr(f, name) for f in (part.frontend, frontend))
-            if made != wanted:
+            stored, wanted = (
+                getattr(f, name) for f in (source.frontend, frontend)
+            )
+            if stored != wanted:
                 raise ValueError(
-                    f"'{part.folder}' was prepared with {name}={made}, and "
+                    f"'{source.folder}' was prepared with {name}={stored}, and "
                     f"the model takes {wanted}. Prepare the data again for "
                     "this model, or choose a model of that front end."
                 )

@@ -43,7 +43,7 @@ def read_ast_json(path, validate_on=None, class_list=None):
 
     Raises:
         ValueError: if a file is missing or of another form, a label is
-            unknown, or no clip of a part is found.
+            unknown, or no clip of a split is found.
     """
     path = existing_file(path)
     index, class_names = read_classes(class_list or _class_list(path), "mid")
@@ -62,7 +62,7 @@ def read_ast_json(path, validate_on=None, class_list=None):
         labels = LabelSets.of(labels)
     recordings = locate(str(base / name) for name in names)
     train = np.array(train)
-    return Listing(names, recordings, labels, class_names, path).parts(
+    return Listing(names, recordings, labels, class_names, path).splits(
         train, ~train
     )
 
@@ -115,8 +115,8 @@ def _labels(entry, where):
 
 
 def _validation(path):
-    for part in ("valid", "eval"):
-        other = path.with_name(path.name.replace("train", part))
+    for split in ("valid", "eval"):
+        other = path.with_name(path.name.replace("train", split))
         if other != path and other.is_file():
             return other
     raise ValueError(

@@ -49,7 +49,7 @@ def read_audioset(root, train="full"):
 
     Raises:
         ValueError: if a list is missing or broken, a label is unknown, or no
-            clip of a part is found.
+            clip of a split is found.
 
     Reference:
         Gemmeke et al., "Audio Set: An ontology and human-labeled dataset for
@@ -62,9 +62,9 @@ def read_audioset(root, train="full"):
 
     def rows():  # one at a time: two million lists would take long to make
         nonlocal num_train
-        for part in (*TRAIN[train], "eval"):
+        for split in (*TRAIN[train], "eval"):
             num_train = len(segments)  # ends up as those before `eval`
-            path = root / f"{part}_segments.csv"
+            path = root / f"{split}_segments.csv"
             for where, (video, start, _, mids) in read_lines(path, COLUMNS):
                 segments.append((video, number(start, "start", where, float)))
                 yield class_indices(mids.split(","), index, where)

@@ -37,7 +37,7 @@ def read_digits(root, speaker=None):
 
     Raises:
         ValueError: if the folder or the list is missing, a file name has
-            another form, the speaker is unknown, or no clip of a part is
+            another form, the speaker is unknown, or no clip of a split is
             found.
     """
     root = existing_folder(root)
@@ -50,11 +50,11 @@ def read_digits(root, speaker=None):
             f"'{root}'."
         )
     if speaker is None:
-        parts = [
+        splits = [
             "test" if int(match["index"]) < NUM_TEST_TAKES else "train"
             for match in matches
         ]
-        validation = held_out(parts, "test", "split")
+        validation = held_out(splits, "test", "split")
     else:
         speakers = [match["speaker"] for match in matches]
         validation = held_out(speakers, speaker, "speaker")

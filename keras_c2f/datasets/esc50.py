@@ -31,7 +31,7 @@ def read_esc50(root, fold=1, esc10=False):
 
     Raises:
         ValueError: if the folder or the CSV is missing, the fold is unknown,
-            or no clip of a part is found.
+            or no clip of a split is found.
 
     Reference:
         Piczak, "ESC: Dataset for Environmental Sound Classification", ACM

@@ -31,7 +31,7 @@ def read_folder(root, validation_share=0.2, seed=0, more_classes=()):
 
     Args:
         root: path.
-        validation_share: float between 0 and 1, the part of each class to
+        validation_share: float between 0 and 1, the share of each class to
             validate on; a class with two or more clips is on both sides.
         seed: int, of the random choice of those clips, which is made by
             their names: see `random_mask`.

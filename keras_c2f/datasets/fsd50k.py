@@ -42,7 +42,7 @@ def read_fsd50k(root, validate_on="validation"):
 
     Raises:
         ValueError: if a list is missing or broken, a label is unknown, or no
-            clip of a part is found.
+            clip of a split is found.
 
     Reference:
         Fonseca et al., "FSD50K: An open dataset of human-labeled audio

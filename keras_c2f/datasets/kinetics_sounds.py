@@ -67,7 +67,7 @@ def read_kinetics_sounds(root):
         2,597 clips were found is in their `note`.
 
     Raises:
-        ValueError: if a list is missing or broken, or no clip of a part is
+        ValueError: if a list is missing or broken, or no clip of a split is
             found.
 
     Reference:

@@ -1,4 +1,4 @@
-"""What a data set lists, and which part of it is for training."""
+"""What a data set lists, and how it is split."""
 
 import hashlib
 import os
@@ -26,7 +26,7 @@ class Listing:
         labels: int `(n,)` or `LabelSets`.
         class_names: list of str.
         source: the folder or file, for messages.
-        remark: str, what else `Clips.note` of both parts has: what was left
+        remark: str, what else `Clips.note` of both splits has: what was left
             out, or how labels were read.
     """
 
@@ -46,14 +46,14 @@ class Listing:
         keys[found] = file_keys([self.audio[i] for i in found.tolist()])
         self._keys = keys
 
-    def parts(self, train, validation):
+    def splits(self, train, validation):
         """`(train, validation)`, two `Clips`, given masks `(n,)`.
 
         Missing clips are left out, and counted in `Clips.note`.
 
         Raises:
-            ValueError: if no clip of a part is there, a file is in both
-                parts, or it is listed with different labels.
+            ValueError: if no clip of a split is there, a file is in both
+                splits, or it is listed with different labels.
         """
         used = np.flatnonzero(train | validation)
         repeated = np.zeros(len(train), bool)
@@ -76,7 +76,7 @@ class Listing:
         )
 
     def drawn(self, validation_share, seed, groups=None):
-        """`parts`, of which the one to validate on is drawn by names.
+        """`splits`, of which the one to validate on is drawn by names.
 
         These are paths here, and count from the folder of `source`.
 
@@ -86,7 +86,7 @@ class Listing:
                 the labels.
 
         Raises:
-            ValueError: as `random_mask` and `parts`.
+            ValueError: as `random_mask` and `splits`.
         """
         groups = self.labels if groups is None else groups
         firsts = np.arange(len(self.names))
@@ -105,7 +105,7 @@ class Listing:
             names, groups[once], validation_share, seed
         )
         validation = validation[firsts]  # what is repeated, beside its first
-        return self.parts(~validation, validation)
+        return self.splits(~validation, validation)
 
     def _repeats(self, positions):
         """Pairs of places with one file, the first and a later one, in order.
@@ -174,7 +174,7 @@ class Listing:
 
 
 def held_out(values, value, what):
-    """Boolean `(n,)`, true where `values` equals the part held out.
+    """Boolean `(n,)`, true where `values` equals the split held out.
 
     Args:
         values: list of the fold, speaker or split of each clip.
@@ -231,7 +231,7 @@ def random_mask(names, labels, validation_share, seed):
     """
     if not 0 < validation_share < 1:
         raise ValueError(
-            "`validation_share` is the part of the clips to validate on, "
+            "`validation_share` is the share of the clips to validate on, "
             f"between 0 and 1. Received: {validation_share}."
         )
     labels = np.asarray(labels)

@@ -123,39 +123,39 @@ def split_spec(spec):
     return kind, path
 
 
-def holding_out(kind, part):
-    """The reader's option that holds a part of the data out.
+def holding_out(kind, split):
+    """The reader's option that holds a split out.
 
     Args:
         kind: str, of the data set.
-        part: str, as the command line names it: the number of a fold, a
+        split: str, as the command line names it: the number of a fold, a
             speaker, or what the reader's `validate_on` takes.
 
     Returns:
         dict of one option of `open_dataset`.
 
     Raises:
-        ValueError: if the kind has no such parts.
+        ValueError: if the kind has no such splits.
 
     Example:
         >>> holding_out("esc50", "2")
         {'fold': 2}
     """
     if kind not in READERS:
-        return {"validate_on": part}  # refused later, with what there is
+        return {"validate_on": split}  # refused later, with what there is
     known = _options(kind)
     if "speaker" in known:
-        return {"speaker": part}
-    if "fold" in known and part.isdigit():
-        return {"fold": int(part)}
+        return {"speaker": split}
+    if "fold" in known and split.isdigit():
+        return {"fold": int(split)}
     if "validate_on" in known:
-        return {"validate_on": part}
+        return {"validate_on": split}
     raise ValueError(
-        f"{kind!r} has no part {part!r} to hold out. "
+        f"{kind!r} has no split {split!r} to hold out. "
         + (
             "Name the number of a fold."
             if "fold" in known
-            else "Leave `held_out` out: it has parts of its own, or draws them."
+            else "Leave `held_out` out: it has its own splits, or draws them."
         )
     )
 

@@ -27,7 +27,7 @@ def read_speech_commands(root, validate_on="validation"):
 
     Args:
         root: path.
-        validate_on: `"validation"` or `"test"`, the part that is returned
+        validate_on: `"validation"` or `"test"`, the split that is returned
             beside the one for training.
 
     Returns:
@@ -35,7 +35,7 @@ def read_speech_commands(root, validate_on="validation"):
         ones were found, if not all, is in the latter's `note`.
 
     Raises:
-        ValueError: if a list is missing or broken, or no clip of a part is
+        ValueError: if a list is missing or broken, or no clip of a split is
             found.
 
     Reference:
@@ -45,22 +45,22 @@ def read_speech_commands(root, validate_on="validation"):
     check_choice("validate_on", validate_on, tuple(LISTS))
     root = existing_folder(root)
     contents = walk_folder(root)
-    positions = ((contents.parts(path), path) for path in contents.audio)
+    located = ((contents.parts(path), path) for path in contents.audio)
     recordings = {
         f"{parts[0]}/{stem(parts[1])}": path
-        for parts, path in positions
+        for parts, path in located
         if len(parts) == 2 and parts[0] != NOISE
     }
-    parts = dict.fromkeys(recordings, "train")
-    for part, file in LISTS.items():
+    splits = dict.fromkeys(recordings, "train")
+    for split, file in LISTS.items():
         for where, (name,) in read_lines(root / file, ["word/clip"]):
             if name.count("/") != 1:
                 raise ValueError(
                     f"{where} is {name!r}, and should be word/clip. Download "
                     "the file again."
                 )
-            parts[stem(name)] = part
-    names = list(parts)
+            splits[stem(name)] = split
+    names = list(splits)
     words = [name.split("/")[0] for name in names]
     class_names, labels = np.unique(words, return_inverse=True)
     listing = Listing(
@@ -71,5 +71,5 @@ def read_speech_commands(root, validate_on="validation"):
         root,
         contents.to_convert(),
     )
-    parts = np.array(list(parts.values()))
-    return listing.splits(parts == "train", parts == validate_on)
+    splits = np.array(list(splits.values()))
+    return listing.splits(splits == "train", splits == validate_on)

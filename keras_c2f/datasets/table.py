@@ -55,7 +55,7 @@ def read_csv(
         class_list: text file with one class name per line, or a CSV with a
             column `display_name` (as for AudioSet), which fixes the classes
             and their order. `None`: the names that occur, sorted.
-        validation_share: float between 0 and 1, part of each class to
+        validation_share: float between 0 and 1, share of each class to
             validate on, where neither `fold` nor `split` says. A clip with
             several labels counts for the first.
         seed: int, of that choice, which is made by the paths.
@@ -69,7 +69,7 @@ def read_csv(
 
     Raises:
         ValueError: if a file or column is missing, or a label is not in the
-            class list, the fold or split is unknown, or no audio of a part is
+            class list, the fold or split is unknown, or no file of a split is
             found.
     """
     rows = read_rows(path, ["path"], ("label", "labels", "fold", "split"))
@@ -166,12 +166,12 @@ def _choose(rows, path, fold, validate_on):
         folds = [number(row["fold"], "fold", where) for where, row in rows]
         return np.ones(len(rows), bool), held_out(folds, fold, "fold")
     check_choice("validate_on", validate_on, SPLITS[1:])
-    parts = [str(row["split"]).strip().lower() for _, row in rows]
-    for (where, _), part in zip(rows, parts, strict=True):
-        if part not in SPLITS:
+    splits = [str(row["split"]).strip().lower() for _, row in rows]
+    for (where, _), split in zip(rows, splits, strict=True):
+        if split not in SPLITS:
             raise ValueError(
                 f"{where}: 'split' says train, validation or test. Received: "
-                f"{part!r}."
+                f"{split!r}."
             )
-    validation = held_out(parts, validate_on, "split")
-    return np.isin(parts, ["train", validate_on]), validation
+    validation = held_out(splits, validate_on, "split")
+    return np.isin(splits, ["train", validate_on]), validation

@@ -106,21 +106,21 @@ def _synthesize(names, draw, counts, sample_rate, clip_seconds, seed):
             f"16000. Received: clip_seconds={clip_seconds}, "
             f"sample_rate={sample_rate}."
         )
-    parts = []
-    for part, count in enumerate(counts):
+    splits = []
+    for split, count in enumerate(counts):
         labels = np.repeat(np.arange(len(names)), count)
         recordings = []
         for position, label in enumerate(labels):
             # A generator per clip, so that a clip does not depend on others.
-            rng = np.random.default_rng((seed, part, position))
+            rng = np.random.default_rng((seed, split, position))
             timing, carriers = draw(label, rng)
             audio = bursts(timing, carriers, sample_rate, clip_seconds, rng)
             clip = place_in_noise(
                 audio, len(audio), sample_rate, rng, SIGNAL_TO_NOISE_DB
             )
             recordings.append(clip.astype("float32"))
-        parts.append(Clips(recordings, labels, names))
-    return tuple(parts)
+        splits.append(Clips(recordings, labels, names))
+    return tuple(splits)
 
 
 def _any_carriers(rng):

@@ -14,7 +14,7 @@ def read_unlabelled(root, validation_share=0.1, seed=0):
 
     Args:
         root: path.
-        validation_share: float between 0 and 1, the part to validate on.
+        validation_share: float between 0 and 1, the share to validate on.
         seed: int, of the random choice of those clips, by their names.
 
     Returns:

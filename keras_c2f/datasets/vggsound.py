@@ -29,7 +29,7 @@ def read_vggsound(root):
         15,446 clips were found is in their `note`.
 
     Raises:
-        ValueError: if the list is missing or broken, or no clip of a part is
+        ValueError: if the list is missing or broken, or no clip of a split is
             found.
 
     Reference:

@@ -8,7 +8,7 @@ from keras_c2f.audio.walk import index_audio, stem, walk_folder
 from keras_c2f.datasets.lines import existing_folder, read_lines
 from keras_c2f.datasets.listing import Listing, check_choice
 
-PARTS = {"1": "train", "2": "validation", "3": "test"}
+SPLITS = {"1": "train", "2": "validation", "3": "test"}
 
 
 def read_voxceleb(root, validate_on="validation"):
@@ -29,7 +29,7 @@ def read_voxceleb(root, validate_on="validation"):
 
     Args:
         root: path.
-        validate_on: `"validation"` or `"test"`, the part that is returned
+        validate_on: `"validation"` or `"test"`, the split that is returned
             beside the one for training.
 
     Returns:
@@ -37,7 +37,7 @@ def read_voxceleb(root, validate_on="validation"):
         found, if not all, is in their `note`.
 
     Raises:
-        ValueError: if the list is missing or broken, or no clip of a part is
+        ValueError: if the list is missing or broken, or no clip of a split is
             found.
 
     Reference:
@@ -46,18 +46,18 @@ def read_voxceleb(root, validate_on="validation"):
     """
     check_choice("validate_on", validate_on, ("validation", "test"))
     root = existing_folder(root)
-    names, speakers, parts = [], [], []
-    for where, (part, name) in read_lines(
-        root / "iden_split.txt", ["part", "path"], delimiter=" "
+    names, speakers, splits = [], [], []
+    for where, (split, name) in read_lines(
+        root / "iden_split.txt", ["split", "path"], delimiter=" "
     ):
-        if part not in PARTS or name.count("/") != 2:
+        if split not in SPLITS or name.count("/") != 2:
             raise ValueError(
-                f"{where} is '{part} {name}', and should be 1, 2 or 3, and "
+                f"{where} is '{split} {name}', and should be 1, 2 or 3, and "
                 "speaker/video/file. Download the file again."
             )
         names.append(name)
         speakers.append(name.split("/")[0])
-        parts.append(PARTS[part])
+        splits.append(SPLITS[split])
     contents = walk_folder(root)
     found = index_audio(contents.audio, _speaker_video_file)
     class_names, labels = np.unique(speakers, return_inverse=True)
@@ -69,8 +69,8 @@ def read_voxceleb(root, validate_on="validation"):
         root,
         contents.to_convert(),
     )
-    parts = np.array(parts)
-    return listing.splits(parts == "train", parts == validate_on)
+    splits = np.array(splits)
+    return listing.splits(splits == "train", splits == validate_on)
 
 
 def _speaker_video_file(folder, base):

@@ -2,7 +2,7 @@
 
 `clips.npz` of a run has three sorted uint64 arrays: `train`, `validation` and
 `earlier`, the clips that were trained on by the run it started from; 8 bytes a
-clip. `config.json` has a digest of each part under `digests`, in which labels
+clip. `config.json` has a digest of each split under `digests`, in which labels
 count too. So files that were renamed, swapped, added or removed are noticed,
 and so are clips to score that were trained on, wherever they lie by now.
 """
@@ -21,7 +21,7 @@ from keras_c2f.datasets.registry import draws_parts
 from keras_c2f.utils.files import atomic_write
 
 FILE = "clips.npz"
-PARTS = {"train": "to train on", "validation": "to validate on"}
+SPLITS = {"train": "to train on", "validation": "to validate on"}
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class KeptClips:
     """Fingerprints of the clips of a run, sorted uint64 arrays.
 
     Attributes:
-        train, validation: of its two parts.
+        train, validation: of its two splits.
         earlier: of what the run that it started from was trained on.
     """
 
@@ -51,8 +51,8 @@ def keep_clips(folder, clips, init_from=""):
     """
     before = read_clips(_folder_of(init_from)) if init_from else None
     arrays = {
-        name: np.sort(part.fingerprints)
-        for name, part in zip(PARTS, clips, strict=True)
+        name: np.sort(split.fingerprints)
+        for name, split in zip(SPLITS, clips, strict=True)
     }
     arrays["earlier"] = np.zeros(0, "uint64")
     if before:
@@ -60,7 +60,7 @@ def keep_clips(folder, clips, init_from=""):
     atomic_write(
         os.path.join(folder, FILE), lambda path: np.savez(path, **arrays)
     )
-    return dict(zip(PARTS, map(_digest, clips), strict=True))
+    return dict(zip(SPLITS, map(_digest, clips), strict=True))
 
 
 def read_clips(folder):
@@ -69,7 +69,7 @@ def read_clips(folder):
     if not os.path.exists(path):
         return None
     with np.load(path) as arrays:
-        return KeptClips(*(arrays[name] for name in (*PARTS, "earlier")))
+        return KeptClips(*(arrays[name] for name in (*SPLITS, "earlier")))
 
 
 def refuse_changed_clips(folder, config, recipe, clips, instead):
@@ -97,9 +97,9 @@ def refuse_changed_clips(folder, config, recipe, clips, instead):
         return
     kept = read_clips(folder)
     changes = [
-        _changes(name, part, kept)
-        for name, part in clips.items()
-        if _digest(part) != digests[name]
+        _changes(name, split, kept)
+        for name, split in clips.items()
+        if _digest(split) != digests[name]
     ]
     if changes:
         raise ValueError(
@@ -190,26 +190,26 @@ def _folder_of(init_from):
     return path if (path / FILE).exists() else inner
 
 
-def _changes(name, part, kept):
-    """str, how a part of the data differs from what a run kept."""
+def _changes(name, split, kept):
+    """str, how a split of the data differs from what a run kept."""
     if kept is None:
-        return f"those {PARTS[name]} differ"
+        return f"those {SPLITS[name]} differ"
     before = getattr(kept, name)
-    new = ~np.isin(part.fingerprints, before)
-    gone = np.count_nonzero(~np.isin(before, part.fingerprints))
+    new = ~np.isin(split.fingerprints, before)
+    gone = np.count_nonzero(~np.isin(before, split.fingerprints))
     found = []
     if new.any():
-        names = _names(part, new)
+        names = _names(split, new)
         found.append(f"{len(names):,} new ({some_of(names)})")
     if gone:
         found.append(f"{gone:,} gone")
     if name == "validation":
-        names = _names(part, np.isin(part.fingerprints, kept.train))
+        names = _names(split, np.isin(split.fingerprints, kept.train))
         if names:
             found.append(f"{len(names):,} trained on ({some_of(names)})")
     if not found:
         found = ["the same with other labels, or another number of times"]
-    return f"of those {PARTS[name]} {', '.join(found)}"
+    return f"of those {SPLITS[name]} {', '.join(found)}"
 
 
 def _names(clips, mask):
@@ -221,7 +221,7 @@ def _names(clips, mask):
 
 
 def _digest(clips):
-    """str, of a part's fingerprints and labels, in whatever order."""
+    """str, of a split's fingerprints and labels, in whatever order."""
     rows = np.stack([clips.fingerprints, _label_keys(clips.labels)], axis=1)
     rows = rows[np.lexsort(rows.T)].astype("<u8")
     return hashlib.blake2b(rows.tobytes(), digest_size=16).hexdigest()

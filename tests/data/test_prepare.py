@@ -184,7 +184,7 @@ def test_bad_files_are_listed_and_named_again(tmp_path):
         ["train", raw.audio[5]],
         ["validation", raw.audio[2], "is empty"],
     ]
-    assert rows[0] == ["part", "path", "reason"]
+    assert rows[0] == ["split", "path", "reason"]
     for row, start in zip(rows[1:], expected, strict=True):
         assert row[: len(start)] == start
     pipelines = [make_pipeline(), make_pipeline()]

@@ -434,8 +434,8 @@ def test_which_parts_may_be_drawn(spec, drawn):
 @pytest.mark.parametrize(
     "kind, part, message",
     [
-        ("vggsound", "1", "'vggsound' has no part '1' .* of its own"),
-        ("folder", "test", "'folder' has no part 'test' .* or draws them"),
+        ("vggsound", "1", "'vggsound' has no split '1' .* its own"),
+        ("folder", "test", "'folder' has no split 'test' .* or draws them"),
         ("esc50", "test", "Name the number of a fold"),
     ],
 )
