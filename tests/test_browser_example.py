@@ -90,7 +90,7 @@ def test_scores_are_those_of_python(page, model, shared_data, tmp_path):
     assert np.ptp(expected, axis=0).max() > 0.05  # the clips differ
 
 
-def test_it_hears_a_microphone(page, model, tmp_path):
+def test_it_classifies_a_microphone(page, model, tmp_path):
     import soundfile
 
     samples = np.random.default_rng(0).normal(0, 0.1, 16000 * 10)

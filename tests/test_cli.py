@@ -210,7 +210,14 @@ def test_predict_with_a_folder_and_an_exported_file(exported, tmp_path, capsys):
             float(other["score"]), abs=1e-4
         )
     code, out, err = run(
-        *(capsys, "predict", "--model", model, "--format=json", "--overlap=0.5"),
+        *(
+            capsys,
+            "predict",
+            "--model",
+            model,
+            "--format=json",
+            "--overlap=0.5",
+        ),
         *("--timeline", tmp_path, recordings / "low" / "0.wav"),
     )
     assert code == 0
@@ -232,7 +239,9 @@ def test_predict_with_a_folder_and_an_exported_file(exported, tmp_path, capsys):
     assert code == 2 and "--run --model is required" in err
 
 
-def test_predict_classifies_a_file_up_to_where_it_is_bad(exported, tmp_path, capsys):
+def test_predict_classifies_a_file_up_to_where_it_is_bad(
+    exported, tmp_path, capsys
+):
     soundfile = pytest.importorskip("soundfile")
     samples = np.zeros(70 * 16000, "float32")
     samples[-5] = np.nan  # in the second minute, which is read by itself

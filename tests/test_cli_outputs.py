@@ -158,7 +158,9 @@ def test_measurements_that_cannot_be_kept_are_printed(capsys, monkeypatch):
         raise NotNotedError("exports.csv cannot be written.", [{"file": "a"}])
 
     monkeypatch.setattr("keras_c2f.export.export_run", export_run)
-    monkeypatch.setattr("keras_c2f.cli.export.data_of_run", lambda _: "folder:own")
+    monkeypatch.setattr(
+        "keras_c2f.cli.export.data_of_run", lambda _: "folder:own"
+    )
     code, out, err = run(capsys, "export", "--run=x", "--clips=0")
     assert (code, out) == (1, "Written: a\n")
     assert err == "exports.csv cannot be written.\n"

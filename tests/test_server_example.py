@@ -113,7 +113,7 @@ def encode(samples, rate=RATE, kind="WAV", subtype="FLOAT"):
     return file.getvalue()
 
 
-def test_a_long_sound_is_heard_in_windows_up_to_its_end(client):
+def test_a_long_recording_is_classified_in_windows_up_to_its_end(client):
     answer = client.post("/classify", content=encode(NOISE)).json()
     assert (answer["sample_rate"], answer["window_seconds"]) == (RATE, 0.5)
     windows = answer["windows"]

@@ -459,7 +459,7 @@ def test_impossible_recipes_are_refused(options):
 
 @pytest.mark.parametrize("data", ["keywords", "timing", "timbre"])
 def test_made_recordings_have_the_rate_of_the_model(data):
-    """HTS-AT hears 32 kHz, AST 16 kHz: the same clips, half as many samples."""
+    """HTS-AT takes 32 kHz, AST 16 kHz: the same clips, half as many samples."""
     coarse, fine = (
         Recipe(data=data, backbone=model).open_data()[1].audio[0]
         for model in ("ast_micro", "hts_at_micro")

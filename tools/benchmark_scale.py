@@ -2,7 +2,7 @@
 
 Run time: about ten minutes; the files are hard links to 48 audio. Expected: a
 first batch within 5 s of naming the data set; memory that grows by less than
-50 MB once the cache is full; an order that cannot be told from chance, and
+50 MB once the cache is full; an order like chance, and
 workers whose parts neither overlap nor miss a clip. Needs Linux and the
 TensorFlow backend; each measurement has a process of its own.
 

@@ -1,7 +1,7 @@
 """Every export of trained runs beside Keras, on real clips.
 
 Each run is exported in a process with the backend it was trained on, at every
-resolution of its schedule, in every format and variant, and heard by the
+resolution of its schedule, in every format and variant, and scored by the
 format's own runtime. One row gives the worst of all backends and resolutions.
 
 Run time: half a minute a run and resolution, a run on each core. Expected:
@@ -31,7 +31,7 @@ from keras_c2f.utils.files import read_json
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list("runs", [], "Folders of trained runs.")
-flags.DEFINE_integer("clips", 50, "Validation clips of each to hear.")
+flags.DEFINE_integer("clips", 50, "Validation clips of each to score.")
 flags.DEFINE_string("one", "", "A run to print the rows of, as JSON.")
 
 NAMES = ("largest_difference", "same_class", "points_lost")

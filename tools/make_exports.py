@@ -1,6 +1,6 @@
 """Writes a classifier of random weights in each format, and a recording.
 
-For `check_optional.sh`, which lets the clients in `examples` hear it where
+For `check_optional.sh`, which lets the clients in `examples` classify it where
 this package is not installed.
 
     python tools/make_exports.py FOLDER

@@ -1,10 +1,11 @@
-"""What a trained network still knows when it is made coarser, untrained.
+"""Accuracy of a trained network made coarser, without training.
 
     python tools/study_kwt1.py --checkpoint PATH/kwt1.npz --out FOLDER
 
-KWT-1, trained on real words, hears synthesised ones at C = 1, 2, 4 without any
-further training. Its kernel of one frame and its 98 positions are resized in
-three ways each. Prints a Markdown table and writes `kwt1.png` to the folder.
+KWT-1, trained on real words, is scored on synthesised ones at C = 1, 2, 4
+without any further training. Its kernel of one frame and its 98
+positions are resized in three ways each. Prints a Markdown table and writes
+`kwt1.png` to the folder.
 
 Kernel, one frame -> C frames. `pi`: pseudo-inverse, each frame a C-th of it.
 `bilinear`: each frame the whole of it. `naive`: the first frame has it, zeros
@@ -133,7 +134,7 @@ def main():
             ]
     print(f"`{shlex.join(['python', *sys.argv])}`\n")
     print(", ".join(f"{k} {v}" for k, v in versions().items()), hardware())
-    print(f"\n{len(labels)} clips of {len(words)} words, unheard voices\n")
+    print(f"\n{len(labels)} clips of {len(words)} words, unseen voices\n")
     print("| compression | kernel | positions | C = 1 | C = 2 | C = 4 |")
     print("|---|---|---|---|---|---|")
     for (method, kernel, way), shares in rows.items():

@@ -1,7 +1,7 @@
 // The page: what happens when a model, a recording or the microphone is chosen.
 
 import { download, exists, onFiles } from "./files.js";
-import { listen, Ring } from "./microphone.js";
+import { record, Ring } from "./microphone.js";
 import { loadModel } from "./model.js";
 import { best, meanScores } from "./scores.js";
 import { decode } from "./audio.js";
@@ -42,7 +42,7 @@ async function openModel(file, isNewest) {
   const { class_names: names, sample_rate: rate, resolution, variant } = model;
   $("model-name").textContent = model.name;
   $("model-facts").textContent =
-    `${names.length} classes, hears ${model.num_samples / rate} s at ` +
+    `${names.length} classes, windows of ${model.num_samples / rate} s at ` +
     `${rate / 1000} kHz, resolution ${resolution}, ${variant}`;
   $("audio-file").disabled = $("microphone").disabled = false;
   say("ready", "Choose a recording, or use the microphone.");
@@ -78,18 +78,18 @@ async function openMicrophone(isNewest) {
   say("loading", "Waiting for the microphone …");
   const { sample_rate: rate, num_samples: length } = model;
   const ring = new Ring(length);
-  let scored = 0; // samples heard when the last window was taken
+  let scored = 0; // samples received when the last window was taken
   let busy = false;
-  const stop = await listen(rate, hear);
+  const stop = await record(rate, receive);
   if (!isNewest()) return stop();
   stopMicrophoneStream = stop;
   audio = undefined;
   view = new View(model);
   view.showLive(Math.max(LIVE_VIEW * rate, 2 * length));
   $("microphone").textContent = "Stop microphone";
-  say("listening", `Listening, and scoring every ${LIVE_INTERVAL} s.`);
+  say("recording", `Recording, scores every ${LIVE_INTERVAL} s.`);
 
-  function hear(chunk) {
+  function receive(chunk) {
     if (!stopMicrophoneStream || !isNewest()) return;
     ring.write(chunk);
     view.advance(chunk, ring.total);
@@ -119,7 +119,7 @@ function stopMicrophone() {
   say("ready", "The microphone is off.");
 }
 
-/** Tells a person what goes on, and a program the state of the page. */
+/** Shows the status as text, and as the state of the page. */
 function say(state, text) {
   document.body.dataset.state = state;
   $("status").textContent = text;

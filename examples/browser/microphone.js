@@ -18,7 +18,7 @@ const REFUSALS = {
 };
 
 /** Calls `onChunk(samples)` until the returned function is called. */
-export async function listen(sampleRate, onChunk) {
+export async function record(sampleRate, onChunk) {
   if (!navigator.mediaDevices) {
     throw new Error(
       `This page came from ${location.origin}, where browsers give no ` +

@@ -88,12 +88,12 @@ async function scoreFile(page, i) {
   await print(page);
 }
 
-/** Listens until the window is full of audio. */
+/** Records until the window is full. */
 async function scoreMicrophone(page) {
   await page.goto(`${origin}/?${new URLSearchParams({ model: address(0) })}`);
   await reach(page, "ready");
   await page.click("#microphone");
-  await reach(page, "listening");
+  await reach(page, "recording");
   await page.waitForFunction(() => {
     const text = document.getElementById("results").textContent;
     return text && JSON.parse(text).windows[0][0] > 0;

@@ -42,8 +42,8 @@ export class View {
     player.pause();
     player.hidden = !this.samples;
     $("audio-name").textContent = title;
-    const heard = this.seconds(this.model.num_samples);
-    $("window-note").textContent = `${heard} s ${where} each cell`;
+    const length = this.seconds(this.model.num_samples);
+    $("window-note").textContent = `${length} s ${where} each cell`;
     $("top-note").textContent = "";
     $("bars").replaceChildren();
     this.point(null);

@@ -1,4 +1,4 @@
-"""The model, and the batches it hears."""
+"""The model, and the batches it scores."""
 
 import asyncio
 import json
@@ -37,7 +37,7 @@ class Model:
             )
         if isinstance(self._session.get_inputs()[0].shape[0], int):
             raise ValueError(
-                f"{path} hears a fixed number of windows at once. Export it "
+                f"{path} takes a fixed number of windows at once. Export it "
                 "without --batch-size."
             )
         info = json.loads(properties["keras_c2f"])

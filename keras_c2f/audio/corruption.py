@@ -1,4 +1,4 @@
-"""Audio made worse on purpose, to ask how much of it a network bears.
+"""Audio corrupted on purpose, to measure how robust a network is.
 
 The word is that of Hendrycks and Dietterich, "Benchmarking Neural Network
 Robustness to Common Corruptions and Perturbations", ICLR 2019.
@@ -28,7 +28,7 @@ class Corruption:
     |------------------|-----------------------------------------------------|
     | `noise:DB`       | pink noise is added, flat below 20 Hz, at this      |
     |                  | signal-to-noise ratio                               |
-    | `reverb:SECONDS` | heard in a room of this RT60, half of the energy in |
+    | `reverb:SECONDS` | recorded in a room of this RT60, half the energy in |
     |                  | the direct path; as loud as before                  |
     | `codec:mp3`      | coded and decoded at the lowest quality, about      |
     |                  | 9 kbit/s at 16 kHz, at the nearest rate MP3 has     |

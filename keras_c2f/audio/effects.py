@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_c2f.utils.optional import soundfile, soxr
 
-LOWEST_HZ = 20  # of pink noise: below, nobody hears the power it would have
+LOWEST_HZ = 20  # of pink noise: below, noise would be inaudible
 PHONE_BAND_HZ = (300, 3400)
 MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 # Level 1 of MP3 is refused by libsndfile; its constant rate keeps the lead-in.
@@ -27,14 +27,14 @@ BLOCK = 4096  # samples written at once: Vorbis puts them all on the stack
 
 def add_noise(samples, sample_rate, ratio_db, rng):
     """Adds pink noise; silence throughout stays silent."""
-    heard = samples[samples != 0]
-    if not len(heard):
+    audible = samples[samples != 0]
+    if not len(audible):
         return samples
     hertz = np.fft.rfftfreq(len(samples), 1 / sample_rate)
     spectrum = np.fft.rfft(rng.normal(size=len(samples)))
     spectrum /= np.sqrt(np.maximum(hertz, LOWEST_HZ))  # power falls as 1/f
     noise = np.fft.irfft(spectrum, len(samples))
-    wanted = _power(heard) / 10 ** (ratio_db / 10)
+    wanted = _power(audible) / 10 ** (ratio_db / 10)
     return samples + noise * np.sqrt(wanted / _power(noise))
 
 
@@ -49,9 +49,9 @@ def add_room(samples, sample_rate, rt60, rng):
     response = np.concatenate([[1.0], tail / np.linalg.norm(tail)])
     length = len(samples) + len(response) - 1
     spectrum = np.fft.rfft(samples, length) * np.fft.rfft(response, length)
-    heard = np.fft.irfft(spectrum, length)[: len(samples)]
-    power = _power(heard)
-    return heard * np.sqrt(_power(samples) / power) if power else samples
+    reverberant = np.fft.irfft(spectrum, length)[: len(samples)]
+    power = _power(reverberant)
+    return reverberant * np.sqrt(_power(samples) / power) if power else samples
 
 
 def code(samples, sample_rate, coder, rng):

@@ -1,4 +1,4 @@
-"""The command that takes weights of others."""
+"""The command that converts checkpoints of other projects."""
 
 import argparse
 import os
@@ -10,7 +10,7 @@ from keras_c2f.utils.values import Choice, Folder, Number, Text, add_option
 
 COUNT = Number(int, at_least=1, at_most=1_000_000)
 TEXT = Text(wanted=True)
-# What can be had otherwise than a checkpoint was trained: values, help.
+# What may differ from how a checkpoint was trained: values, help.
 WANTED = {
     "num_frames": (
         COUNT,
@@ -30,7 +30,7 @@ WANTED = {
     ),
     "pooling": (
         Choice(("mean", "prefix", "token_semantic")),
-        "what the head sees, prefix, mean or token_semantic: --pooling=mean",
+        "input of the head, prefix, mean or token_semantic: --pooling=mean",
     ),
     "input_kind": (
         TEXT,
@@ -38,7 +38,7 @@ WANTED = {
         "front end into the model",
     ),
 }
-# What it was trained at, where neither file nor preset tells.
+# What it was trained with, where neither file nor preset says.
 TRAINED = {
     "num_frames": (COUNT, "--trained-num-frames=1024"),
     "num_mel_bins": (COUNT, "--trained-num-mel-bins=128"),
@@ -49,7 +49,7 @@ TRAINED = {
     ),
     "num_folds": (
         COUNT,
-        "HTS-AT's image: spec_size / mel bins: --trained-num-folds=4",
+        "HTS-AT's folding: spec_size / mel bins: --trained-num-folds=4",
     ),
 }
 
@@ -69,46 +69,48 @@ def add_commands(add):
     )
     command.add_argument(
         "--preset",
-        help="the published name of a file, which tells geometry, front end "
-        "and licence: --preset=ast_audioset_10_10_0.4593",
+        help="the published name of a file, which gives its geometry, front "
+        "end and licence: --preset=ast_audioset_10_10_0.4593",
     )
     command.add_argument(
         "--source",
-        help="kind of file, where its keys do not tell: --source=ssast for "
-        "one fine-tuned by SSAST's authors' code",
+        help="kind of file, where its keys do not say: --source=ssast for one "
+        "fine-tuned with SSAST's own code",
     )
     command.add_argument(
         "--part",
-        help="which of several networks in the file, such as a running "
+        help="which of several networks in the file, such as a moving "
         "average: --part=state_dict_ema",
     )
     command.add_argument(
         "--frontend",
-        help="that it was trained with, where it does not tell: "
-        "--frontend=passt, or a JSON file of the arguments of Frontend",
+        help="front end it was trained with, where the file does not say: "
+        "--frontend=passt, or a JSON file with arguments of Frontend",
     )
     command.add_argument(
         "--class-names",
-        help="in the order of the outputs, a CSV as AST's or a name per "
+        help="in the order of the outputs, a CSV like AST's or one name per "
         "line: --class-names=labels.txt",
     )
     command.add_argument(
         "--multi-label",
         action=argparse.BooleanOptionalAction,
-        help="a clip may have several of its classes, as in AudioSet; told by "
-        "a preset or config, else --no-multi-label",
+        help="a clip may have several classes, as in AudioSet; default: what "
+        "preset or config say, else --no-multi-label",
     )
     command.add_argument(
         "--positions",
         choices=("interpolate", "cut", "lead"),
-        help="how the grid follows another geometry: interpolate for further "
-        "training (default); for shorter clips without, cut gives AST's and "
-        "SSAST's own numbers, lead PaSST's: --positions=cut",
+        help="how positions fit another geometry: interpolate, before further "
+        "training (default); for shorter clips without training cut, as AST "
+        "and SSAST do, or lead, as PaSST does: --positions=cut",
     )
-    group = command.add_argument_group("wanted, else as it was trained")
+    group = command.add_argument_group("wanted; default: as it was trained")
     for name, (values, text) in WANTED.items():
         add_option(group, name, values, text)
-    group = command.add_argument_group("trained at, where the file is silent")
+    group = command.add_argument_group(
+        "trained with, where the file does not say"
+    )
     for name, (values, text) in TRAINED.items():
         add_option(group, f"trained_{name}", values, text)
 
@@ -154,13 +156,13 @@ def convert(arguments):
     if hasattr(converted.model, "num_classes"):
         if converted.class_names is None:
             print(
-                "Its classes have no names: no list of them was found. Give "
-                "--class-names to predict with it."
+                "No class names were found. Give --class-names to predict "
+                "with it."
             )
         if converted.frontend is None:
             print(
-                "Its front end is not known. Give --frontend to predict with "
-                "it, or to have --input-kind=waveform."
+                "Its front end is not known. Give --frontend to predict "
+                "with it, or for --input-kind=waveform."
             )
     print(f"Written: {arguments.out}")
 

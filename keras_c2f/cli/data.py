@@ -1,4 +1,4 @@
-"""Commands that look at data or prepare them."""
+"""Commands that inspect data or prepare them."""
 
 import dataclasses
 
@@ -49,13 +49,13 @@ def add_commands(add):
         help="compression factors C (default: %(default)s)",
     )
     add_option(command, "method", METHODS, "pool, pool:max or shift", "pool")
-    add_option(command, "max_clips", count, "clips to look at", 1000)
+    add_option(command, "max_clips", count, "clips to use at most", 1000)
     names = "data held_out clip_seconds num_frames backbone patch_size on_error"
     add_options(command, [*names.split(), "seed"])
 
 
 def show_data(arguments):
-    """Writes a page of what the network will really be shown in training."""
+    """Writes a page with the network's input in each phase."""
     clips, recipe, _ = data_and_recipe(arguments, "matplotlib")
     from keras_c2f.report import write_data_page
     from keras_c2f.training.from_recipe import spend_budget
@@ -67,7 +67,7 @@ def show_data(arguments):
 def prepare(arguments):
     """Decodes a data set once into shards; train with prepared:FOLDER.
 
-    Returns 1 if some recordings could not be used.
+    Returns 1 if some files could not be used.
     """
     from keras_c2f.data import prepare
 
@@ -87,12 +87,12 @@ def prepare(arguments):
         print(f"skipped {path}: {reason}")
     print(f"Prepared: train with --data=prepared:{arguments.out}")
     if bad:
-        print(f"{len(bad)} recordings left out: {arguments.out}/bad_files.csv")
+        print(f"{len(bad)} files left out: {arguments.out}/bad_files.csv")
     return int(bool(bad))
 
 
 def stats(arguments):
-    """Prints mean and deviation of the training part's log-mel."""
+    """Prints mean and standard deviation of the training log-mel."""
     clips, recipe, _ = data_and_recipe(arguments)
     from keras_c2f.data import feature_moments
     from keras_c2f.evaluation.evaluate import no_usable_audio
@@ -124,7 +124,7 @@ def stats(arguments):
 
 
 def probe(arguments):
-    """Foresees how coarse a data set can be taken, without training."""
+    """Estimates how coarse phases may be, without training."""
     factors = _factors(arguments.factors)
     recipe = recipe_of(arguments)
     require_for(recipe.data)
@@ -145,7 +145,7 @@ def probe(arguments):
     print(report)
     patch = (parse_pair(recipe.patch_size) or preset_patch(recipe.backbone))[0]
     factor = report.coarsest.factor
-    if report.tells and 1 < factor and frames < factor * patch:
+    if report.is_conclusive and 1 < factor and frames < factor * patch:
         print(
             f"But at C = {factor} clips of {frames} frames have not one whole "
             f"patch of {patch}, and would be padded. Give a shorter "

@@ -28,25 +28,24 @@ def add_commands(add):
     command.add_argument(
         "--held-out",
         default="",
-        help="which split that is, of the run's own data too; see train "
-        "--help; or all: with it those that are there to train on, to score "
-        "a whole folder",
+        help="which split that is, also of the run's own data, see train "
+        "--help; or all, training clips too, to score a whole folder",
     )
     add_option(
         command,
         "crops",
         Number(int, at_least=1, at_most=1000),
-        "windows of clip_seconds to hear of a longer clip, spread evenly; "
-        "their probabilities are averaged; 1: its start alone",
+        "windows of clip_seconds to score in a longer clip, spread evenly; "
+        "probabilities are averaged; 1: its start alone",
         1,
     )
     command.add_argument(
         "--corrupt",
         metavar="TEXT,...",
-        help="changes each recording before it is heard, and prints a line for "
-        "each change: noise:DB, pink, at this signal-to-noise ratio; "
+        help="corrupts each file before it is scored, and prints a line for "
+        "each corruption: noise:DB, pink, at this signal-to-noise ratio; "
         "reverb:SECONDS, a room of this RT60; codec:mp3, codec:ogg, "
-        "codec:mulaw (phone); speed:FACTOR; gain:DB; or several of them "
+        "codec:mulaw (phone band); speed:FACTOR; gain:DB; or several "
         "joined by +",
     )
 

@@ -14,7 +14,7 @@ from keras_c2f.models import AST, AudioClassifier, MaskedPatchModel
 from keras_c2f.resolution import patch_grid
 
 GEOMETRY = ("num_frames", "num_mel_bins", "patch_stride", "num_heads")
-HUB_EPSILON = 1e-12  # of every norm, where no config tells
+HUB_EPSILON = 1e-12  # of every norm, where no config says
 IMAGENET_HEADS = r"head(_dist)?\.(weight|bias)"  # in AST and SSAST: unused
 
 
@@ -25,7 +25,7 @@ def ast_plan(checkpoint, trained, pooling="prefix"):
         checkpoint: `Checkpoint`.
         trained: dict, the geometry it was trained at: `num_frames`,
             `num_mel_bins`, `patch_stride`, and `num_heads` if a head is not
-            64 wide. A Hugging Face config tells all of them.
+            64 wide. A Hugging Face config has all of them.
         pooling: str, of the head: see `AudioClassifier`.
 
     Raises:
@@ -62,7 +62,7 @@ def ast_plan(checkpoint, trained, pooling="prefix"):
 def ssast_plan(checkpoint, trained):
     """`Plan` of a self-supervised AST: its backbone, or as fine-tuned.
 
-    After pre-training the file tells frames and mel bins, patches do not
+    After pre-training the file has frames and mel bins, patches do not
     overlap, and heads are dropped. After fine-tuning it is an AST whose head
     takes the mean of the patches, as `ft_avgtok` of its authors; give
     `pooling="prefix"` for their `ft_cls`.
@@ -77,7 +77,7 @@ def ssast_plan(checkpoint, trained):
         whole.network.backbone,
         rules,
         (*whole.dropped, r"(.*\.)?(mask_embed|[cg]predlayer\..*)"),
-        whole.told,
+        whole.metadata,
     )
 
 
@@ -85,14 +85,14 @@ def ssast_pretraining_plan(checkpoint, trained):
     """`Plan` of a self-supervised AST with its heads, to pre-train further."""
     vit = vit_of(checkpoint)
     root = vit.prefix.removesuffix("v.")
-    told = {
+    metadata = {
         "num_frames": f"{root}p_input_tdim",
         "num_mel_bins": f"{root}p_input_fdim",
     }
-    told = {n: key for n, key in told.items() if key in vit.tensors}
+    metadata = {n: key for n, key in metadata.items() if key in vit.tensors}
     trained = {
         "patch_stride": vit.sizes["patch_size"],
-        **{name: int(vit.tensors[key]) for name, key in told.items()},
+        **{name: int(vit.tensors[key]) for name, key in metadata.items()},
         **trained,
     }
     backbone = audio_backbone(checkpoint, vit, trained, 1e-6)
@@ -117,7 +117,7 @@ def ssast_pretraining_plan(checkpoint, trained):
         ]
     dropped = (vit.prefix.replace(".", r"\.") + IMAGENET_HEADS,)
     network = MaskedPatchModel(backbone)
-    return Plan(network, rules, dropped, tuple(told.values()))
+    return Plan(network, rules, dropped, tuple(metadata.values()))
 
 
 def audio_backbone(checkpoint, vit, trained, epsilon, num_positions=None):
@@ -143,7 +143,7 @@ def audio_backbone(checkpoint, vit, trained, epsilon, num_positions=None):
         num_positions = vit.tensors[positions].shape[1] - vit.num_prefix_tokens
     if missing:
         raise ValueError(
-            f"{checkpoint.path} does not tell {', '.join(missing)} of the "
+            f"{checkpoint.path} does not say {', '.join(missing)} of the "
             f"spectrograms it was trained on, only that they gave "
             f"{num_positions} patches. Name the published `preset` it is, or "
             "give `trained={...}` with these (--trained-num-frames and so on)."

@@ -121,7 +121,7 @@ def numbered_names(labels, num_classes):
             f"id2label of config.json numbers {len(numbers)} classes, from "
             f"{numbers[0]} to {numbers[-1]}, and the {num_classes} outputs of "
             f"the model are 0 to {num_classes - 1}: which name is whose "
-            "cannot be told. Give `class_names` in the order of the outputs "
+            "is unknown. Give `class_names` in the order of the outputs "
             "(--class-names)."
         )
     names = [labels[index] for index in wanted]

@@ -52,12 +52,12 @@ def load_checkpoint(
 
     Args:
         path: file or Hugging Face folder; see `read_checkpoint`.
-        preset: str, the published checkpoint that it is (`PUBLISHED`); tells
+        preset: str, the published checkpoint that it is (`PUBLISHED`); gives
             `trained`, front end, licence.
         source: str, a key of `SOURCES`; found by the keys if `None`. With
             `"ssast_pretraining"` SSAST keeps its heads.
         trained: dict, the geometry of training where neither file nor preset
-            tells it: `num_frames`, `num_mel_bins`, `patch_stride` (pair
+            says it: `num_frames`, `num_mel_bins`, `patch_stride` (pair
             `(time, freq)`), `num_heads`.
         positions: str, how the grid follows a change of geometry.
             `"interpolate"`: bilinearly, so that positions stay where they
@@ -68,11 +68,11 @@ def load_checkpoint(
             they give their authors' numbers. `None`: `"cut"` from ImageNet.
         class_names: list of str, or the name of a CSV or text file.
         frontend: `Frontend` that it was trained with, where neither file nor
-            preset tells it, or tells it wrong; or see `named_frontend`.
+            preset says it, or says it wrong; or see `named_frontend`.
         part: str, which of several networks in the file: see
             `read_checkpoint`.
         multi_label: bool, whether its scores are independent of each other;
-            `None`: what config or preset tells, else not.
+            `None`: what config or preset say, else not.
         wanted: arguments of the backbone to have otherwise, such as
             `num_frames=512`, `patch_stride`, `num_mel_bins`, `resolution`,
             and of the classifier: `num_classes` (a fresh head), `pooling`,
@@ -177,14 +177,14 @@ def _with_known_fields(checkpoint, frontend):
 
 def _check_fields(checkpoint, plan, trained):
     kind = checkpoint.config.get("model_type")
-    told = set(trained)
+    overridden = set(trained)
     if "patch_stride" in trained:
-        told |= {"time_stride", "frequency_stride"}
+        overridden |= {"time_stride", "frequency_stride"}
     for given, file in (
         (checkpoint.config, "config.json"),
         (checkpoint.features, "preprocessor_config.json"),
     ):
-        check_facts(given, plan.facts, told, kind, file)
+        check_facts(given, plan.facts, overridden, kind, file)
 
 
 def _class_names(given, model, report, labels, checkpoint, entry):

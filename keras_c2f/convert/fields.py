@@ -16,7 +16,7 @@ class Field(NamedTuple):
             empty if the plan reads it.
         allowed: tuple, the values that are computed here; empty for all.
         default: what transformers takes where a config is silent; `None` if
-            the arrays tell.
+            the arrays say.
     """
 
     equals: str = ""
@@ -146,7 +146,7 @@ WHISPER_FIELDS = {
         READ,
     ),
 }
-# timm's config.json has no `model_type`; keys of the file tell its parts.
+# timm's config.json has no `model_type`; keys of the file name its parts.
 TIMM_FIELDS = {
     "architecture": READ,
     "global_pool": READ,  # in front of a head that is dropped
@@ -289,13 +289,13 @@ def _known(given, fields, file):
     return {**defaults, **given}
 
 
-def check_facts(given, facts, told, kind, file="config.json"):
+def check_facts(given, facts, overridden, kind, file="config.json"):
     """Holds a config against the network that was built.
 
     Args:
         given: dict, see `known_config` and `known_features`.
         facts: dict, what the network has.
-        told: names of facts that the caller has otherwise on purpose.
+        overridden: names of facts that the caller changes on purpose.
         kind: str, a key of `MODELS`.
         file: str, the file that `given` was read from.
 
@@ -305,7 +305,7 @@ def check_facts(given, facts, told, kind, file="config.json"):
     tables = MODELS if file == "config.json" else FEATURES
     for name, field in tables.get(kind, {}).items():
         fact = facts.get(field.equals)
-        if name not in given or fact is None or field.equals in told:
+        if name not in given or fact is None or field.equals in overridden:
             continue
         if _plain(given[name]) != _plain(fact):
             raise ValueError(

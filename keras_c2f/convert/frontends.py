@@ -1,4 +1,4 @@
-"""The front end that belongs to a checkpoint, from whatever tells it."""
+"""The front end that belongs to a checkpoint, from whatever describes it."""
 
 import json
 from pathlib import Path

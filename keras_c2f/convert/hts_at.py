@@ -81,17 +81,17 @@ FUSION_NOTE = (
 def hts_at_plan(checkpoint, trained):
     """`Plan` of an HTS-AT: backbone, and its head where the file has one.
 
-    Shapes tell all but how often the spectrogram is folded, which the masks
-    of shifted windows tell, or CLAP's config.
+    Shapes give all but how often the spectrogram is folded, which the masks
+    of shifted windows give, or CLAP's config.
 
     Args:
         checkpoint: `Checkpoint`.
         trained: dict; `num_frames` of its clips (1001 for 10 s; as many as
             they are stretched to, if not given), `num_folds` if the file
-            does not tell.
+            does not say.
 
     Raises:
-        ValueError: if a key that tells a size is missing.
+        ValueError: if a key that gives a size is missing.
     """
     tensors = checkpoint.tensors
     ending = ".relative_position_bias_table"
@@ -243,7 +243,7 @@ def _folds(checkpoint, prefix, window_bins, mel_bins):
         side = math.isqrt(len(mask)) * window_bins
     else:
         raise ValueError(
-            f"{checkpoint.path} does not tell how often its spectrograms are "
+            f"{checkpoint.path} does not say how often its spectrograms are "
             "folded. Give trained={'num_folds': 4} (--trained-num-folds=4), "
             "or what it is."
         )

@@ -55,7 +55,7 @@ def imagenet_plan(checkpoint, trained):
     config |= trained
     if "num_heads" not in config:
         raise ValueError(
-            f"{checkpoint.path} does not tell its `num_heads`. Give "
+            f"{checkpoint.path} does not say its `num_heads`. Give "
             "`trained={'num_heads': ...}` (--trained-num-heads)."
         )
     backbone = AST(**config)

@@ -93,7 +93,7 @@ def kwt_plan(checkpoint, trained):
         backbone, len(tensors["head/bias"]), head_epsilon=None
     )
     matrices = tuple(key for key in tensors if key.startswith("frontend/"))
-    return Plan(network, RULES, told=matrices)  # `Mfcc` has them
+    return Plan(network, RULES, metadata=matrices)  # `Mfcc` has them
 
 
 def _kernel(array):

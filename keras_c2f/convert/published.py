@@ -150,7 +150,7 @@ PUBLISHED |= {
         files,
         score=score,
         multi_label="audioset" in name,
-        # a config may tell 1024
+        # a config may say 1024
         trained={"depth": 12}
         | ({"num_frames": 128} if "speech" in name else {}),
     )

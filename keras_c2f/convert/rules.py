@@ -35,7 +35,7 @@ class Plan:
         network: built `keras.Model` at the file's own geometry.
         rules: list of `Rule`, one for every weight of `network`.
         dropped: tuple of regular expressions; keys they match are left out.
-        told: tuple of keys that fill no weight, but told something.
+        metadata: tuple of keys that fill no weight, but describe some.
         facts: dict of what fields of a config are held against.
         notes: tuple of str, sentences a user should read.
     """
@@ -43,7 +43,7 @@ class Plan:
     network: Any
     rules: list
     dropped: tuple = ()
-    told: tuple = ()
+    metadata: tuple = ()
     facts: dict = field(default_factory=dict)
     notes: tuple = ()
 
@@ -58,7 +58,7 @@ def fill(plan, checkpoint):
         ValueError: if a key is missing, of another shape, or of no use.
     """
     file, left = checkpoint.path, dict(checkpoint.tensors)
-    values, used = {}, set(plan.told)
+    values, used = {}, set(plan.metadata)
     for path, (variable, _) in weights_by_path(plan.network).items():
         if "seed_generator" in path:
             continue

@@ -1,4 +1,4 @@
-"""The kinds of checkpoint that can be read, and how they are told apart."""
+"""The kinds of checkpoint that can be read, and how to recognise them."""
 
 from typing import NamedTuple
 
@@ -33,7 +33,7 @@ SOURCES = {
     "kwt": Source(kwt_plan),
     "whisper": Source(whisper_plan),
 }
-# A key that ends so tells the source; of the others, the kernel does.
+# A key that ends so gives the source; else the kernel does.
 MARKS = {
     "freq_new_pos_embed": "passt",
     "p_input_fdim": "ssast",

@@ -122,7 +122,7 @@ class Vit:
 
     @property
     def sizes(self):
-        """Arguments of `AST` that the shapes tell, less the geometry."""
+        """Arguments of `AST` that the shapes give, less the geometry."""
         width, _, freq, time = self.kernel.shape
         if not self.blocks:
             raise ValueError(
@@ -136,7 +136,7 @@ class Vit:
             "mlp_ratio": ratio(self.hidden, width),
             "num_prefix_tokens": self.num_prefix_tokens,
         }
-        # as all published ones; of other widths it has to be told
+        # as all published ones; other widths need it given
         heads = {"num_heads": width // 64} if width % 64 == 0 else {}
         return sizes | heads
 

@@ -117,7 +117,7 @@ def whisper_plan(checkpoint, trained):
         ),
         mlp_ratio=hidden.shape[0] / width,
     )
-    told = tuple(key for key in tensors if re.search(SETTINGS, key))
+    metadata = tuple(key for key in tensors if re.search(SETTINGS, key))
     facts = {
         "width": width,
         "num_mel_bins": num_mel_bins,
@@ -125,7 +125,7 @@ def whisper_plan(checkpoint, trained):
         "num_positions": backbone.num_frames // 2,
     }
     return Plan(
-        backbone, whisper_rules(start, names), DROPPED, told, facts=facts
+        backbone, whisper_rules(start, names), DROPPED, metadata, facts=facts
     )
 
 

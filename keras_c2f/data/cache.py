@@ -243,7 +243,7 @@ class LogMelCache:
 
 
 def _key(audio):
-    """What tells the log-mel of a recording from all else in a cache."""
+    """Key of the log-mel of a recording, unique in a cache."""
     if isinstance(audio, (str, os.PathLike)):
         return "log-mel", os.fspath(audio)
     return "log-mel", audio if isinstance(audio, Record) else id(audio)

@@ -22,7 +22,7 @@ class Clips:
             several labels; or, where these are soft, float
             `(n, num_classes)` with values from 0 to 1.
         class_names: sequence of str, in the order of the class indices.
-        note: str, what a reader has to tell, such as how many of the listed
+        note: str, what a reader reports, such as how many of the listed
             clips it found; `""` if there is nothing.
 
     Recordings without labels have multi-hot labels `(n, 0)` of no class.

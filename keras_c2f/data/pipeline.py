@@ -243,7 +243,7 @@ class AudioPipeline:
             )
         if corruption and training:
             raise ValueError(
-                "`corruption` is for evaluation: every epoch would hear the "
+                "`corruption` is for evaluation: every epoch would get the "
                 "same noise. Use `augment` in training. "
                 f"Received: corruption={str(corruption)!r}, training=True."
             )

@@ -54,7 +54,7 @@ def prepare(
         frontend: `Frontend`, whose rate (and log-mel) is wanted.
         store: `"waveform"`, or `"log_mel"`: as fast as data can be read, but
             without mix-up of waveforms and gain. Crops begin at frames; in
-            librosa's style their first and last frames hear what is around.
+            librosa's style their first and last frames include what is around.
         clips_per_shard: int, also the most clips whose work a kill loses.
         workers: int, threads; default: one per core.
 

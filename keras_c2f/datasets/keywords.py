@@ -14,7 +14,7 @@ from keras_c2f.utils.optional import soxr, tqdm
 
 WORDS = "yes no up down left right on off stop go".split()
 
-# Validation hears no voice of training. The variants are those of espeak-ng
+# Validation has no voice of training. The variants are those of espeak-ng
 # that sound like a person; each of the two lists spans low to high voices.
 ACCENTS = (
     "en en-us en-us-nyc en-gb-x-rp en-gb-x-gbclan en-gb-x-gbcwmd "

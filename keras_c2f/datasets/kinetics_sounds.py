@@ -1,4 +1,4 @@
-"""Kinetics-Sounds, clips of Kinetics-400 whose action can be heard."""
+"""Kinetics-Sounds, clips of Kinetics-400 whose action is audible."""
 
 import numpy as np
 

@@ -190,7 +190,7 @@ def same_data(spec, other):
 
 
 def _options(kind):
-    """list of the names of what a reader can be told beside the path."""
+    """list of the names of the options of a reader beside the path."""
     if kind not in READERS:  # refused later, with what there is
         return []
     reader = READERS[kind]

@@ -1,4 +1,4 @@
-"""Made data sets that tell fine timing from spectrum.
+"""Synthetic data sets that separate fine timing from spectrum.
 
 Coarse-to-fine training takes for granted that neighbouring frames say nearly
 the same. `timing` is where they do not: its classes differ in when things

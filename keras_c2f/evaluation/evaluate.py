@@ -9,7 +9,7 @@ from keras_c2f.evaluation.metrics import ExactMetrics
 def evaluate(network, pipeline, clips, crops=1, corruption=None, dataset=None):
     """Scores of a network on `Clips`.
 
-    Clips longer than `clip_seconds` of the pipeline may be heard in several
+    Clips longer than `clip_seconds` of the pipeline may be scored in several
     windows, whose probabilities are averaged.
 
     Args:

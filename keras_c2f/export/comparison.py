@@ -18,7 +18,7 @@ REPEATS = 15
 
 
 def leading_windows(clips, frontend, num_samples, limit):
-    """The first window of each clip, as a classifier hears it.
+    """The first window of each clip, as the input of a classifier.
 
     Args:
         clips: `Clips`.
@@ -139,7 +139,7 @@ def median_seconds(classifier, waveforms):
 
 
 def is_good(row):
-    """Whether a variant does what the network does, as far as clips tell.
+    """Whether a variant does what the network does, as far as clips show.
 
     It gives the same class to 98 % of them and loses no more than half a
     point, or one clip where that is more.

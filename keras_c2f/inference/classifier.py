@@ -1,4 +1,4 @@
-"""Audio in, names out, whatever the file that knows how."""
+"""Classifiers from run folders and exported files."""
 
 import os
 
@@ -22,7 +22,7 @@ class Classifier:
 
     Attributes:
         info: `ClassifierInfo`: `class_names`, `sample_rate` and more.
-        batch_size: int, windows that are heard at once without waste.
+        batch_size: int, windows that are scored at once without waste.
     """
 
     def __init__(self, info, run, batch_size=None):
@@ -51,7 +51,7 @@ class Classifier:
         if num_samples > size:
             raise ValueError(
                 f"A window has {size} samples. Received: {num_samples}. "
-                "`listen` hears recordings of any length."
+                "`predict` takes recordings of any length."
             )
         if counts is None:
             counts = np.full(batch, num_samples)
@@ -64,7 +64,7 @@ class Classifier:
         return Stream(self, overlap)
 
     def predict(self, audio, overlap=0.0):
-        """Hears a recording of any length, window by window.
+        """Classifies a recording of any length, window by window.
 
         A file is decoded a minute at a time, so hours take no more memory.
 
@@ -144,7 +144,7 @@ def classifier_of(network, frontend, info, batch_size=None):
         network: `AudioClassifier`.
         frontend: `Frontend` that it was trained with.
         info: `ClassifierInfo`.
-        batch_size: int, windows to hear at once, however many are given.
+        batch_size: int, windows to score at once, however many are given.
             Default: as many as are given.
     """
     model = waveform_classifier(

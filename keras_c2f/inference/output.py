@@ -1,4 +1,4 @@
-"""What was heard, as lines for people and records for programs."""
+"""Predictions as lines for people and records for programs."""
 
 import json
 
@@ -26,7 +26,7 @@ def top_classes(scores, class_names, top):
 
 
 def as_text(path, windows, class_names, top):
-    """str: path, likely classes with a bar, and when each was heard.
+    """str: path, likely classes with a bar, and when each was predicted.
 
     Args:
         path: str.

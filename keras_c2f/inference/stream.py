@@ -1,4 +1,4 @@
-"""Audio of any length, as it comes, in windows that a classifier hears."""
+"""Classifies audio of any length, as it arrives, in windows."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ from keras_c2f.audio.decode import LOUDEST
 
 @dataclasses.dataclass(frozen=True)
 class Window:
-    """What a classifier makes of one window of a recording.
+    """Scores of one window of a recording.
 
     Attributes:
         start, end: float, seconds from the beginning of the recording.
@@ -35,7 +35,7 @@ class Stream:
     Args:
         classifier: `Classifier`.
         overlap: float from 0 to below 1, the share of a window that the next
-            one hears again. With windows of 5 s and 0.9 there are scores
+            one overlaps. With windows of 5 s and 0.9 there are scores
             every 0.5 s.
 
     Raises:
@@ -45,19 +45,19 @@ class Stream:
     def __init__(self, classifier, overlap=0.0):
         if not 0 <= overlap < 1:
             raise ValueError(
-                "`overlap` is the share of a window that the next one hears "
-                f"again, from 0 to below 1. Received: overlap={overlap}."
+                "`overlap` is the share of a window that the next one "
+                f"overlaps, from 0 to below 1. Received: overlap={overlap}."
             )
         self._classifier = classifier
         self._size = classifier.info.num_samples
         self._hop = max(int(self._size * (1 - overlap) + 0.5), 1)
-        self._samples = np.zeros(0, "float32")  # the last ones heard
+        self._samples = np.zeros(0, "float32")  # the last ones fed
         self._begin = 0  # where they are in the recording
         self._next = 0  # where the next window begins
         self._scored = 0  # where the last window ended
 
     def feed(self, samples):
-        """Hears more of the recording.
+        """Classifies the windows that more samples complete.
 
         Args:
             samples: float `(n,)` in [-1, 1], mono, at the classifier's sample
@@ -90,7 +90,7 @@ class Stream:
         return windows
 
     def finish(self):
-        """The recording is over; hears what no window has heard yet.
+        """Classifies what is left at the end of the recording.
 
         Returns:
             list of at most one `Window`: of the recording's last seconds, or

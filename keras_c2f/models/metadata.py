@@ -1,4 +1,4 @@
-"""What a classifier needs to be told of besides its weights."""
+"""Metadata stored with an exported classifier."""
 
 import dataclasses
 import json

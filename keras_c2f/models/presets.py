@@ -124,7 +124,7 @@ WHISPER_FRONTEND = {
     "std": 2.0,
     "style": "whisper",
 }
-# Front ends of the originals, for files that do not tell theirs.
+# Front ends of the originals, for files that do not name theirs.
 FRONTENDS = {
     "ast": {},
     "ast_speech_commands": {"mean": -6.845978, "std": 5.5654526},

@@ -39,13 +39,13 @@ class CarryOver:
         learning_rates: function from a `PhaseSchedule` without rates to one
             with them, called whenever epochs change; see `with_cosine`.
             Default: phases keep what they have.
-        looks: int, how often at most a phase is looked at, after its first
+        checks: int, how often at most a phase is checked, after its first
             epoch and then evenly; at least 2.
         logs: list of dicts, the logs of the epochs before `fit`, where it
             goes on with an `initial_epoch`.
 
     Raises:
-        ValueError: if `looks` is below 2.
+        ValueError: if `checks` is below 2.
 
     Example:
         >>> rule = CarryOver(lambda network: 0.0)
@@ -57,15 +57,15 @@ class CarryOver:
         The paper leaves open when to move on. The rule is ours.
     """
 
-    def __init__(self, loss, learning_rates=PhaseSchedule, looks=4, logs=()):
-        if looks < 2:
+    def __init__(self, loss, learning_rates=PhaseSchedule, checks=4, logs=()):
+        if checks < 2:
             raise ValueError(
-                "A phase is looked at twice or more, to see a change. "
-                f"Received: looks={looks}."
+                "A phase is checked twice or more, to see a change. "
+                f"Received: checks={checks}."
             )
         self.loss = loss
         self.learning_rates = learning_rates
-        self.looks = looks
+        self.checks = checks
         self.logs_before = list(logs)
 
     def begin(self, schedule, costs, initial_epoch):
@@ -128,7 +128,7 @@ class CarryOver:
         """Whether an epoch is one after which to look."""
         planned = self._schedule[index].epochs
         done = epoch + 1 - self._schedule.first_epoch(index)
-        times = {round(n * planned / self.looks) for n in range(self.looks)}
+        times = {round(n * planned / self.checks) for n in range(self.checks)}
         times = {1, *times} & set(range(1, planned))
         is_last = index == len(self._schedule) - 1
         return not is_last and len(times) > 1 and done in times

@@ -40,8 +40,8 @@ def check_fit(model, schedule, shapes, data, arguments, adapts=False):
     if data is None:
         raise ValueError(
             f"The network's input changes from {shapes[0]} to {shapes[-1]} "
-            "between phases, and nothing tells the data. Give PhaseScheduler"
-            "(schedule, data=pipeline) an AudioPipeline, or let the network "
+            "between phases, and the data do not follow. Give an AudioPipeline "
+            "with PhaseScheduler(schedule, data=pipeline), or let the network "
             "compress: AudioClassifier(input_kind='log_mel')."
         )
     validation = arguments.get("validation_data")

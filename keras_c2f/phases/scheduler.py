@@ -23,7 +23,7 @@ class PhaseScheduler(keras.callbacks.Callback):
 
     When a phase begins, the model's network is built anew for the token grid
     of that phase, all weights are transplanted, the optimizer is rebuilt
-    with its state carried or reset, and the data is told to compress
+    with its state carried or reset, and the data is set to compress
     accordingly. The phase follows from the epoch alone, or with `adapt` from
     the logs of the epochs before, so that a resumed run finds its place.
 
@@ -35,7 +35,7 @@ class PhaseScheduler(keras.callbacks.Callback):
     Args:
         schedule: `PhaseSchedule`, list of `Phase`, or text such as
             `"pool:4@8, pool:2@6, full@6"`.
-        data: what to tell the resolution: an object with a method
+        data: what to set the resolution of: an object with a method
             `set_phase(resolution, epoch)` such as
             `AudioPipeline`, or `None` if the data stays as it is and the
             network compresses.

@@ -62,8 +62,8 @@ def after_batch(batch):
 def of_known_shape(inputs, network):
     """`inputs`, known to have the shape that `network` was built for.
 
-    A `tf.data` set that changes with the phase cannot tell it, and layers
-    that count patches want to know. Does nothing on other backends, and where
+    A `tf.data` set that changes with the phase cannot provide it, and layers
+    that count patches need it. Does nothing on other backends, and where
     there are several inputs.
     """
     if keras.backend.backend() != "tensorflow":

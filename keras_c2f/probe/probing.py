@@ -79,7 +79,7 @@ def probe(
     resolutions = _resolutions(pipeline, factors, method)
     if not clips.num_classes:
         raise ValueError(
-            "The probe asks how well classes can be told apart, and these "
+            "The probe asks how well classes can be separated, and these "
             "clips have no labels. Give labelled clips of the same kind."
         )
     rng = np.random.default_rng(seed)

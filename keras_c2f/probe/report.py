@@ -10,7 +10,7 @@ from keras_c2f.resolution import Resolution
 
 @dataclass(frozen=True)
 class FactorScore:
-    """How well clips are told apart at one resolution.
+    """How well classes are separated at one resolution.
 
     Attributes:
         resolution: str.
@@ -55,7 +55,7 @@ class ProbeReport:
 
     Attributes:
         rows: tuple of `FactorScore`, from full resolution on.
-        chance: float, score of whoever knows only how frequent classes are.
+        chance: float, score from class frequencies alone.
         measure: str, what is scored.
         num_clips, num_classes: int, that were looked at.
 
@@ -92,7 +92,7 @@ class ProbeReport:
         return list(fine)[-1]
 
     @property
-    def tells(self):
+    def is_conclusive(self):
         """bool, whether full resolution is two standard errors above chance."""
         full = self.rows[0]
         return full.score - self.chance > 2 * full.standard_error
@@ -131,9 +131,9 @@ class ProbeReport:
 
     def sentence(self):
         """str, what to make of it."""
-        if not self.tells:
+        if not self.is_conclusive:
             return (
-                "The probe does not tell these classes apart, so it cannot "
+                "The probe does not separate these classes, so it cannot "
                 "say what compression loses. Train both ways and compare: "
                 "keras-c2f train --baseline."
             )

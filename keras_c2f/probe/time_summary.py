@@ -1,4 +1,4 @@
-"""What a spectrogram says, in numbers that keep fine timing but no place.
+"""What a spectrogram says, in numbers that keep fine timing but no position.
 
 For groups of mel bins: level and spread; how much they change from one frame
 to another some time later; which groups go together, and which comes first;
@@ -23,7 +23,7 @@ FLOOR = 1e-3  # of a deviation; log-mel is of the order of 1
 
 
 def summarise(log_mel, frame_seconds):
-    """Features of clips that tell time but not place.
+    """Features of clips that keep timing but not position.
 
     Args:
         log_mel: float `(batch, frames, mel_bins)`.

@@ -147,7 +147,7 @@ def _metric_section(runs):
     if any(run.reconstruction for run in runs):
         caption += (
             " Figures of masked patches do not compare between resolutions: "
-            "a coarse one has fewer patches to tell apart."
+            "a coarse one has fewer patches to choose from."
         )
     return figure_section("Against what was spent", figures, caption)
 

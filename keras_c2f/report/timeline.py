@@ -1,4 +1,4 @@
-"""A picture of a long recording: which class was heard when."""
+"""A picture of a long recording: which class was predicted when."""
 
 import numpy as np
 

@@ -113,7 +113,7 @@ def _progress_sentence(run, metric):
 
 
 def caution(runs, metric):
-    """How the figures flatter, and what they cannot tell apart; or nothing."""
+    """How the figures flatter, and what they cannot separate; or nothing."""
     finished = [run for run in runs if run.is_finished]
     kept = [
         run.config.get("recipe", {}).get("keep")

@@ -161,7 +161,7 @@ def _words(description):
 
 
 def _name(audio):
-    """What tells a clip from all others, also from a later file there."""
+    """Identity of a clip, which a later file of that name has not."""
     if isinstance(audio, (str, os.PathLike)):
         try:
             found = os.stat(audio)

@@ -1,4 +1,4 @@
-"""What weights to start from tell, read without loading them."""
+"""Settings that fit the initial weights, read without loading them."""
 
 import json
 import os

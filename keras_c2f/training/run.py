@@ -68,7 +68,7 @@ from keras_c2f.utils.files import (
 )
 from keras_c2f.utils.folder_lock import alone_in
 
-SAMPLE = 64  # training clips that tell whether a phase carries over
+SAMPLE = 64  # training clips that decide whether a phase carries over
 
 
 class Run:

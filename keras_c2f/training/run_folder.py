@@ -88,7 +88,7 @@ def refuse_unknown(found, known, where):
 
 
 def save_model(path, model, config, rows=()):
-    """Saves a model whole, with notes that tell whether its folder fits.
+    """Saves a model whole, with metadata that show whether its folder fits.
 
     Args:
         path: str that ends in `.keras`.

@@ -27,7 +27,7 @@ def versions():
 def hardware():
     """Processor, number of cores, and the backend's accelerators, as one line.
 
-    With family and model where Linux tells: clouds hide the name.
+    With family and model where Linux says: clouds hide the name.
     """
     processor = platform.processor() or platform.machine()
     if os.path.exists("/proc/cpuinfo"):

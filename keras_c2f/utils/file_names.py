@@ -18,8 +18,8 @@ def file_name(text, ending, distinct=""):
     Args:
         text: str, what to call it; a long one loses its middle.
         ending: str, with the dot.
-        distinct: str, what tells this file from others of the same `text`;
-            a digest of it becomes part of the name.
+        distinct: str that differs between files of the same `text`; a digest
+            of it becomes part of the name.
 
     Returns:
         str, of at most `LONGEST` bytes.

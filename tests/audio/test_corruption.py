@@ -91,10 +91,10 @@ def test_reverberation_time_by_backward_integration(rt60):
 
 def test_room_keeps_the_level():
     audio = white(8000)
-    heard = Corruption("reverb:0.5")(audio, RATE, 0)
-    assert len(heard) == len(audio)
-    assert (heard**2).mean() == pytest.approx((audio**2).mean(), rel=1e-5)
-    assert np.corrcoef(heard, audio)[0, 1] < 0.9
+    reverberant = Corruption("reverb:0.5")(audio, RATE, 0)
+    assert len(reverberant) == len(audio)
+    assert (reverberant**2).mean() == pytest.approx((audio**2).mean(), rel=1e-5)
+    assert np.corrcoef(reverberant, audio)[0, 1] < 0.9
 
 
 def test_mu_law_is_that_of_the_formula():
@@ -207,15 +207,19 @@ def test_cached_files_stay_clean(tmp_path):
     clips = Clips([tmp_path / "a.wav", audio], [0, 1], "ab")
     pipeline = AudioPipeline(SMALL, 32, batch_size=2, outputs="waveform")
 
-    def hear(text=None):
+    def corrupted(text=None):
         corruption = text and Corruption(text)
         ((batch, _),) = pipeline.dataset(clips, corruption=corruption)
         return batch.numpy()
 
-    noisy, louder, clean = hear("noise:5"), hear("gain:20"), hear()
+    noisy, louder, clean = (
+        corrupted("noise:5"),
+        corrupted("gain:20"),
+        corrupted(),
+    )
     np.testing.assert_array_equal(clean, [audio, audio])
     np.testing.assert_allclose(louder, 10 * clean, rtol=1e-6)  # float32
-    np.testing.assert_array_equal(hear("noise:5"), noisy)
+    np.testing.assert_array_equal(corrupted("noise:5"), noisy)
     # one recording under two numbers: another noise for each
     assert np.abs(noisy[0] - noisy[1]).max() > 0.1
 

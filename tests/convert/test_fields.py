@@ -318,7 +318,7 @@ def test_image_transformer_in_memory(tmp_path):
 def test_heads_are_not_guessed(tmp_path):
     torch.save(torch_ast.original(10, 10).state_dict(), tmp_path / "a.pt")
     rest = {k: v for k, v in TRAINED.items() if k != "num_heads"}
-    with pytest.raises(ValueError, match="does not tell num_heads"):
+    with pytest.raises(ValueError, match="does not say num_heads"):
         load_checkpoint(tmp_path / "a.pt", trained=rest)
 
 
@@ -341,7 +341,7 @@ def test_checkpoint_of_lightning(tmp_path):
 
 @pytest.mark.parametrize("where", ["dicts", "keys"])
 def test_a_running_average_is_asked_for(where, tmp_path):
-    """Two copies in one file: which is meant cannot be told."""
+    """Two copies in one file: which is meant is unknown."""
     original = torch_ast.original(10, 10)
     state = original.state_dict()
     average = {key: 0.5 * value for key, value in state.items()}

@@ -178,9 +178,11 @@ def test_crops_spread_from_start_to_end(crops):
         spare = max(len(audio) - 2000, 0)
         for crop, window in enumerate(windows):
             start = min(int(crop / (crops - 1) * (spare + 1)), spare)
-            heard = audio[start : start + 2000]
-            np.testing.assert_array_equal(window[: len(heard)], heard)
-            assert not window[len(heard) :].any()
+            window_samples = audio[start : start + 2000]
+            np.testing.assert_array_equal(
+                window[: len(window_samples)], window_samples
+            )
+            assert not window[len(window_samples) :].any()
         if spare:
             assert windows[0, 0] == audio[0] and windows[-1, -1] == audio[-1]
 

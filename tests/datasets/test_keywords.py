@@ -43,7 +43,7 @@ def test_same_requests_same_samples_whatever_came_before():
         np.testing.assert_array_equal(a, b)
 
 
-def test_rate_and_pitch_are_heard():
+def test_rate_and_pitch_are_audible():
     slow, fast = (say("yes", words_per_minute=r)[0] for r in (100, 200))
     # twice the words a minute: about half the length
     assert 0.4 < len(fast) / len(slow) < 0.7

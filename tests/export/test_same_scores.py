@@ -149,8 +149,8 @@ def test_server(exported, recording, score, monkeypatch):
 
     path, samples = recording
     served = scoring.Model(exported["onnx"])
-    heard = inputs.read_audio(Path(path).read_bytes(), RATE)
-    starts, windows = served.windows(heard, 0.5)
+    received = inputs.read_audio(Path(path).read_bytes(), RATE)
+    starts, windows = served.windows(received, 0.5)
     assert list(starts) == HALF[len(samples)]
     right = score(slices(samples, HALF))
     np.testing.assert_allclose(served.scores(windows), right, atol=1e-4)
@@ -171,8 +171,8 @@ def test_another_rate_is_one_recording_to_server_and_exports(
     noise = np.random.default_rng(0).normal(0, 0.1, (30_001, 2))
     soundfile.write(path, noise, 22050, "FLOAT")
     served = scoring.Model(exported["onnx"])
-    heard = inputs.read_audio(path.read_bytes(), RATE)
-    starts, windows = served.windows(heard, 0.5)
+    received = inputs.read_audio(path.read_bytes(), RATE)
+    starts, windows = served.windows(received, 0.5)
     found = served.scores(windows)
     for name, model in exported.items():
         right = list(load_classifier(model).predict(path, 0.5))
@@ -205,5 +205,5 @@ def test_page():
         classifier = make_classifier(run, num_samples=size)
         windows = list(classifier.predict(np.arange(n) / 1000, 0.5))
         positions = [[w.start, w.end] for w in windows]
-        heard = [[w["start"] / 100, w["end"] / 100] for w in found]
-        assert heard == positions, (n, size)
+        seconds = [[w["start"] / 100, w["end"] / 100] for w in found]
+        assert seconds == positions, (n, size)

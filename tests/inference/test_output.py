@@ -27,18 +27,18 @@ def windows(*scores, seconds=4, hop=4):
     ]
 
 
-HEARD = windows((0.7, 0.2, 0.1), (0.9, 0.1, 0), (0.2, 0.3, 0.5))
+WINDOWS = windows((0.7, 0.2, 0.1), (0.9, 0.1, 0), (0.2, 0.3, 0.5))
 
 
 def test_text():
-    assert as_text("a.wav", HEARD, NAMES, 2).splitlines() == [
+    assert as_text("a.wav", WINDOWS, NAMES, 2).splitlines() == [
         "a.wav",
         "  dog                   60.0% ##################",
         "  rain                  20.0% ######",
         "  0:00.0 to 0:08.0     dog 90%",
         "  0:08.0 to 0:12.0     $5 coin 50%",
     ]
-    assert len(as_text("a.wav", HEARD[:1], NAMES, 1).splitlines()) == 2
+    assert len(as_text("a.wav", WINDOWS[:1], NAMES, 1).splitlines()) == 2
 
 
 def test_a_long_recording_is_summed_up():
@@ -49,25 +49,25 @@ def test_a_long_recording_is_summed_up():
 
 
 def test_windows_that_overlap_part_in_the_middle():
-    heard = windows((0.9, 0, 0), (0, 0.9, 0), hop=2)
-    assert edges(heard).tolist() == [0, 3, 6]
-    found = [part[:3] for part in segments(heard, NAMES)]
+    found_windows = windows((0.9, 0, 0), (0, 0.9, 0), hop=2)
+    assert edges(found_windows).tolist() == [0, 3, 6]
+    found = [part[:3] for part in segments(found_windows, NAMES)]
     assert found == [(0, 3, "dog"), (3, 6, "rain")]
 
 
 def test_records():
-    rows = as_rows("a.wav", HEARD, NAMES, 1)
+    rows = as_rows("a.wav", WINDOWS, NAMES, 1)
     assert [row[:4] for row in rows] == [
         ("a.wav", 0, 4, "dog"),
         ("a.wav", 4, 8, "dog"),
         ("a.wav", 8, 12, "$5 coin"),
     ]
-    found = json.loads(as_json("a.wav", HEARD, NAMES, 2))
+    found = json.loads(as_json("a.wav", WINDOWS, NAMES, 2))
     assert list(found["scores"]) == ["dog", "rain"]
     assert found["windows"][2]["scores"]["$5 coin"] == pytest.approx(0.5)
 
 
-def test_rows_of_a_timeline_begin_with_what_is_heard_first():
+def test_rows_of_a_timeline_begin_with_what_is_predicted_first():
     scores = np.zeros((3, 20))
     scores[:, :14] = np.linspace(0.1, 0.2, 14)  # more than there is room for
     scores[0, 15], scores[1:, 14], scores[2, 16] = 0.9, 0.8, 0.04
@@ -77,9 +77,9 @@ def test_rows_of_a_timeline_begin_with_what_is_heard_first():
     assert likely_rows(np.full((2, 3), 0.01))[0] == [0]
 
 
-def test_timeline_is_dark_where_a_class_is_heard(tmp_path):
-    heard = windows((0.9, 0, 0), (0.9, 0, 0), (0, 0.9, 0), (0, 0.9, 0))
-    draw_timeline(heard, NAMES, tmp_path / "a.png", "a $ sign")
+def test_timeline_is_dark_where_a_class_is_predicted(tmp_path):
+    found_windows = windows((0.9, 0, 0), (0.9, 0, 0), (0, 0.9, 0), (0, 0.9, 0))
+    draw_timeline(found_windows, NAMES, tmp_path / "a.png", "a $ sign")
     grey = np.asarray(Image.open(tmp_path / "a.png").convert("L"))
     dark = grey < 100
     height, width = dark.shape
@@ -89,7 +89,7 @@ def test_timeline_is_dark_where_a_class_is_heard(tmp_path):
     assert all(half.mean() > 0.05 for half in halves)
 
 
-@pytest.mark.parametrize("heard", [HEARD[:1], windows((0, 0, 0.01))])
-def test_a_timeline_of_little(tmp_path, heard):
-    draw_timeline(heard, NAMES, tmp_path / "a.svg")
+@pytest.mark.parametrize("found_windows", [WINDOWS[:1], windows((0, 0, 0.01))])
+def test_a_timeline_of_little(tmp_path, found_windows):
+    draw_timeline(found_windows, NAMES, tmp_path / "a.svg")
     assert (tmp_path / "a.svg").stat().st_size > 1000

@@ -15,7 +15,7 @@ def audio(length):
     return np.random.default_rng(0).uniform(size=length).astype("float32")
 
 
-def heard(stream, samples, parts):
+def fed(stream, samples, parts):
     windows = []
     for part in np.array_split(samples, parts):
         windows += stream.feed(part)
@@ -28,7 +28,7 @@ def heard(stream, samples, parts):
 def test_windows_are_slices_of_the_audio(overlap, hop, length, parts):
     run, samples = Recorder(), audio(length)
     stream = make_classifier(run).stream(overlap)
-    windows = heard(stream, samples, parts)
+    windows = fed(stream, samples, parts)
     starts = [*range(0, length - 49, hop)]
     if starts[-1] + 50 < length:
         starts.append(length - 50)  # the last ends with the recording
@@ -41,7 +41,7 @@ def test_windows_are_slices_of_the_audio(overlap, hop, length, parts):
 
 def test_a_short_audio_is_padded_and_counted():
     run, samples = Recorder(), audio(20)
-    (window,) = heard(make_classifier(run).stream(), samples, 3)
+    (window,) = fed(make_classifier(run).stream(), samples, 3)
     np.testing.assert_array_equal(run.windows[0], samples)
     assert (window.start, window.end) == (0, 0.2)
 
@@ -102,7 +102,7 @@ def test_scores_of_any_number_where_the_batch_is_fixed():
 
 
 @pytest.mark.parametrize("rate", [100, 8000])
-def test_a_file_is_heard_as_its_samples_are(tmp_path, rate):
+def test_a_file_is_classified_as_its_samples_are(tmp_path, rate):
     soundfile = pytest.importorskip("soundfile")
     soxr = pytest.importorskip("soxr")
     samples = audio(3 * rate) - 0.5
@@ -149,7 +149,7 @@ def test_a_file_that_cannot_be_read_is_a_sentence(tmp_path, content):
         list(make_classifier().predict(path))
 
 
-def test_a_file_cut_short_is_heard_as_far_as_it_goes(tmp_path):
+def test_a_file_cut_short_is_classified_as_far_as_it_goes(tmp_path):
     soundfile = pytest.importorskip("soundfile")
     path = tmp_path / "a.wav"
     soundfile.write(path, audio(1000), 100, "PCM_16")

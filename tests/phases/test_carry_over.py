@@ -129,13 +129,13 @@ def test_fit_follows_the_rule():
 
 
 @pytest.mark.parametrize(
-    "planned, looks, epochs",
+    "planned, checks, epochs",
     [(8, 4, [1, 2, 4, 6]), (8, 2, [1, 4]), (11, 4, [1, 3, 6, 8]), (2, 4, [])],
 )
 @pytest.mark.once
-def test_when_it_looks(planned, looks, epochs):
+def test_when_it_checks(planned, checks, epochs):
     """Twice or more before the phase ends, or not at all."""
-    rule = CarryOver(None, looks=looks)
+    rule = CarryOver(None, checks=checks)
     schedule = PhaseSchedule(f"pool:2@{planned}, full@4")
     rule.begin(schedule, [1, 2], initial_epoch=0)
     times = [
@@ -188,8 +188,8 @@ def test_fit_goes_on_with_the_logs_of_before(tmp_path):
 
 
 def test_what_cannot_adapt_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="twice or more.*looks=1"):
-        CarryOver(None, looks=1)
+    with pytest.raises(ValueError, match="twice or more.*checks=1"):
+        CarryOver(None, checks=1)
     with pytest.raises(ValueError, match="from coarse to fine.*full@1, pool"):
         fit(phased(compiled={}), CarryOver(None), "full@1, pool:2@1")
     with pytest.raises(ValueError, match="=3, so .* as many .*Received: 0"):

@@ -50,7 +50,7 @@ def data():
 def test_shapes_change_and_nobody_tells_the_data():
     refuse(
         r"changes from \(None, 16, 8\) to \(None, 32, 8\) between phases, and "
-        "nothing tells the data"
+        "the data do not follow"
     )
 
 

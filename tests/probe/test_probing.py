@@ -43,7 +43,7 @@ def test_timing_is_lost_and_timbre_is_not(timbre):
     full, fourth, last = report.rows
     assert full.score > 0.8
     assert fourth.loss > 0.1 and last.loss > 0.4
-    assert report.coarsest is full and report.tells
+    assert report.coarsest is full and report.is_conclusive
     assert report.chance == pytest.approx(1 / 9)
 
     report = probe(pipeline(), timbre, factors=(4, 16))
@@ -65,8 +65,8 @@ def test_random_labels_are_at_chance(timbre):
     report = probe(pipeline(), shuffled(timbre), factors=(4,))
     for row in report.rows:
         assert abs(row.score - 1 / 8) < 3 * row.standard_error
-    assert not report.tells
-    assert "does not tell these classes apart" in str(report)
+    assert not report.is_conclusive
+    assert "does not separate these classes apart" in str(report)
 
 
 def test_duplicates_do_not_leak(timbre):
@@ -98,7 +98,7 @@ def test_several_labels_a_clip(timbre):
     report = probe(pipeline(), clips, factors=(8,))
     assert report.measure == "label ranking"
     assert report.num_clips == 239  # not the one without labels
-    assert report.rows[0].score > 0.9 and report.tells
+    assert report.rows[0].score > 0.9 and report.is_conclusive
     hot = np.delete(clips.targets(), 5, axis=0)
     often = np.tile(hot.mean(axis=0), (239, 1))
     expected = label_ranking_average_precision_score(hot, often)
@@ -218,7 +218,7 @@ def test_schedules_have_as_many_epochs_as_asked():
         (3, "pool:4@1, pool:2@1, full@1"),
     ):
         assert report(0, 0, 1).schedule(epochs) == expected
-    assert not report(0, 0, 0, score=0.11).tells
+    assert not report(0, 0, 0, score=0.11).is_conclusive
 
 
 # The command

@@ -118,13 +118,13 @@ def compare(study, results, data):
             difference = interval(differences)
             by_seed = _by_seed(differences, of_method, baseline)
         for unit in UNITS:
-            told = [
+            known = [
                 (float(of_method[key][unit]), float(baseline[key][unit]))
                 for key in pairs
                 if of_method[key][unit] and baseline[key][unit]
             ]
-            if told:  # times may be ""
-                ours, theirs = map(sum, zip(*told, strict=True))
+            if known:  # times may be ""
+                ours, theirs = map(sum, zip(*known, strict=True))
                 shares[unit] = ours / theirs
         if pairs and set(pairs) == set(of_method):
             goal = statistics.mean(float(baseline[k]["score"]) for k in pairs)

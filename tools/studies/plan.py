@@ -75,7 +75,7 @@ class Cell:
 
     @property
     def line(self):
-        """str that tells this run from others: the command without paths.
+        """str that identifies this run: the command without paths.
 
         Options are named as in rows on disk, so that these are found again.
         """
