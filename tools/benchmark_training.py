@@ -40,7 +40,7 @@ flags.DEFINE_integer("turns", 8, "Timed steps of each network.")
 flags.DEFINE_integer("threads", os.cpu_count(), "Threads of every framework.")
 flags.DEFINE_integer("frames", 512, "Frames of a clip; 800 beside HF's AST.")
 flags.DEFINE_integer("batch_size", 16, "Clips a step; 8 beside HF's AST.")
-flags.DEFINE_string("preset", "ast_tiny", "Size; tiny beside HF's AST.")
+flags.DEFINE_string("size", "tiny", "Of AST; tiny beside HF's AST.")
 flags.DEFINE_string("precision", "float32", "Keras' policy, beside HF's both.")
 TABLES = ("saving", "stall", "original", "hts_at")
 flags.DEFINE_multi_enum("table", TABLES, TABLES, "Tables to print.")
@@ -78,8 +78,8 @@ def noise(batch_size, num_frames, num_mel_bins=NUM_MEL_BINS):
 
 
 def classifier(num_frames, resolution="full", dtype=None, **options):
-    backbone = AST.from_preset(
-        FLAGS.preset, num_frames=num_frames, resolution=resolution, dtype=dtype
+    backbone = AST.from_size(
+        FLAGS.size, num_frames=num_frames, resolution=resolution, dtype=dtype
     )
     return AudioClassifier(backbone, NUM_CLASSES, dtype=dtype, **options)
 
@@ -182,7 +182,7 @@ def saving():
     )
     full = times["full"]
     sizes = f"{FLAGS.frames} frames, batch {FLAGS.batch_size}"
-    print(f"\n## Step of {FLAGS.preset}, {sizes}, {FLAGS.precision}\n")
+    print(f"\n## Step of AST-{FLAGS.size}, {sizes}, {FLAGS.precision}\n")
     print(
         "| resolution | GMACs a clip | MACs saved | wall ms | CPU ms "
         "| TMACs/s | wall saved / MACs saved | CPU saved / MACs saved |"

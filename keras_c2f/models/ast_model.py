@@ -12,7 +12,7 @@ from keras_c2f.layers import (
 )
 from keras_c2f.models.encoder import check_encoder, encode, freeze_blocks
 from keras_c2f.models.phase_network import Backbone
-from keras_c2f.models.presets import AST_PRESETS, preset_config
+from keras_c2f.models.presets import AST_PRESETS, size_config
 from keras_c2f.resolution import Resolution
 
 
@@ -210,14 +210,14 @@ class AST(Backbone):
         return self.grid_size[0] * self.grid_size[1]
 
     @classmethod
-    def from_preset(cls, name, **overrides):
-        """A randomly initialised model of a named size (`models/presets.py`).
+    def from_size(cls, size, **overrides):
+        """A randomly initialised model of a size in `models/presets.py`.
 
         Args:
-            name: str, such as `"ast_tiny"`.
+            size: str, such as `"tiny"`.
             overrides: any argument of `AST`.
 
         Raises:
-            ValueError: if `name` is unknown; near names are suggested.
+            ValueError: if `size` is unknown; near ones are suggested.
         """
-        return cls(**{**preset_config(name, AST_PRESETS), **overrides})
+        return cls(**{**size_config(size, AST_PRESETS, "ast_"), **overrides})

@@ -15,6 +15,7 @@ from keras_c2f.models.presets import (
 )
 from keras_c2f.models.whisper_model import WhisperEncoder
 
+PREFIXES = {AST: "ast_", HTSAT: "hts_at_", WhisperEncoder: "whisper_"}
 PRESETS = {**AST_PRESETS, **HTS_AT_PRESETS, **WHISPER_PRESETS}
 
 
@@ -80,4 +81,4 @@ def backbone_from_size(name, **overrides):
             f"{cls.__name__}, the architecture of {name}, has no "
             f"{' or '.join(sorted(unknown))}. Leave it out."
         )
-    return cls.from_preset(name, **given)
+    return cls.from_size(name.removeprefix(PREFIXES[cls]), **given)

@@ -12,7 +12,7 @@ from keras_c2f.layers import (
     WindowBlock,
 )
 from keras_c2f.models.phase_network import Backbone
-from keras_c2f.models.presets import HTS_AT_PRESETS, preset_config
+from keras_c2f.models.presets import HTS_AT_PRESETS, size_config
 from keras_c2f.resolution import Resolution
 
 
@@ -223,17 +223,19 @@ class HTSAT(Backbone):
         )
 
     @classmethod
-    def from_preset(cls, name, **overrides):
-        """A randomly initialised model of a named size (`models/presets.py`).
+    def from_size(cls, size, **overrides):
+        """A randomly initialised model of a size in `models/presets.py`.
 
         Args:
-            name: str, such as `"hts_at_tiny"`.
+            size: str, such as `"tiny"`.
             overrides: any argument of `HTSAT`.
 
         Raises:
-            ValueError: if `name` is unknown; near names are suggested.
+            ValueError: if `size` is unknown; near ones are suggested.
         """
-        return cls(**{**preset_config(name, HTS_AT_PRESETS), **overrides})
+        return cls(
+            **{**size_config(size, HTS_AT_PRESETS, "hts_at_"), **overrides}
+        )
 
 
 def fitting_columns(columns, merged, window):

@@ -138,6 +138,26 @@ FRONTENDS = {
 }
 
 
+def size_config(size, presets, prefix):
+    """Arguments of a size of one architecture, a new dict.
+
+    Args:
+        size: str, such as `"tiny"`.
+        presets: dict of presets, whose names begin with `prefix`.
+        prefix: str, such as `"ast_"`.
+
+    Raises:
+        ValueError: if there is no such size; near ones are suggested.
+    """
+    sizes = {name.removeprefix(prefix): each for name, each in presets.items()}
+    if size not in sizes:
+        hint = did_you_mean(size, sizes, most=3)
+        raise ValueError(
+            f"There is no size {size!r}.{hint} Sizes: {', '.join(sizes)}."
+        )
+    return dict(sizes[size]["config"])
+
+
 def preset_config(name, presets):
     """Arguments of the preset `name`, a new dict.
 

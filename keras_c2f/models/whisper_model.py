@@ -11,7 +11,7 @@ from keras_c2f.layers import (
 )
 from keras_c2f.models.encoder import check_encoder, encode, freeze_blocks
 from keras_c2f.models.phase_network import Backbone
-from keras_c2f.models.presets import WHISPER_PRESETS, preset_config
+from keras_c2f.models.presets import WHISPER_PRESETS, size_config
 from keras_c2f.resolution import Resolution
 
 
@@ -198,18 +198,18 @@ class WhisperEncoder(Backbone):
         return super().with_arguments(**_of_fewer_blocks(arguments, self.depth))
 
     @classmethod
-    def from_preset(cls, name, **overrides):
-        """A randomly initialised model of a named size (`models/presets.py`).
+    def from_size(cls, size, **overrides):
+        """A randomly initialised model of a size in `models/presets.py`.
 
         Args:
-            name: str, such as `"whisper_base"`.
+            size: str, such as `"base"`.
             overrides: any argument of `WhisperEncoder`. A smaller `depth`
                 leaves out the last norm, unless `final_norm` is given.
 
         Raises:
-            ValueError: if `name` is unknown; near names are suggested.
+            ValueError: if `size` is unknown; near ones are suggested.
         """
-        config = preset_config(name, WHISPER_PRESETS)
+        config = size_config(size, WHISPER_PRESETS, "whisper_")
         overrides = _of_fewer_blocks(overrides, config["depth"])
         return cls(**{**config, **overrides})
 

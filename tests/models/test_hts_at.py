@@ -202,5 +202,7 @@ def test_halving_time_costs_at_most_55_percent(original_cost, resolution):
 @pytest.mark.parametrize("name", HTS_AT_PRESETS)
 def test_every_preset_builds(name):
     assert HTS_AT_PRESETS[name]["source"]
-    backbone = HTSAT.from_preset(name, num_frames=128, depths=(1, 1, 1, 1))
+    backbone = HTSAT.from_size(
+        name.removeprefix("hts_at_"), num_frames=128, depths=(1, 1, 1, 1)
+    )
     assert backbone.grid_size == (4, 2)
