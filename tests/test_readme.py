@@ -9,7 +9,7 @@ import pytest
 soundfile = pytest.importorskip("soundfile")
 README = Path(__file__).parents[1] / "README.md"
 SMALLER = {  # seconds instead of an hour
-    '"ast_mini"': '"ast_micro"',
+    '"mini"': '"micro"',
     "512": "96",
     "pool:4@8, pool:2@4, full@4": "pool:2@1, full@1",
     "batch_size=32": "batch_size=4",
