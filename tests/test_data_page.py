@@ -176,7 +176,9 @@ def test_page_of_clips_without_labels(tmp_path):
     recipe = make_recipe(mean=-3.0, std=2.5)
     page = write_data_page(tmp_path, recipe, (clips, clips))
     text = page.read_text("utf-8")
-    assert "have mean -3.00 and deviation 2.50" in text  # as training would
+    assert (
+        "has mean -3.00 and standard deviation 2.50" in text
+    )  # as training would
     assert "12 clips of no classes to train on" in text
     assert "clips per class" not in text and "network: 0.32 s" in text
 

@@ -216,7 +216,7 @@ def test_report_shows_masked_patches(pretrained):
     run, _ = pretrained
     pytest.importorskip("matplotlib", reason="needs the extra `report`")
     page = write_report(os.path.dirname(run.folder)).read_text("utf-8")
-    assert "What whole makes of masked patches" in page
+    assert "Masked patches reconstructed by whole" in page
     for name in ("original", "masked", "reconstructed"):
         assert f"{name}: 32 frames" in page
     assert "val_discriminative_loss" in page or "discriminative loss" in page

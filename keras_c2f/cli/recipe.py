@@ -66,7 +66,7 @@ def add_recipe(
             "choose",
             Flag(),
             "choose settings that are not given from data and initial "
-            "weights, and print why; or leave them at fixed defaults",
+            "weights, and print why; else use fixed defaults",
             True,
         )
 

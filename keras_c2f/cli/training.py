@@ -41,7 +41,7 @@ def add_commands(add):
         command.add_argument(
             "--baseline",
             action="store_true",
-            help="train at full resolution too, for as many epochs, to compare",
+            help="also train at full resolution for as many epochs, to compare",
         )
         add_recipe(command, recipe_class, without=without, chooses=chooses)
     command = add(describe)
@@ -55,13 +55,13 @@ def add_commands(add):
 
 
 def demo(arguments):
-    """Baseline and coarse-to-fine on synthesised keywords, and a report."""
+    """Trains baseline and coarse to fine on synthetic keywords; report."""
     arguments.baseline, arguments.choose = True, False
     return train(arguments)
 
 
 def train(arguments):
-    """Trains a recipe, a baseline too if wanted, and writes a report."""
+    """Trains a recipe, and a baseline if asked, and writes a report."""
     clips, recipe, reasons = data_and_recipe(arguments, "matplotlib")
     from keras_c2f.training.from_recipe import build_classifier, spend_budget
     from keras_c2f.training.frozen_run import FrozenRun
@@ -74,7 +74,7 @@ def train(arguments):
 
 
 def pretrain(arguments):
-    """Trains a backbone without labels, by masked patches, for --init-from."""
+    """Pre-trains a backbone on masked patches, without labels."""
     recipe = recipe_of(arguments, PretrainRecipe)
     check_initial(recipe.init_from)
     require_for(recipe.data, "matplotlib")
@@ -125,7 +125,7 @@ def run_all(arguments, recipe, clips, network, run_class, reasons=()):
 
 
 def describe(arguments):
-    """Prints what each phase of a recipe costs, without any training."""
+    """Prints what each phase of a recipe costs, without training."""
     num_classes = arguments.num_classes
     if arguments.data:
         clips, recipe, _ = data_and_recipe(arguments)

@@ -86,7 +86,7 @@ def _headline(recipe, frontend, clips, alone):
         f"{frontend.num_mel_bins} mel bins at full resolution, and fewer in a "
         "coarse phase. "
         + (
-            f"Changed at random by {', '.join(alone)}."
+            f"Augmented by {', '.join(alone)}."
             if alone
             else "No augmentation is on."
         ),
@@ -95,9 +95,9 @@ def _headline(recipe, frontend, clips, alone):
 
 def _statistics(frontend):
     return (
-        f"Log-mels have mean {frontend.mean:.2f} and deviation "
-        f"{frontend.std:.2f}; the network is given (log-mel - mean) / (2 "
-        "deviations). Colours are on one scale on the whole page."
+        f"Log-mel has mean {frontend.mean:.2f} and standard deviation "
+        f"{frontend.std:.2f}; the network gets (log-mel - mean) / (2 "
+        "deviations). All colours share one scale."
     )
 
 
@@ -121,10 +121,9 @@ def _phase_sections(recipe, frontend, phases, limits):
                 )
                 for sample in samples
             ],
-            f"Above, training clips as they are on disk, cropped, in "
-            f"{len(samples[0].plain)} frames. Below, what "
-            f"the network is shown of them in epoch {first}, and what it is "
-            "to find there. Masks have the colour of padding."
+            f"Above: cropped training clips, {len(samples[0].plain)} frames. "
+            f"Below: the network's input in epoch {first}, and its target. "
+            "Masks have the colour of padding."
             if number == 1
             else "",
             kind="figures clips samples",
@@ -147,9 +146,8 @@ def _augmentation_section(frontend, alone, limits):
     return figure_section(
         "Each augmentation by itself",
         figures,
-        "Of a dozen clips the one that it changed most. Changes are red where "
-        "the network is shown a higher value and blue where a lower one, each "
-        "on a scale of its own.",
+        "The clip, of a dozen, that it changed most. Red: higher values in the "
+        "network's input, blue: lower ones, each on its own scale.",
         kind="figures clips samples",
     )
 
@@ -202,7 +200,7 @@ def _length_sentence(recipe, seconds):
     shorter = (seconds < recipe.clip_seconds).mean()
     where = "at the start" if recipe.crop == "leading" else "anywhere"
     return (
-        f"Of {len(seconds)} clips looked at, {format_percent(longer)} are "
+        f"Of {len(seconds)} clips examined, {format_percent(longer)} are "
         f"longer than {recipe.clip_seconds:g}{SPACE}s and cut {where}, "
         f"{format_percent(shorter)} are shorter and padded."
     )

@@ -1,4 +1,4 @@
-"""What went wrong in a run that has finished, each with a remedy."""
+"""Problems of a finished run, each with a remedy."""
 
 import math
 
@@ -6,7 +6,7 @@ from keras_c2f.evaluation.table import format_metric, metric_words
 from keras_c2f.report.runs import main_metric
 from keras_c2f.training.run_folder import phase_file
 
-POINTS = 0.02  # differences that are not worth a word
+POINTS = 0.02  # smaller differences are not reported
 
 
 def findings_of_all(runs):
@@ -53,7 +53,7 @@ def simple_sentence(run):
     for metric in set(simple) & set(run.metrics):
         figure = format_metric(metric, simple[metric])
         return (
-            "A simple classifier, ridge regression on time statistics, has "
+            "A simple classifier, ridge regression on time statistics, reaches "
             f"{figure} {metric_words(metric)} on the same clips."
         )
     return ""
@@ -85,8 +85,8 @@ def _coarse_phases(run, metric, score):
             f"{run.name}: phase {index + 1}, at {resolution}, ended at "
             f"{format_metric(metric, ends[index])} {metric_words(metric)}, the "
             f"run at {format_metric(metric, score)}. That network is in "
-            f"{phase_file(index + 1)}, for less compute in use too; or train "
-            f"at {resolution} alone."
+            f"{phase_file(index + 1)}, which also costs less at inference; "
+            f"or train at {resolution} alone."
         )
 
 
@@ -109,8 +109,8 @@ def _patches(run):
     if size[1] == bins:
         return ""
     return (
-        " Patches short in time that span all mel bins bear small data and "
-        "a switch better (--patch-size 2x128)."
+        " Patches short in time that span all mel bins suit small data and "
+        "switches better (--patch-size 2x128)."
     )
 
 
@@ -122,6 +122,6 @@ def _ends(run, metric, score):
 
 
 def _margin(run, score):
-    """A difference below this is not spoken of."""
+    """A difference below this is not reported."""
     clips = run.evaluation.get("num_clips") or math.inf
     return max(POINTS, (max(score * (1 - score), 0) / clips) ** 0.5)

@@ -141,15 +141,15 @@ def _metric_section(runs):
         for against in ("macs", "seconds")
     ]
     caption = (
-        "Further left: less spent. Open markers are the first epoch of a "
-        "phase, labelled with its resolution."
+        "Further left is cheaper. Open markers are the first epoch of a phase, "
+        "labelled with its resolution."
     )
     if any(run.reconstruction for run in runs):
         caption += (
             " Figures of masked patches do not compare between resolutions: "
             "a coarse one has fewer patches to choose from."
         )
-    return figure_section("Against what was spent", figures, caption)
+    return figure_section("Score against compute and time", figures, caption)
 
 
 def _loss_section(runs):
@@ -188,7 +188,7 @@ def _spectrogram_section(runs):
         example, _frame_seconds(runs[0]), tokens
     )
     patches = (
-        " A patch phase keeps the spectrogram and takes longer patches."
+        " Patch phases keep the spectrogram and use longer patches."
         if any("patch" in text for text in example)
         else ""
     )
@@ -208,10 +208,10 @@ def _reconstruction_section(run):
         run.reconstruction, _frame_seconds(run), {}
     )
     return figure_section(
-        f"What {run.name} makes of masked patches",
+        f"Masked patches reconstructed by {run.name}",
         [(svg, f"spectrogram, {name}") for name, svg in figures.items()],
-        "One clip of the validation set; masked patches are left blank, and "
-        "in the last picture are as the network draws them.",
+        "One validation clip. Masked patches are blank; the last picture has "
+        "their reconstruction.",
         kind="figures clips",
     )
 
@@ -236,13 +236,13 @@ def _confusion_section(runs):
         "Confusion matrix",
         figures,
         "Colour: share of the true class’s clips (square root, so that single "
-        f"mistakes show). {note}",
+        f"errors are visible). {note}",
         kind="figures wide" if many_classes else "figures",
     )
 
 
 def _confused_pairs(run):
-    """The most frequent mistakes, in words."""
+    """The most frequent errors, in words."""
     counts = np.array(run.evaluation["confusion"])
     names = run.config.get("class_names", [])
     wrong = counts * (1 - np.eye(len(counts), dtype=counts.dtype))
@@ -251,10 +251,14 @@ def _confused_pairs(run):
         true, predicted = divmod(int(flat), len(counts))
         if wrong[true, predicted] and max(true, predicted) < len(names):
             pairs.append(
-                f"{names[true]} for {names[predicted]} ("
+                f"{names[true]} as {names[predicted]} ("
                 f"{wrong[true, predicted]} of {counts[true].sum()})"
             )
-    return f"{run.name} most often took {', '.join(pairs)}." if pairs else ""
+    return (
+        f"Most frequent errors of {run.name}: {', '.join(pairs)}."
+        if pairs
+        else ""
+    )
 
 
 def _class_section(runs):
@@ -273,7 +277,8 @@ def _skipped_section(runs):
 
 def _config_section(runs):
     return section(
-        "How to repeat this", "".join(_config_details(run) for run in runs)
+        "Command and configuration",
+        "".join(_config_details(run) for run in runs),
     )
 
 

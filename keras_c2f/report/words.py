@@ -13,13 +13,13 @@ from keras_c2f.report.runs import (
 DASH = "–"
 SPACE = "\u00a0"  # keeps a number and its unit on one line
 BEST_KEPT = (
-    "The epoch that is kept was chosen on these validation clips, which "
-    "flatters a run a little, one with many epochs in its last phase most."
+    "The best epoch was chosen on these validation clips, which makes scores "
+    "slightly optimistic, most where the last phase has many epochs."
 )
 
 
 def headline(runs):
-    """What came out, a sentence per run, as a list of str.
+    """The result, a sentence per run, as a list of str.
 
     Args:
         runs: list of `keras_c2f.report.runs.RunRecord`.
@@ -113,7 +113,7 @@ def _progress_sentence(run, metric):
 
 
 def caution(runs, metric):
-    """How the figures flatter, and what they cannot separate; or nothing."""
+    """Why scores are optimistic, and within what chance; or nothing."""
     finished = [run for run in runs if run.is_finished]
     kept = [
         run.config.get("recipe", {}).get("keep")
@@ -137,7 +137,7 @@ def _within_chance(finished, metric):
     points = chance_points(float(np.mean(scores)), min(clips))
     yield (
         f"One seed each, {min(clips)} validation clips: differences below "
-        f"about {points:.1f} points can be chance."
+        f"about {points:.1f} points may be chance."
     )
 
 

@@ -3,9 +3,9 @@
 `RULES` is the table, tried from above; the first row of a setting whose
 condition holds is taken. Trained weights come with their geometry, and those
 of Whisper stay as they are. Without weights small sets get a recipe for small
-sets: patches short in time over all mel bins, which bear a change of time
-scale, clips mixed with each other in most batches, masks, rolls, an average of
-the weights, and many epochs, most of them coarse and cheap. These rules were
+sets: patches short in time over all mel bins, which tolerate a change of
+time scale, mixup in most batches, masks, rolls, averaged weights, and many
+epochs, most of them coarse and cheap. These rules were
 found on ESC-10 and spoken digits of two speakers; see `RESULTS.md`.
 """
 
@@ -68,32 +68,32 @@ def _of_weights(name):
     return Rule(
         name,
         lambda facts: facts.init_from.settings[name],
-        "that of the weights in --init-from",
+        "as in --init-from",
         lambda facts: facts.init_from and name in facts.init_from.settings,
     )
 
 
-FEW = "{num_clips} clips to train on are few"
+FEW = "{num_clips} training clips are few"
 
 RULES = (
     Rule(
         "freeze",
         "all",
-        "Whisper-base as it is has 85 % on ESC-50, in minutes; --freeze= "
+        "frozen Whisper-base reaches 85 % on ESC-50 in minutes; --freeze= "
         "trains it",
         lambda facts: facts.is_whisper and not facts.init_from.is_run,
     ),
     Rule(
         "depth",
         lambda facts: min(facts.init_from.depth, BLOCKS),
-        "first blocks; 3 had no more on training folds of ESC-50",
+        "first blocks; 3 were no better on training folds of ESC-50",
         lambda facts: facts.is_whisper and not facts.init_from.is_run,
     ),
     *map(_of_weights, ("backbone", "depth", "patch_size", "patch_stride")),
     Rule(
         "pooling",
         "statistics",
-        "mean and deviation of the tokens, for a head that is solved",
+        "mean and standard deviation of the tokens, for a head in closed form",
         lambda facts: (
             facts.is_frozen
             and facts.init_from
@@ -105,21 +105,19 @@ RULES = (
     Rule(
         "pooling",
         "statistics",
-        "mean and deviation of the tokens, as with frozen weights",
+        "mean and standard deviation of the tokens, as with frozen weights",
         lambda facts: facts.is_whisper,
     ),
     Rule(
         "learning_rate",
         1e-4,
-        "trained weights take small steps: AST's authors fine-tune with 1e-5 "
-        "to 1e-4",
+        "fine-tuning takes small steps: AST's authors use 1e-5 to 1e-4",
         lambda facts: facts.init_from and facts.init_from.is_converted,
     ),
     Rule(
         "budget",
         20.0,
-        "trained weights take fewer epochs: AST's authors fine-tune on ESC-50 "
-        "for 25",
+        "fine-tuning takes fewer epochs: AST's authors use 25 on ESC-50",
         lambda facts: facts.init_from and facts.init_from.is_converted,
     ),
     Rule(
@@ -131,8 +129,7 @@ RULES = (
     Rule(
         "schedule",
         "token:4, token:2, full",
-        "kernels that were trained on frames of 10 ms see them still: tokens "
-        "are pooled behind them",
+        "pools tokens, so trained kernels keep their frames of 10 ms",
         lambda facts: (
             facts.init_from
             and facts.init_from.is_converted
@@ -142,8 +139,7 @@ RULES = (
     Rule(
         "clip_seconds",
         lambda facts: facts.seconds,
-        f"{PERCENTILE} % of the recordings are no longer, or cut at "
-        f"{LONGEST:g} s",
+        f"{PERCENTILE} % of the clips are no longer; at most {LONGEST:g} s",
     ),
     Rule(
         "backbone",
@@ -154,7 +150,7 @@ RULES = (
     Rule(
         "patch_size",
         lambda facts: f"{facts.patch}x128",
-        "short in time over all mel bins: kernels bear a change of time "
+        "short in time over all mel bins, which tolerates a change of time "
         f"scale; about {TOKENS} tokens a clip",
         _new_small_ast,
     ),
@@ -186,22 +182,22 @@ RULES = (
     Rule(
         "budget",
         20.0,
-        "{num_clips} clips to train on are seen often enough",
+        "enough for {num_clips} training clips",
         lambda facts: facts.num_clips <= MEDIUM,
     ),
-    Rule("budget", 10.0, "{num_clips} clips to train on are many"),
+    Rule("budget", 10.0, "{num_clips} training clips are many"),
     Rule("batch_size", 16, "more steps, as " + FEW, _small),
     Rule(
         "mixup",
         0.8,
-        f"{FEW}: mixed with each other they are more",
+        f"{FEW}, mixing adds more",
         lambda facts: facts.is_small and facts.has_waveforms,
     ),
     Rule("mixup", 0.5, "as AST on AudioSet", lambda facts: facts.has_waveforms),
     Rule(
         "gain_db",
         6.0,
-        "loudness says little",
+        "loudness is hardly informative",
         lambda facts: facts.is_small and facts.has_waveforms,
     ),
     Rule(

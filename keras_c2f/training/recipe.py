@@ -38,7 +38,7 @@ class Recipe:
     data: str = setting(
         "keywords",
         f"one of {', '.join(map(form, KINDS))}; keywords are synthesised, "
-        "and recordings have no labels: for pre-training",
+        "and audio has no labels, for pre-training",
         Text(wanted=True),
     )
     held_out: str = setting(
@@ -62,25 +62,25 @@ class Recipe:
     )
     schedule: str = setting(
         "pool:4@14, pool:2@4, full@2",
-        "phases RESOLUTION@EPOCHS: shift:C, pool:C, pool:C:max, patch:C, "
-        "token:C or full, joined by + and separated by commas; behind a phase "
-        "lr=1e-3 (peak of the cosine of which it has a piece), wd=0.05, reset; "
-        "with a budget without @EPOCHS",
+        "phases RESOLUTION@EPOCHS, separated by commas; resolutions are "
+        "shift:C, pool:C, pool:C:max, patch:C, token:C or full, joined by +; a "
+        "phase may end in lr=1e-3 (peak of its cosine), wd=0.05 or reset; with "
+        "a budget without @EPOCHS",
     )
     budget: float = amount(
         0.0,
         "compute to spend, in epochs at full resolution, instead of epochs in "
-        "the schedule: its phases share it equally, or as pool:4@60% says",
+        "the schedule; phases share it equally, or as pool:4@60% says",
     )
     adaptive: bool = setting(
         False,
-        "end phases early if what they learn does not carry over to the next "
-        "resolution; later ones get the rest of their compute",
+        "end a phase early if what it learns does not carry over to the next "
+        "resolution; later phases get the rest of its compute",
     )
     num_frames: int = amount(
         0,
-        "frames of a clip at full resolution; 0: what clip_seconds has, "
-        "rounded up to whole patches in each phase",
+        "frames of a clip at full resolution; 0: those of "
+        "clip_seconds, rounded up to whole patches in each phase",
     )
     backbone: str = setting(
         "ast_micro",
@@ -91,8 +91,8 @@ class Recipe:
     )
     depth: int = setting(
         0,
-        "encoder blocks, the first ones of the model's; Whisper's without its "
-        "last norm then; 0: the model's",
+        "keep only the first encoder blocks, Whisper's then without its last "
+        "norm; 0: all",
         Number(int, at_least=0, at_most=1000),
     )
     patch_size: str = setting(
@@ -100,13 +100,13 @@ class Recipe:
     )
     init_from: str = setting(
         "",
-        "what training starts from: a run's folder, a file or folder that "
-        "convert wrote, or a published name; default: random weights",
+        "initial weights: a run folder, a file or folder that convert wrote, "
+        "or a published name; default: random",
     )
     patch_stride: str = setting("", "patch stride; default: the patch size")
     pooling: str = setting(
         "mean",
-        "what is classified: mean of all tokens; statistics, their mean and "
+        "input of the head: mean of all tokens; statistics, their mean and "
         "deviation; prefix, as in AST; or token_semantic, as in HTS-AT",
         Choice(("mean", "statistics", "prefix", "token_semantic")),
     )
@@ -117,9 +117,8 @@ class Recipe:
     )
     position_resize: str = setting(
         "",
-        "how positions follow a change of phase, or initial weights of another "
-        "size: bilinear, bicubic, nearest, or random, which drops them; "
-        "default: bilinear",
+        "how positions are resized at a switch, or from initial weights: "
+        "bilinear (default), bicubic, nearest, or random, which drops them",
         Choice(("", "bilinear", "bicubic", "nearest", "random")),
     )
     batch_size: int = setting(
@@ -132,43 +131,42 @@ class Recipe:
     )
     warm_restarts: bool = setting(
         False,
-        "begin the cosine anew in each phase, as in the paper, rather than let "
-        "one go down over the compute of all",
+        "restart the cosine in each phase, as in the paper; default: one "
+        "cosine over the compute of all phases",
     )
     warmup: float = share(0.05, "share of a cosine spent warming up", at_most=1)
     weight_decay: float = amount(0.05, "of AdamW")
     ema: float = share(
         0.0,
-        "momentum of a moving average of the weights, which is what is "
-        "validated and kept, such as 0.99; 0: none",
+        "momentum of a moving average of the weights, which is validated and "
+        "kept, such as 0.99; 0: none",
     )
     keep: str = setting(
         "best",
-        "network to keep: of the best epoch of the final phase, by the "
-        "validation clips, or of the last epoch",
+        "network to keep: best, of the final phase's epochs on the validation "
+        "clips, or last epoch",
         Choice(KEEP),
     )
     dropout: float = share(0.0, "in attention, perceptrons and head")
     drop_path: float = share(0.0, "stochastic depth of the last block")
     patchout: float = share(
-        0.0, "share of the patches that each training step leaves out"
+        0.0, "share of the patches dropped in each training step"
     )
     token_merging: float = share(
         0.0,
-        "share of the patches merged into others like them after each block "
-        "but the last, in use too",
+        "share of the patches merged with similar ones after each block but "
+        "the last, at inference too",
         at_most=0.5,
     )
     frozen_blocks: int = amount(
         0,
-        "first encoder blocks that stay, with all in front of them, as "
+        "freeze the patch embedding and the first encoder blocks, as "
         "--init-from has them",
     )
     freeze: str = setting(
         "",
-        "all: the whole backbone stays as --init-from has it; features of each "
-        "clip are computed once, at the schedule's last resolution, and the "
-        "head on them is solved in closed form",
+        "all: freeze the backbone; features of each clip are computed once, at "
+        "the last resolution, and the head is solved in closed form",
         Choice(("", "all")),
     )
     label_smoothing: float = share(0.0, "for data with one label a clip")
@@ -186,11 +184,11 @@ class Recipe:
     roll_frames: int = amount(0, "random roll in time, up to this many frames")
     crop: str = setting(
         "random",
-        "where longer clips are cut in training: random, or leading, as in AST",
+        "crop of longer clips in training: random, or leading, as in AST",
         Choice(("random", "leading")),
     )
     balanced: bool = setting(
-        False, "draw clips of rare classes more often, by AST's weights"
+        False, "sample clips of rare classes more often, by AST's weights"
     )
     precision: str = setting(
         "float32",
@@ -255,11 +253,11 @@ class Recipe:
         return registry.open_dataset(self.data, **options)
 
     def baseline(self):
-        """What one would train without coarse phases, for as many epochs.
+        """The same recipe without coarse phases, for as many epochs.
 
-        At full resolution, and of clips that are padded to whole patches
-        alone: what coarse phases need besides is none of its cost. Frames
-        that were given stay.
+        At full resolution, and with clips padded to whole patches alone, as
+        further padding for coarse phases is no cost of it. Frames that were
+        given stay.
         """
         frames = self.frames(self.frontend)
         recipe = replace(self, schedule=f"full@{self.phases.epochs}")
