@@ -13,7 +13,7 @@ from transformers.audio_utils import (
 
 
 def recordings(rate=16000):
-    """Made recordings by name, float32 `(samples,)`, of several lengths."""
+    """Synthetic waveforms by name, float32 `(samples,)`, of several lengths."""
     rng = np.random.default_rng(0)
     time = np.arange(2 * rate) / rate
     return {

@@ -1,4 +1,4 @@
-"""The paper's recipes, a step per phase at full size, on made audio.
+"""The paper's recipes, a step per phase at full size, on synthetic audio.
 
     python tools/try_paper_recipes.py --run runs/paper
 

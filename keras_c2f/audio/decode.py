@@ -190,7 +190,7 @@ def _read_with_tensorflow_io(path, excerpt):
     if ending not in decoders:
         raise AudioError(
             path,
-            f"tensorflow-io tells formats by their ending, and '.{ending}' is "
+            f"tensorflow-io goes by file endings, and '.{ending}' is "
             f"none of {', '.join(decoders)}",
         )
     tfio.audio  # noqa: B018  a missing package is no bad recording

@@ -61,4 +61,6 @@ def _fetch(entry, file, folder):
     try:
         download(url, folder / file, entry.sha256)
     except OSError as error:
-        raise OSError(f"{file} could not be had ({error}). {place}") from error
+        raise OSError(
+            f"{file} could not be downloaded ({error}). {place}"
+        ) from error

@@ -71,7 +71,7 @@ class Clips:
         shape = (len(labels),) if sparse else labels.shape
         if num_classes < 2 and shape != (len(self.audio), 0):
             raise ValueError(
-                "Telling classes apart needs at least two of them. Received: "
+                "Classification needs at least two classes. Received: "
                 f"class_names={self.class_names}. Clips without labels have "
                 f"`labels` of shape (n, 0) and no class name."
             )

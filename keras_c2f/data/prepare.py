@@ -76,8 +76,7 @@ def prepare(
         )
     if any(isinstance(s, Record) for split in clips for s in split.audio):
         raise ValueError(
-            "The data are prepared already. Give the data set they were made "
-            "of."
+            "The data are prepared already. Give the original data set."
         )
     clips = dict(zip(("train", "validation"), clips, strict=True))
     config = _config(clips, frontend, store, clips_per_shard)

@@ -45,7 +45,7 @@ def read_digits(root, speaker=None):
     matches = [NAME.fullmatch(name) for name in names]
     if not all(matches):
         raise ValueError(
-            "A recording is called digit_speaker_take, such as "
+            "Files are named digit_speaker_take, such as "
             f"0_george_12.wav. Received: {names[matches.index(None)]!r} in "
             f"'{root}'."
         )

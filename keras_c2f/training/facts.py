@@ -97,7 +97,7 @@ def find_facts(clips, frontend, model="ast_micro", init_from=None):
     lengths, _ = clip_seconds(clips, frontend.sample_rate, SAMPLE)
     if not len(lengths):
         raise ValueError(
-            "The length of no recording can be read from its header. Give "
+            "No file states its length in its header. Give "
             "--clip-seconds and --no-choose."
         )
     seconds = float(np.percentile(lengths, PERCENTILE))

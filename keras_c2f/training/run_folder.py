@@ -144,7 +144,7 @@ def load_model(path, advice):
     except Exception as error:  # of Keras, or of any layer
         reason = str(error).strip().partition("\n")[0]
         raise ValueError(
-            f"{path} is whole, but cannot be loaded here "
+            f"{path} is intact, but cannot be loaded here "
             f"({type(error).__name__}: {reason}). Use the versions that its "
             f"config.json names. Else: {advice}"
         ) from error

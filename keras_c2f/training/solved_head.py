@@ -32,7 +32,7 @@ def solve_head(features, targets, multi_label, seed=0):
     """
     if len(features) < 2:
         raise ValueError(
-            "A head needs at least 2 clips to be solved for. "
+            "Solving for a head needs at least 2 clips. "
             f"Received: {len(features)}."
         )
     folds = folds_of(

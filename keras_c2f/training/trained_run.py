@@ -59,8 +59,8 @@ def read_trained_run(folder):
     config = read_config(found)
     if config.get("task", "classification") != "classification":
         raise ValueError(
-            f"{folder} holds a pre-trained backbone, which knows no "
-            "classes yet. Train it: `keras-c2f train --init-from "
+            f"{folder} holds a pre-trained backbone without "
+            "classes. Train it: `keras-c2f train --init-from "
             f"{folder}`."
         )
     frontend = read_frontend(config, found)
@@ -93,8 +93,8 @@ def _converted(folder):
     found = load_folder(folder)
     if not isinstance(found.model, AudioClassifier):
         raise ValueError(
-            f"{folder} holds a converted backbone, which knows no classes "
-            f"yet. Train it: `keras-c2f train --init-from {folder}`."
+            f"{folder} holds a converted backbone without classes. "
+            f"Train it: `keras-c2f train --init-from {folder}`."
         )
     for missing, flag in (
         (not isinstance(found.frontend, Frontend), "frontend"),
@@ -102,7 +102,7 @@ def _converted(folder):
     ):
         if missing:
             raise ValueError(
-                f"{folder} was converted without --{flag} that can be used "
+                f"{folder} has no {flag.replace('-', ' ')} that can be used "
                 f"here. Convert it again with --{flag}."
             )
     network, frontend = of_compressed(found.model), found.frontend

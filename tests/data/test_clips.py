@@ -53,5 +53,5 @@ def test_clips_without_labels():
     clips = Clips(["a.wav", "b.wav"], np.zeros((2, 0)), ())
     assert clips.num_classes == 0
     assert clips.subset([1]).targets().shape == (1, 0)
-    with pytest.raises(ValueError, match="at least two of them.*shape .n, 0"):
+    with pytest.raises(ValueError, match="at least two classes.*shape .n, 0"):
         Clips(["a.wav", "b.wav"], [0, 0], ())

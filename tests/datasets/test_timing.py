@@ -1,4 +1,4 @@
-"""Made data sets, judged by spectrograms and classifiers of others."""
+"""Synthetic data sets, checked by spectrograms and reference classifiers."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Probes of made recordings where the right answer is known."""
+"""Probes of synthetic data where the right answer is known."""
 
 import re
 
