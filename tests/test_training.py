@@ -22,7 +22,6 @@ from keras_c2f.training.from_recipe import (
     build_backbone,
     build_classifier,
     make_pipeline,
-    measured_frontend,
 )
 from keras_c2f.training.recipe import Recipe, parse_pair
 from keras_c2f.training.run import Run
@@ -396,7 +395,7 @@ def test_statistics_are_those_of_the_features():
     clips = Clips(recordings, [0, 1, 0, 1], ("a", "b"))
     recipe = Recipe(**OPTIONS)
     pipeline = make_pipeline(recipe, Frontend())
-    frontend = measured_frontend(pipeline, clips)
+    frontend = pipeline.adapt(clips)
     features = np.concatenate(
         [x.numpy() for x, _ in make_pipeline(recipe, frontend).dataset(clips)]
     )

@@ -95,7 +95,6 @@ def stats(arguments):
     """Prints mean and standard deviation of the training log-mel."""
     clips, recipe, _ = data_and_recipe(arguments)
     from keras_c2f.data import feature_moments
-    from keras_c2f.evaluation.evaluate import no_usable_audio
     from keras_c2f.training.from_recipe import make_pipeline, spend_budget
 
     recipe = spend_budget(recipe)
@@ -104,7 +103,7 @@ def stats(arguments):
     resolutions = list(dict.fromkeys(resolutions))
     found = feature_moments(pipeline, clips[0], resolutions)
     if not found:
-        raise ValueError(no_usable_audio(pipeline))
+        raise ValueError(pipeline.no_usable_audio())
     full = found[0]
     columns = "{:<18}{:>12}{:>12}{:>24}"
     print(columns.format("resolution", "mean", "std", "standard error of mean"))

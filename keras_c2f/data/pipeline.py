@@ -1,6 +1,7 @@
 """`AudioPipeline`: clips to batches whose resolution can change each epoch."""
 
 import contextlib
+import dataclasses
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from keras_c2f.data.batches import BATCHES_AT_ONCE, make_batches
 from keras_c2f.data.cache import ArrayCache, AudioCache, LogMelCache
 from keras_c2f.data.compression import Compression, Features
 from keras_c2f.data.loading import ClipLoader
+from keras_c2f.data.moments import feature_moments
 from keras_c2f.data.order import check_shard, clips_to_read, count_steps
 from keras_c2f.data.shards import are_log_mel
 from keras_c2f.resolution import Resolution
@@ -154,6 +156,39 @@ class AudioPipeline:
     def clip_samples(self):
         """int, samples that clips are cut to."""
         return self._clip_samples
+
+    def adapt(self, clips, num_clips=512):
+        """Measures mean and deviation of features, and normalises with them.
+
+        Taken over padded clips at full resolution, as AST does; over every
+        clip, or at most `num_clips` of them spread evenly. Sets made before
+        stay as they are.
+
+        Args:
+            clips: `Clips` to train on.
+            num_clips: int.
+
+        Returns:
+            `Frontend`, that of this pipeline from now on.
+
+        Raises:
+            ValueError: if no clip can be read.
+        """
+        step = -(-len(clips) // num_clips)
+        sample = clips.subset(range(0, len(clips), step))
+        found = feature_moments(self, sample)
+        if not found:
+            raise ValueError(self.no_usable_audio())
+        (full,) = found
+        self.frontend = dataclasses.replace(
+            self.frontend, mean=full.mean, std=full.std
+        )
+        return self.frontend
+
+    def no_usable_audio(self):
+        """The sentence for a data set of which no recording can be used."""
+        some = "; ".join(": ".join(bad) for bad in self.skipped[:3])
+        return f"None of the recordings can be used, for example {some}."
 
     @property
     def skipped(self):

@@ -43,7 +43,7 @@ def evaluate(network, pipeline, clips, crops=1, corruption=None, dataset=None):
         loss += _cross_entropy(targets, scores, multi_label).sum()
         metrics.update(targets, scores)
     if not len(metrics):
-        raise ValueError(no_usable_audio(pipeline))
+        raise ValueError(pipeline.no_usable_audio())
     summary, classes = metrics.result()
     loss = float(loss / summary["num_clips"])
     return {**summary, "loss": loss, "crops": crops}, classes
@@ -80,12 +80,6 @@ def primary_metric(summary):
         summary: dict, as `evaluate` returns.
     """
     return "accuracy" if "accuracy" in summary else "mean_average_precision"
-
-
-def no_usable_audio(pipeline):
-    """The sentence for a data set of which no audio can be used."""
-    some = "; ".join(": ".join(bad) for bad in pipeline.skipped[:3])
-    return f"None of the recordings can be used, for example {some}."
 
 
 def _scores(network, features, crops, multi_label):

@@ -11,11 +11,23 @@ from keras_c2f.phases.phased_model import PhasedModel
 from keras_c2f.phases.schedule import Phase, PhaseSchedule
 from keras_c2f.phases.transplant import transplant, weights_by_path
 
+FIGURES = ("phase", "num_tokens", "gmacs")  # of an epoch, in its logs
 # What these remember does not outlive a change of network.
 START_AFRESH = (
     keras.callbacks.EarlyStopping,
     keras.callbacks.ReduceLROnPlateau,
 )
+
+
+class _HideFigures(keras.callbacks.Callback):
+    """Takes the figures out of the logs, once `History` has them.
+
+    Keras' progress bar, which comes last, would show them as metrics.
+    """
+
+    def on_epoch_end(self, epoch, logs=None):
+        for name in FIGURES:
+            logs.pop(name, None)
 
 
 class PhaseScheduler(keras.callbacks.Callback):
@@ -28,8 +40,8 @@ class PhaseScheduler(keras.callbacks.Callback):
     the logs of the epochs before, so that a resumed run finds its place.
 
     `phase` (from 1), `num_tokens` (where the network has that attribute) and
-    `gmacs` (`NetworkCost.macs`, in 10^9) are added to
-    the logs of each epoch, and with them to `History`, CSV and TensorBoard;
+    `gmacs` (`NetworkCost.macs`, in 10^9) are added to the logs of each epoch,
+    and with them to `History`, CSV and TensorBoard, not to the progress bar;
     with `adapt` what it saw as well.
 
     Args:
@@ -132,6 +144,11 @@ class PhaseScheduler(keras.callbacks.Callback):
             if isinstance(rate, FromStep) and "first_step" in backup:
                 rate.first_step = backup["first_step"]
         self._tell_data(epoch)
+        arguments["callbacks"] = [
+            *arguments["callbacks"],
+            keras.callbacks.History(),
+            _HideFigures(),
+        ]
 
     def _try_phases(self, model):
         """Builds the network of each phase, and carries weights through all.

@@ -6,7 +6,6 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_c2f.data import Augment
-from keras_c2f.evaluation.evaluate import no_usable_audio
 from keras_c2f.training.from_recipe import make_pipeline
 
 AUGMENTATIONS = {
@@ -128,7 +127,7 @@ def _first_batches(recipe, frontend, clips, num_clips, resolutions, epochs):
         with pipeline.naming_bad_audio():
             batch = next(iter(dataset), None)
         if batch is None:
-            raise ValueError(no_usable_audio(pipeline))
+            raise ValueError(pipeline.no_usable_audio())
         features, targets = (part.numpy() for part in batch)
         words = [describe_target(row, clips.class_names) for row in targets]
         batches.append(list(zip(words, features, strict=True)))

@@ -4,8 +4,7 @@ import dataclasses
 import functools
 
 from keras_c2f.cost import network_cost
-from keras_c2f.data import AudioPipeline, Augment, feature_moments
-from keras_c2f.evaluation.evaluate import no_usable_audio
+from keras_c2f.data import AudioPipeline, Augment
 from keras_c2f.models import AudioClassifier, backbone_from_size
 from keras_c2f.phases import share_budget
 from keras_c2f.resolution import Resolution
@@ -158,40 +157,14 @@ def make_pipeline(recipe, frontend):
 def recipe_frontend(recipe, pipeline, clips):
     """The pipeline's front end, with the recipe's mean and deviation.
 
-    With those of `clips` where the recipe gives none: see `measured_frontend`.
-    Whisper's is the same for all data, and weights that stay as they are keep
-    the one that they were trained with.
+    With those of `clips` where the recipe gives none, by
+    `AudioPipeline.adapt`. Whisper's is the same for all data, and weights that
+    stay as they are keep the one that they were trained with.
     """
     if not recipe.std:
         is_kept = recipe.freeze and initial_frontend(recipe.init_from)
         if is_kept or pipeline.frontend.style == "whisper":
             return pipeline.frontend
-        return measured_frontend(pipeline, clips)
+        return pipeline.adapt(clips)
     given = {"mean": recipe.mean, "std": recipe.std}
     return dataclasses.replace(pipeline.frontend, **given)
-
-
-def measured_frontend(pipeline, clips, num_clips=512):
-    """The pipeline's front end, with mean and deviation of its features.
-
-    Taken over padded clips at full resolution, as AST does; over every clip,
-    or at most `num_clips` of them spread evenly.
-
-    Args:
-        pipeline: `AudioPipeline`.
-        clips: `Clips`.
-        num_clips: int.
-
-    Returns:
-        `Frontend`.
-
-    Raises:
-        ValueError: if no clip can be read.
-    """
-    step = -(-len(clips) // num_clips)
-    sample = clips.subset(range(0, len(clips), step))
-    found = feature_moments(pipeline, sample)
-    if not found:
-        raise ValueError(no_usable_audio(pipeline))
-    (full,) = found
-    return dataclasses.replace(pipeline.frontend, mean=full.mean, std=full.std)

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from keras_c2f.cost import network_cost
-from keras_c2f.evaluation.evaluate import evaluate, no_usable_audio
+from keras_c2f.evaluation.evaluate import evaluate
 from keras_c2f.phases import transplant
 from keras_c2f.training.clip_features import clip_features
 from keras_c2f.training.run import Run
@@ -52,7 +52,7 @@ class FrozenRun(Run):
         folder = cache_folder() / "features"
         features, positions = clip_features(network, pipeline, clips, folder)
         if not len(positions):
-            raise ValueError(no_usable_audio(pipeline))
+            raise ValueError(pipeline.no_usable_audio())
         return features, clips.subset(positions).targets()
 
     def _evaluate(self, network, pipeline):

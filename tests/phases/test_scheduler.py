@@ -308,3 +308,16 @@ def test_one_scheduler_in_a_list():
         model.fit(*clips(), callbacks=[scheduler, scheduler])
     with pytest.raises(ValueError, match="a list, not a CallbackList"):
         model.fit(*clips(), callbacks=keras.callbacks.CallbackList([scheduler]))
+
+
+def test_figures_are_in_the_history_not_in_the_bar(capsys):
+    model = phased()
+    history = model.fit(
+        *clips(), callbacks=[PhaseScheduler("pool:2@1, full@1")], verbose=2
+    )
+    assert history.history["phase"] == [1, 2]
+    assert history.history["gmacs"][0] < history.history["gmacs"][1]
+    printed = capsys.readouterr().out
+    assert "loss: " in printed
+    for name in ("phase: ", "num_tokens", "gmacs"):
+        assert name not in printed
