@@ -109,7 +109,7 @@ def test_recordings_of_a_folder_need_no_classes(tmp_path):
     assert open_dataset(f"audio:{tmp_path}")[0].targets().shape[1] == 0
     (tmp_path / "one").mkdir()
     write_wav(tmp_path / "one" / "1.wav")
-    with pytest.raises(ValueError, match="at least two audio.*and has 1"):
+    with pytest.raises(ValueError, match="at least two files.*and has 1"):
         read_unlabelled(tmp_path / "one")
 
 
