@@ -12,11 +12,11 @@ from keras_c2f.training.run_folder import write_evaluation
 from keras_c2f.utils import files, folder_lock
 from keras_c2f.utils.files import (
     atomic_write,
+    atomic_write_folder,
     read_json,
     read_rows,
     write_json,
     write_rows,
-    write_whole_folder,
 )
 from keras_c2f.utils.folder_lock import alone_in
 
@@ -100,7 +100,7 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path):
 
     for write, part in (
         (atomic_write, half),
-        (write_whole_folder, half_folder),
+        (atomic_write_folder, half_folder),
     ):
         with pytest.raises(OSError, match=r"a\.json cannot be written \(No sp"):
             write(path, part)
@@ -141,10 +141,10 @@ def test_files_are_on_disk_before_they_have_their_names(tmp_path, monkeypatch):
             file.write("b")
 
     done.clear()
-    write_whole_folder(f"{folder}/c", write)
+    atomic_write_folder(f"{folder}/c", write)
     assert ("sync", f"{folder}/unfinished-c/inner/b") in done
     assert done[-2:] == [("move", f"{folder}/c"), ("sync", folder)]
-    write_whole_folder(f"{folder}/c", write)  # in place of the first
+    atomic_write_folder(f"{folder}/c", write)  # in place of the first
     assert set(os.listdir(folder)) == {"a.json", "c"}
 
 

@@ -29,7 +29,7 @@ from keras_c2f.export.onnx_file import (
 from keras_c2f.export.saved_model import write_saved_model
 from keras_c2f.models import AudioClassifier  # noqa: F401  archives hold one
 from keras_c2f.models.metadata import FILE_NAME, ClassifierInfo
-from keras_c2f.utils.files import atomic_write, write_whole_folder
+from keras_c2f.utils.files import atomic_write, atomic_write_folder
 
 
 def save_archive(model, info, path):
@@ -101,7 +101,7 @@ def _convert(archive, paths, format, batch_size, calibration=None):
     with zipfile.ZipFile(archive) as file:
         info = ClassifierInfo.from_json(file.read(FILE_NAME).decode())
     if format == "savedmodel":
-        write_whole_folder(
+        atomic_write_folder(
             paths["float32"],
             lambda to: write_saved_model(model, info, to, batch_size),
         )

@@ -35,7 +35,7 @@ def atomic_write(path, write):
     _flush_folder(folder)
 
 
-def write_whole_folder(path, write):
+def atomic_write_folder(path, write):
     """As `atomic_write`, of a folder that replaces an earlier one."""
     folder, name = os.path.split(path)
     temporary = os.path.join(folder, f"{UNFINISHED}{name}")

@@ -146,7 +146,7 @@ def _refuse_other_clips(row, other):
 
 def _data(command):
     """set of the words of a command that say which clips it is of."""
-    names = ("--data=", "--held-out=", "--model=")  # a model has its own rate
+    names = ("--data=", "--held_out=", "--model=")  # a model has its own rate
     return {word for word in shlex.split(command) if word.startswith(names)}
 
 
