@@ -30,7 +30,7 @@ ELSEWHERE = {
     "--epochs": EPOCHS,
     "--num-epochs": EPOCHS,
     "--model": "Write --backbone",
-    "--init-from": "Write --init-from",
+    "--initial": "Write --init-from",
     "--lr": "Write --learning-rate",
     "--dataset": "Write --data",
     "--output": "Write --out or --run",

@@ -73,8 +73,8 @@ OF_CLASSIFIERS = (
 
 
 # Names that settings and data had in the version before.
-RENAMED = {"model": "backbone", "init_from": "init_from"}
-RENAMED_DATA = ("audio:", "audio:")
+RENAMED = {"model": "backbone", "initial": "init_from"}
+RENAMED_DATA = ("sounds:", "audio:")
 
 
 def recipe_settings(config, folder):

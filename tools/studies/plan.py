@@ -43,7 +43,7 @@ KEYS = {*WORDS, "seeds", "settings", "data", "method", "corruptions"}
 OF_DATA = {"epochs", "clips", "held_out", "seeds", "settings"}
 OF_METHOD = {"name", "compute", "settings", "pretrain"}
 # Rows in `tools/results` have the names that these options had first.
-NAMES_IN_ROWS = {"backbone": "model", "init_from": "init_from"}
+NAMES_IN_ROWS = {"backbone": "model", "init_from": "initial"}
 
 
 @dataclass(frozen=True)
