@@ -17,7 +17,7 @@ stopping_rule = "S"
 baseline = "whole"
 seeds = [1, 2]
 [settings]
-model = "ast_micro"
+backbone = "ast_micro"
 [data.esc10]
 epochs = 10
 held_out = ["1", "2"]
@@ -86,7 +86,8 @@ def test_pretraining_comes_first_and_is_named(tmp_path):
     assert cell.init_from.command == "pretrain"
     assert (cell.data, cell.init_from.data) == ("esc10", "esc50")
     assert cell.init_from.settings["budget"] == 3
-    assert f"--init-from={cell.init_from.id}" in cell.line
+    assert f"--init-from={cell.init_from.id}" in cell.words(**cell.start)
+    assert f"={cell.init_from.id} " in cell.line
     assert "--balanced" in cell.words()
     order = [c.id for c in study.cells()]
     assert order.index(cell.init_from.id) < order.index(cell.id)
@@ -120,7 +121,7 @@ def test_known_data_sets_need_no_settings(tmp_path):
         ('baseline = "whole"', 'baseline = "half"', "one of its methods"),
         ('"after SSAST"', '"whole"', "a name of its own"),
         ("batch_size", "batchsize", "Did you mean 'batch_size'"),
-        ('model = "ast_micro"', "mask_ratio = 0.5", "'mask_ratio'"),
+        ('backbone = "ast_micro"', "mask_ratio = 0.5", "'mask_ratio'"),
         ("[settings]", "[settings", "is not TOML"),
     ],
 )
