@@ -96,4 +96,4 @@ def test_help_has_an_example_of_each_option(capsys):
         *"trained_num_mel_bins trained_patch_stride trained_num_heads".split(),
     ):
         # as an option, and once more with a value
-        assert f"--{option}=" in "".join(text.split()), option
+        assert f"--{option.replace('_', '-')}=" in "".join(text.split()), option
