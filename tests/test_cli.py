@@ -133,7 +133,7 @@ def test_train_evaluate_predict(trained, capsys):
     assert code == 2 and "of those to validate on" in err
 
     code, _, err = run(capsys, "evaluate", "--run", folder, "--crops", 0)
-    assert code == 2 and "Received: crops=0." in err
+    assert code == 2 and "Received: --crops=0." in err
 
     files = [recordings / "low" / "0.wav", recordings / "high" / "1.wav"]
     code, out, _ = run(capsys, "predict", "--run", folder, *files)
@@ -469,7 +469,7 @@ def test_convert(tmp_path, capsys, monkeypatch):
         (["--schedule=pull:4@2"], "A resolution reads"),
         (["--schedule=pool:999@2", "--num-frames=128"], "at most 128"),
         (["--patch-size=bigxsmall"], "FRAMESxBINS"),
-        (["--precision=float64"], "`precision` is"),
+        (["--precision=float64"], "`--precision` is"),
         (
             ["--baseline", "--adaptive", "--schedule=full@1, full@1"],
             "from coarse to fine",

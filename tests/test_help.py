@@ -50,14 +50,29 @@ def test_help_says_what_values_are_allowed():
     assert "one of" not in commands["predict"].format_usage()
 
 
+def test_options_have_hyphens_and_accept_underscores(capsys):
+    parser = make_parser()
+    for option in ("--clip-seconds", "--clip-seconds"):
+        words = ["train", "--run=x", "--no-warm-restarts", f"{option}=2.5"]
+        assert parser.parse_args(words).clip_seconds == 2.5
+        with pytest.raises(SystemExit):
+            parser.parse_args(["train", "--run=x", f"{option}=-1"])
+        assert "`--clip-seconds` is a number above 0" in capsys.readouterr().err
+    (commands,) = (a.choices for a in parser._actions if a.choices)
+    for command in commands.values():
+        for action in command._actions:
+            if "absl" not in type(action).__module__:
+                assert not any("_" in o for o in action.option_strings)
+
+
 # As TensorFlow 2.21 and XLA write them.
 IN_PASSING = b"""\
-WARNING: All log messages before absl::InitializeLog() is called are written to
-STDERR I0000 00:00:1796018705.162974   26411 port.cc:153] oneDNN custom
-operations W0000 00:00:1796018705.162974   26411 cpu_allocator_impl.cc:82]
-Allocation I1130 06:05:01.123456       1 service.cc:152] XLA service 0x5
-initialized 2026-11-30 06:05:01.123456: I tensorflow/core/util/port.cc:153]
-oneDNN 2026-11-30 06:05:01.123456: W external/xla/xla/service/hlo.cc:1] slow
+WARNING: All log messages before absl::InitializeLog() is called are written to STDERR
+I0000 00:00:1796018705.162974   26411 port.cc:153] oneDNN custom operations
+W0000 00:00:1796018705.162974   26411 cpu_allocator_impl.cc:82] Allocation
+I1130 06:05:01.123456       1 service.cc:152] XLA service 0x5 initialized
+2026-11-30 06:05:01.123456: I tensorflow/core/util/port.cc:153] oneDNN
+2026-11-30 06:05:01.123456: W external/xla/xla/service/hlo.cc:1] slow
 To enable the following instructions: AVX2, rebuild TensorFlow
 """  # noqa: E501
 ERRORS = b"""\

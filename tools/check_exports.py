@@ -23,6 +23,7 @@ from absl import app, flags
 from keras_c2f.export import FORMATS, at_resolution, export_classifier
 from keras_c2f.export.comparison import compare, leading_windows
 from keras_c2f.inference.classifier import classifier_of
+from keras_c2f.training.pretrain_recipe import recipe_settings
 from keras_c2f.training.recipe import Recipe
 from keras_c2f.training.run_folder import find_run
 from keras_c2f.training.trained_run import read_trained_run
@@ -40,7 +41,8 @@ NAMES = ("largest_difference", "same_class", "points_lost")
 def export_all(folder):
     """Yields a dict for each resolution, format and variant of a run."""
     trained = read_trained_run(folder)
-    recipe, info = Recipe(**trained.config["recipe"]), trained.info
+    recipe = Recipe(**recipe_settings(trained.config, folder))
+    info = trained.info
     train, validation = recipe.open_data()
     *calibration, _ = leading_windows(
         train, trained.frontend, info.num_samples, 100

@@ -209,9 +209,11 @@ def add_option(parser, name, values, help, default=None, **options):
         **options: others of `add_argument`.
     """
 
+    flag = f"--{name.replace('_', '-')}"
+
     def read(text):
         try:
-            return values.read(name, text)
+            return values.read(flag, text)
         except ValueError as error:
             raise argparse.ArgumentTypeError(str(error)) from None
 
@@ -225,5 +227,4 @@ def add_option(parser, name, values, help, default=None, **options):
         notes.append(f"default: {default!r}")
     text = help.replace("%", "%%")
     text += f" ({'; '.join(notes)})" if notes else ""
-    flag = f"--{name.replace('_', '-')}"
     parser.add_argument(flag, default=default, help=text, **options)

@@ -394,7 +394,8 @@ def test_a_missing_file_says_what_to_place_where(tmp_path, monkeypatch):
     with pytest.raises(
         OSError,
         match=r"could not be downloaded \(no network\). Put "
-        r"audioset_16_16_0.4422.pth in .*/ast_audioset_16_16_0.4422; its .* https://github.com/YuanGongND",
+        r"audioset_16_16_0.4422.pth in .*/ast_audioset_16_16_0.4422; its .* "
+        "https://github.com/YuanGongND",
     ):
         from_preset("ast_audioset_16_16_0.4422")
     with pytest.raises(OSError, match="no address to download kwt1.npz from"):
