@@ -31,11 +31,13 @@ def check_keras(model):
     """Checks that Keras has all that this module uses, before training.
 
     Args:
-        model: compiled `PhasedModel`.
+        model: `PhasedModel`; Keras itself refuses one that is not compiled.
 
     Raises:
         RuntimeError: if Keras has moved some of it.
     """
+    if not model.compiled:
+        return
     optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
     backend = keras.backend.backend()
     missing = [

@@ -170,7 +170,7 @@ def test_geometry_is_never_guessed(state, tmp_path):
     path = save(state, tmp_path / "a.pth")
     with pytest.raises(
         ValueError,
-        match="does not say num_frames, num_mel_bins, patch_stride.*gave 6 patches",
+        match="num_frames, num_mel_bins, patch_stride.*gave 6 patches",
     ):
         load_checkpoint(path)
     for name, value in (("num_frames", 70), ("patch_stride", (16, 10))):
