@@ -411,10 +411,10 @@ def test_what_is_not_given_is_chosen_and_explained(trained, capsys):
         for line in out.splitlines()
         if line.startswith("--")
     )
-    assert lines["clip_seconds"].startswith("0.4 ")  # recordings of 0.32 s
-    assert "no longer" in lines["clip_seconds"]
-    assert lines["patch_size"].startswith("2x128")
-    assert not {"batch_size", "mixup"} & set(lines)
+    assert lines["clip-seconds"].startswith("0.4 ")  # recordings of 0.32 s
+    assert "no longer" in lines["clip-seconds"]
+    assert lines["patch-size"].startswith("2x128")
+    assert not {"batch-size", "mixup"} & set(lines)
 
 
 def test_convert(tmp_path, capsys, monkeypatch):
