@@ -35,7 +35,7 @@ def test_nothing_is_said_of_a_run_without_loss():
     """A switch that costs much and is regained is none."""
     run = record([0.5, 0.7, 0.6, 0.8], 0.8, at_switch=0.2, simple=0.75)
     assert findings(run) == []
-    assert "has 75.0% accuracy on the same clips" in simple_sentence(run)
+    assert "reaches 75.0% accuracy on the same clips" in simple_sentence(run)
 
 
 def test_a_ruinous_switch_and_a_better_coarse_phase():
