@@ -222,7 +222,7 @@ def test_figures_name_phases_axes_and_mistakes(experiment):
     assert "validation accuracy (%)" in text
     assert text.count("pool:2") >= 4  # two metric and two loss figures
     assert "pool:4: 16 frames" in text and "full: 64 frames" in text
-    assert "took dog for rain & <wind> (2 of 10), $1 coin$ for dog" in text
+    assert "dog as rain & <wind> (2 of 10), $1 coin$ as dog (1 of" in text
 
 
 def test_skipped_files_are_listed_once(experiment):
