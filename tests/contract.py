@@ -25,6 +25,7 @@ class Case:
         shapes: input shapes without the batch axis. The first is used where
             one is enough, the others lie around boundaries.
         seed_generators: int, how many random streams training has.
+        at_default: names of arguments that another case of the class sets.
         bfloat16_error: float, how far mixed precision may be off, as a share
             of the largest output. bfloat16 rounds by 2**-9 = 0.2 %; each
             product, norm and residual in a row adds about as much.
@@ -34,6 +35,7 @@ class Case:
     arguments: dict
     shapes: tuple
     seed_generators: int = 0
+    at_default: tuple = ()
     bfloat16_error: float = 0.01
 
     def __str__(self):
@@ -112,9 +114,9 @@ def check_arguments(case):
     config = layer.get_config()
     copy = case.cls.from_config(config)
     defaults = constructor_arguments(case.cls)
-    assert defaults.keys() == case.arguments.keys()
-    for name, default in defaults.items():
-        given = case.arguments[name]
+    assert defaults.keys() == {*case.arguments, *case.at_default}
+    for name, given in case.arguments.items():
+        default = defaults[name]
         assert given != default, f"{name} is tested at its default"
         assert name in config
         if not isinstance(given, keras.Layer):

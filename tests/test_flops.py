@@ -147,6 +147,19 @@ def test_layers_by_hand(layer, shape, macs):
     assert count_macs(one(layer(), shape)) == macs
 
 
+def test_stem_by_hand():
+    """9 x 12 of 13 x 14 numbers are used: patches of 3 x 12, three times."""
+    from keras_c2f.layers import ConvStem
+
+    layer = ConvStem(5, (1, 12), (2, 4), time_factor=3)
+    steps = 3  # of 9 frames, from the first convolution on
+    macs = steps * 6 * (9 * 3) * 2  # 9 frames x 3 bins, every second bin
+    macs += steps * 3 * 9 * (2 * 2 + 2 * 2)
+    macs += steps * 3 * 9 * (2 * 4 + 4 * 4)
+    macs += steps * 1 * 3 * 4 * 5  # three bins are left
+    assert count_macs(one(layer, (11, 14))) == macs
+
+
 def test_attention_by_hand():
     layer = layers.MultiHeadAttention(num_heads=2, key_dim=4, value_dim=3)
     query, keys = 10, 6

@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
         ".attention": ["SelfAttention"],
+        ".conv_stem": ["ConvStem"],
         ".drop_path": ["DropPath"],
         ".encoder_block": ["EncoderBlock"],
         ".log_mel": ["Frontend", "LogMel"],

@@ -3,6 +3,7 @@ from functools import partial
 import keras
 
 from keras_c2f.layers import (
+    ConvStem,
     EncoderBlock,
     PatchEmbedding,
     Patchout,
@@ -30,6 +31,9 @@ class AST(Backbone):
         patch_size: pair `(time, freq)`.
         patch_stride: pair `(time, freq)`; `patch_size` if `None`. AST's best
             checkpoint has 10 x 10, overlapping patches.
+        stem_channels: ints, channels of the stages of a `ConvStem`, which
+            then embeds the patches; none: a linear `PatchEmbedding` does, as
+            in AST.
         width: int, size of a token.
         depth: int, encoder blocks.
         num_heads: int.
@@ -66,10 +70,10 @@ class AST(Backbone):
         `token_merging` the fewer that are left, in another order.
 
     Raises:
-        ValueError: if the resolution leaves less than one patch, a way of
-            resizing is unknown, more than half of the patches are to be
-            merged, or blocks are frozen that are not there, or whose
-            positions would be drawn anew.
+        ValueError: if the resolution leaves less than one patch, a stem is
+            to make patches that overlap, a way of resizing is unknown, more
+            than half of the patches are to be merged, or blocks are frozen
+            that are not there, or whose positions would be drawn anew.
 
     Example:
         >>> backbone = AST.from_size("tiny", resolution="pool:4")
@@ -91,6 +95,7 @@ class AST(Backbone):
         "num_mel_bins",
         "patch_size",
         "patch_stride",
+        "stem_channels",
         "width",
         "depth",
         "num_heads",
@@ -113,6 +118,7 @@ class AST(Backbone):
         num_mel_bins=128,
         patch_size=(16, 16),
         patch_stride=None,
+        stem_channels=(),
         width=768,
         depth=12,
         num_heads=12,
@@ -141,12 +147,13 @@ class AST(Backbone):
         inputs = keras.Input(
             (resolution.num_frames(num_frames), num_mel_bins), name="log_mel"
         )
-        embed = PatchEmbedding(
+        embed = _embedding(
             width,
             patch_size,
             patch_stride,
-            resolution.patch,
-            kernel_resize,
+            stem_channels,
+            time_factor=resolution.patch,
+            kernel_resize=kernel_resize,
             name="patch_embedding",
             dtype=dtype,
         )
@@ -188,6 +195,7 @@ class AST(Backbone):
         self.num_mel_bins = num_mel_bins
         self.patch_size = embed.patch_size
         self.patch_stride = embed.patch_stride
+        self.stem_channels = tuple(stem_channels)
         self.width = width
         self.depth = depth
         self.num_heads = num_heads
@@ -221,3 +229,17 @@ class AST(Backbone):
             ValueError: if `size` is unknown; near ones are suggested.
         """
         return cls(**{**size_config(size, AST_PRESETS, "ast_"), **overrides})
+
+
+def _embedding(width, size, stride, stem_channels, **options):
+    """The layer that makes tokens of a spectrogram."""
+    if not stem_channels:
+        return PatchEmbedding(width, size, stride, **options)
+    if stride and tuple(stride) != tuple(size):
+        raise ValueError(
+            "Behind a stem patches lie side by side, and see beyond their "
+            f"edges all the same. Received: patch_size={size} and "
+            f"patch_stride={stride}. Leave `patch_stride` out, or "
+            "`stem_channels`."
+        )
+    return ConvStem(width, size, stem_channels, **options)

@@ -93,6 +93,13 @@ class MaskedPatchModel(Task):
                 "out; after pre-training a backbone of another stride can "
                 "take over the weights."
             )
+        if backbone.stem_channels:
+            raise ValueError(
+                "A masked patch must not be visible in its neighbours, and "
+                "the convolutions of a stem see beyond a patch. Received a "
+                f"backbone with stem_channels={backbone.stem_channels}. Leave "
+                "them out."
+            )
         if backbone.resolution.token > 1:
             raise ValueError(
                 "Tokens are pooled with their neighbours, so that a masked "

@@ -245,9 +245,17 @@ def test_hts_at_at_every_resolution(tmp_path, resolution):
     np.testing.assert_allclose(scores, expected, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"token_merging": 0.4},
+        {"stem_channels": (4, 6), "resolution": "patch:2"},
+    ],
+    ids=lambda options: next(iter(options)),
+)
 @pytest.mark.parametrize("name", ["litert", "onnx"])
-def test_merged_tokens(tmp_path, name):
-    network, frontend = make_network(token_merging=0.4)
+def test_other_networks(tmp_path, name, options):
+    network, frontend = make_network(**options)
     path = str(tmp_path / "a")
     paths = export_classifier(network, frontend, NAMES, path, 8000, format=name)
     info = ClassifierInfo(NAMES, 8000, 8000)

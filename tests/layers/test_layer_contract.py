@@ -93,6 +93,19 @@ CASES = [
         shapes=((19, 9), (8, 5), (13, 6), (14, 7), (15, 8), (20, 11)),
     ),
     Case(
+        layers.ConvStem,
+        {
+            "width": 6,
+            "patch_size": (4, 6),
+            "channels": (3, 4),
+            "time_factor": 2,
+            "kernel_resize": "base",
+        },
+        # 8 frames long: 2, 1, 1, then 2 and 3 patches
+        shapes=((19, 13), (8, 6), (15, 11), (16, 12), (24, 18)),
+        bfloat16_error=0.03,
+    ),
+    Case(
         layers.PatchPrediction,
         {"patch_size": (2, 3), "resize": "pi"},
         shapes=((7, 12), (1, 12)),
@@ -349,16 +362,74 @@ def test_patches_of_an_unknown_length():
         assert out.shape[1] == (frames - 4) // 3 + 1
 
 
+each_embedding = pytest.mark.parametrize(
+    "embedding", [layers.PatchEmbedding, layers.ConvStem]
+)
+
+
+@each_embedding
 @pytest.mark.parametrize("shape", [(7, 9), (8, 4)])
-def test_less_than_a_patch_is_refused(shape):
-    layer = layers.PatchEmbedding(6, (4, 5), time_factor=2)
+def test_less_than_a_patch_is_refused(embedding, shape):
+    layer = embedding(6, (4, 5), time_factor=2)
     with pytest.raises(ValueError, match=r"smaller than one patch of \(8, 5\)"):
         layer.build((None, *shape))
 
 
-def test_unknown_kernel_resize_is_refused():
+@each_embedding
+def test_unknown_kernel_resize_is_refused(embedding):
     with pytest.raises(ValueError, match="Received: kernel_resize='cubic'"):
-        layers.PatchEmbedding(6, kernel_resize="cubic")
+        embedding(6, kernel_resize="cubic")
+
+
+def test_a_stem_without_channels_is_refused():
+    with pytest.raises(ValueError, match=r"such as \(32, 64, 128\)"):
+        layers.ConvStem(6, channels=())
+
+
+@pytest.mark.parametrize("factor", [1, 3])
+@pytest.mark.parametrize(
+    ("patch", "strides"),
+    [
+        # of each convolution, then what is left of a patch
+        ((8, 12), [(1, 2), (2, 2), (1, 1), (2, 1), (1, 1), (2, 3)]),
+        ((6, 5), [(1, 1), (2, 1), (1, 1), (1, 1), (1, 1), (3, 5)]),
+    ],
+)
+def test_stem_equals_torch(patch, strides, factor):
+    """Its convolutions one by one, in float64, with padding by hand."""
+    layer = layers.ConvStem(6, patch, (3, 4), time_factor=factor)
+    frames, bins = 2 * factor * patch[0] + 1, 2 * patch[1] + 1
+    log_mel = np.random.default_rng(0).normal(size=(2, frames, bins))
+    weights = contract.randomize(built(layer, log_mel)).get_weights()
+    maps = torch.tensor(log_mel)[:, None, :-1, :-1]
+    *strides, rest = strides
+    strides[0] = (factor, strides[0][1])
+    for index, stride in enumerate([*strides, rest]):
+        kernel, bias = (
+            torch.tensor(w, dtype=torch.float64)
+            for w in weights[2 * index : 2 * index + 2]
+        )
+        if index == 0:
+            padding = (1, 1, factor, factor)  # freq, then time
+        elif index < len(strides):  # stride 2: nothing in front
+            padding = (2 - stride[1], 1, 2 - stride[0], 1)
+        else:
+            padding = (0, 0, 0, 0)
+        maps = torch.nn.functional.conv2d(
+            torch.nn.functional.pad(maps, padding),
+            kernel.permute(3, 2, 0, 1),
+            bias,
+            stride,
+        )
+        if index < len(strides):
+            maps = maps.relu()
+    assert maps.shape == (2, 6, 2, 2)
+    np.testing.assert_allclose(
+        numpy(layer(log_mel)),
+        maps.permute(0, 2, 3, 1),
+        rtol=1e-4,  # float32 through six convolutions
+        atol=1e-4,
+    )
 
 
 @pytest.mark.parametrize("kernel_resize", ["pi", "base"])

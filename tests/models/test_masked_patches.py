@@ -159,6 +159,11 @@ def test_overlapping_patches_are_refused():
         MaskedPatchModel(AST(**SMALL, patch_stride=(4, 2)))
 
 
+def test_a_stem_that_sees_beyond_a_patch_is_refused():
+    with pytest.raises(ValueError, match="see beyond a patch.*=\\(4,\\)"):
+        MaskedPatchModel(AST(**SMALL, stem_channels=(4,)))
+
+
 def test_another_architecture_is_refused():
     with pytest.raises(ValueError, match="only an AST has. Received: HTSAT"):
         MaskedPatchModel(HTSAT.from_size("micro"))

@@ -44,9 +44,20 @@ BACKBONE = Case(
         "resolution": Resolution.parse("shift:2+patch:2"),
     },
     shapes=((24, 12),),
+    at_default=("stem_channels",),
     # 2 after positions, 3 in the first block (drop path 0), 4 in the second
     seed_generators=9,
     bfloat16_error=0.1,  # of KWT, which ends without a norm; AST has 0.011
+)
+CONV_STEM = dataclasses.replace(
+    BACKBONE,
+    arguments={
+        **BACKBONE.arguments,
+        "patch_stride": (4, 5),
+        "stem_channels": (3, 4),
+    },
+    at_default=(),
+    bfloat16_error=0.05,
 )
 HTS_AT = Case(
     HTSAT,
@@ -111,7 +122,7 @@ CLASSIFIER = Case(
     bfloat16_error=0.08,
 )
 POST_NORM = dataclasses.replace(BACKBONE, cls=KWT)
-BACKBONES = [BACKBONE, POST_NORM, HTS_AT, WHISPER]
+BACKBONES = [BACKBONE, CONV_STEM, POST_NORM, HTS_AT, WHISPER]
 each = pytest.mark.parametrize("case", [*BACKBONES, CLASSIFIER], ids=str)
 
 
@@ -136,6 +147,7 @@ def test_every_argument_is_kept(case):
 def test_backbone_of_an_older_version_is_built_as_it_was():
     config = AST(**SMALL).get_config()
     added = (
+        "stem_channels",
         "position_resize",
         "patchout",
         "token_merging",
@@ -353,8 +365,14 @@ def test_impossible_classifiers_are_refused(options, message):
 
 
 def test_clip_shorter_than_a_patch_is_refused():
-    with pytest.raises(ValueError, match="smaller than one patch"):
-        AST(**SMALL, resolution="pool:8")
+    for stem in ((), (4,)):
+        with pytest.raises(ValueError, match="smaller than one patch"):
+            AST(**SMALL, stem_channels=stem, resolution="pool:8")
+
+
+def test_patches_behind_a_stem_do_not_overlap():
+    with pytest.raises(ValueError, match=r"side by side.*stride=\(3, 4\)"):
+        AST(**SMALL, patch_stride=(3, 4), stem_channels=(4,))
 
 
 @pytest.mark.parametrize("case", BACKBONES, ids=str)

@@ -143,6 +143,29 @@ def test_phases_in_one_fit():
     )
 
 
+def test_phases_of_a_stem_in_one_fit():
+    model = phased(compiled={}, stem_channels=(3, 4))
+    inputs, labels = clips()
+    before = [v.path for v in model.network.trainable_variables]
+    history = model.fit(
+        inputs,
+        labels,
+        batch_size=4,
+        validation_data=(inputs, labels),
+        callbacks=[
+            PhaseScheduler("patch:4@1, token:2@1, shift:2@1, full@1", verbose=0)
+        ],
+        verbose=0,
+    ).history
+    assert history["num_tokens"] == [2 * 2, 4 * 2, 4 * 2, 8 * 2]
+    assert [v.path for v in model.network.trainable_variables] == before
+    np.testing.assert_allclose(
+        history["val_loss"][-1],
+        numpy_loss(model.network, inputs, labels),
+        rtol=1e-4,
+    )
+
+
 def test_more_than_there_are_is_refused():
     with pytest.raises(ValueError, match="`token:13` leaves no token of 12"):
         AST(**SMALL, resolution="token:13")

@@ -145,6 +145,19 @@ def test_growing_a_patch_is_exact(kernel_resize):
     assert resized == ["patch_embedding/kernel"] * grew + [GRID]
 
 
+def test_of_a_stem_the_first_kernel_grows():
+    """Nothing else changes its shape, and nothing at `pool` or `token`."""
+    fine = random_weights(classifier(stem_channels=(3, 4)))
+    for text, grows in (("patch:2", True), ("pool:2", False)):
+        coarse = classifier(text, stem_channels=(3, 4))
+        report = transplant(fine, coarse)
+        resized = [path for path, *_ in report.resized]
+        assert resized == ["patch_embedding/first/kernel"] * grows + [GRID]
+        assert report.fresh == report.dropped == ()
+    coarse = classifier("token:2", stem_channels=(3, 4))
+    assert transplant(fine, coarse).resized == ()
+
+
 def test_base_kernel_passes_through_phases_unchanged():
     networks = [
         classifier(text, kernel_resize="base")

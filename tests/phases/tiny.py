@@ -20,6 +20,7 @@ def classifier(
         num_frames=NUM_FRAMES,
         num_mel_bins=NUM_MEL_BINS,
         patch_size=(4, 4),
+        stem_channels=options.pop("stem_channels", ()),
         width=8,
         depth=depth or (2 if drop_path else 1),  # the first has rate 0
         num_heads=2,

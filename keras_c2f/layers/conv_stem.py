@@ -1,0 +1,183 @@
+import math
+
+import keras
+from keras import ops
+
+from keras_c2f.layers.patch_embedding import KERNEL_RESIZES, PatchEmbedding
+from keras_c2f.resolution import patch_grid
+
+KERNEL = 3  # frames and mel bins of each convolution
+
+
+@keras.saving.register_keras_serializable("keras_c2f")
+class ConvStem(keras.layers.Layer):
+    """Embeds patches of a spectrogram through a stack of convolutions.
+
+    Makes the grid of tokens that `PatchEmbedding` makes, and learns more from
+    few clips. A first convolution halves the mel axis. Then come two for each
+    of `channels`, the first of which halves both axes. An axis is halved as
+    often as the patch size can be; what is left of a patch then becomes one
+    token, by a linear layer. All kernels are 3 x 3, followed by ReLU.
+
+    There is no norm: means over a batch or a clip would change with the
+    resolution, and what they normalise is the log-mel, which is normalised.
+
+    With `time_factor=C` the first convolution is C times longer, and so is its
+    stride: C times fewer steps for all that follow. No masking.
+
+    Args:
+        width: int, size of a token.
+        patch_size: pair `(time, freq)`, frames and mel bins of a token at
+            factor 1. Tokens see beyond it: patches overlap in effect.
+        channels: ints, channels of each stage.
+        time_factor: int, factor on the time side of the patch.
+        kernel_resize: `"pi"`, `"bilinear"` or `"base"`: how the first kernel
+            follows a change of `time_factor`, see `PatchEmbedding`.
+
+    Call arguments:
+        log_mel: `(batch, frames, mel_bins)` with known frames.
+
+    Returns:
+        `(batch, time_patches, freq_patches, width)`. Frames and mel bins
+        that fill no whole patch are dropped.
+
+    Raises:
+        ValueError: if the input is smaller than one patch, there are no
+            channels, or `kernel_resize` is unknown.
+
+    Example:
+        >>> layer = ConvStem(8, (8, 128), (4, 4), time_factor=2)
+        >>> tuple(layer(ops.zeros((1, 500, 128))).shape)
+        (1, 31, 1, 8)
+
+    Reference:
+        Xiao et al., "Early Convolutions Help Transformers See Better",
+        NeurIPS 2021, section 4, has batch norm and fewer convolutions.
+        `time_factor` is ours.
+    """
+
+    def __init__(
+        self,
+        width,
+        patch_size=(8, 128),
+        channels=(32, 64, 128),
+        time_factor=1,
+        kernel_resize="pi",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if not channels:
+            raise ValueError(
+                "`channels` has the channels of each stage, such as "
+                f"(32, 64, 128). Received: channels={channels}."
+            )
+        if kernel_resize not in KERNEL_RESIZES:
+            raise ValueError(
+                f"`kernel_resize` is one of {KERNEL_RESIZES}. "
+                f"Received: kernel_resize={kernel_resize!r}."
+            )
+        self.width = width
+        self.patch_size = tuple(patch_size)
+        self.channels = tuple(channels)
+        self.time_factor = time_factor
+        self.kernel_resize = kernel_resize
+
+    @property
+    def patch_stride(self):
+        """Pair `(time, freq)`: the patch size."""
+        return self.patch_size
+
+    @property
+    def current_size(self):
+        """Pair `(time, freq)`: the patch at the current factor."""
+        return (self.patch_size[0] * self.time_factor, self.patch_size[1])
+
+    def build(self, input_shape):
+        options = {"dtype": self.dtype_policy}
+        (_, first_stride), *strides, rest = self._strides()
+        self.first = PatchEmbedding(
+            self.channels[0],
+            (KERNEL, KERNEL),
+            (1, first_stride),
+            self.time_factor,
+            self.kernel_resize,
+            name="first",
+            **options,
+        )
+        options["data_format"] = "channels_last"
+        self.convolutions = [
+            keras.layers.Conv2D(
+                self.channels[index // 2],
+                KERNEL,
+                stride,
+                "same",
+                activation="relu",
+                kernel_initializer="he_normal",
+                name=f"convolution_{index}",
+                **options,
+            )
+            for index, stride in enumerate(strides)
+        ]
+        self.projection = keras.layers.Conv2D(
+            self.width, rest, rest, name="projection", **options
+        )
+        for layer, shape in self._layer_shapes(input_shape):
+            layer.build(shape)
+
+    def _strides(self):
+        """list of pairs `(time, freq)`: the stride of each convolution, then
+        what is left of a patch behind them."""
+        time, freq = self.patch_size
+        strides = [(1, math.gcd(freq, 2))]
+        freq //= strides[0][1]
+        for _ in self.channels:
+            halved = (math.gcd(time, 2), math.gcd(freq, 2))
+            time, freq = time // halved[0], freq // halved[1]
+            strides += [halved, (1, 1)]
+        return [*strides, (time, freq)]
+
+    def _layer_shapes(self, input_shape):
+        """Pairs of a layer and the shape of its input."""
+        batch, time, freq, _ = self.compute_output_shape(input_shape)
+        size = self.current_size
+        padded = (time * size[0] + 2 * self.time_factor, freq * size[1] + 2)
+        shape = (batch, *padded)
+        pairs = []
+        for layer in (self.first, *self.convolutions, self.projection):
+            pairs.append((layer, shape))
+            shape = layer.compute_output_shape(shape)
+        return pairs
+
+    def call(self, log_mel):
+        _, time, freq, _ = self.compute_output_shape(log_mel.shape)
+        size = self.current_size
+        log_mel = log_mel[:, : time * size[0], : freq * size[1]]
+        padding = [[0, 0], [self.time_factor] * 2, [1, 1]]
+        maps = ops.relu(self.first(ops.pad(log_mel, padding)))
+        for convolution in self.convolutions:
+            maps = convolution(maps)
+        return self.projection(maps)
+
+    def compute_output_shape(self, input_shape):
+        batch, frames, mel_bins = input_shape
+        size = self.current_size
+        grid = patch_grid(frames, mel_bins, size, size)
+        return (batch, *grid, self.width)
+
+    def count_macs(self, input_shape):
+        first, *others = self._layer_shapes(input_shape)
+        macs = first[0].count_macs(first[1])
+        for layer, shape in others:
+            _, time, freq, _ = layer.compute_output_shape(shape)
+            macs += time * freq * math.prod(layer.kernel.shape)
+        return macs
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "width": self.width,
+            "patch_size": self.patch_size,
+            "channels": self.channels,
+            "time_factor": self.time_factor,
+            "kernel_resize": self.kernel_resize,
+        }
