@@ -162,6 +162,16 @@ def test_a_head_that_is_no_dense_layer_is_not_taken_over_frozen():
             lambda: HTSAT.from_size("micro", num_frames=64),
             {"backbone": "hts_at_micro", "patch_size": "4x4"},
         ),
+        (
+            lambda: AST.from_size(
+                "conv", num_frames=32, patch_size=(4, 128), depth=1
+            ),
+            {"backbone": "ast_conv", "depth": 1, "patch_size": "4x128"},
+        ),
+        (
+            lambda: AST.from_size("micro", num_frames=32, stem_channels=(4,)),
+            {},
+        ),
         (lambda: AST(32, 32, (8, 8), width=12, depth=1, num_heads=3), {}),
     ],
 )

@@ -14,6 +14,16 @@ AST_PRESETS = {
         "source": "ours: trains in an hour on two CPU cores",
         "config": {"width": 192, "depth": 6, "num_heads": 3},
     },
+    "ast_conv": {
+        "source": "ours: for few clips, without trained weights",
+        "config": {
+            "patch_size": (8, 128),
+            "stem_channels": (32, 64, 128),
+            "width": 192,
+            "depth": 4,
+            "num_heads": 3,
+        },
+    },
     "ast_tiny": {
         "source": "Gong et al., AST: DeiT-tiny sizes",
         "config": {"width": 192, "depth": 12, "num_heads": 3},

@@ -133,15 +133,17 @@ def _geometry(kind, backbone):
     Of a preset, blocks behind the last one may be missing, and the front end
     decides on mel bins.
     """
-    backbone = {  # JSON has no tuples
+    plain = {"stem_channels": ()}  # of all that do not say otherwise
+    backbone = plain | {  # JSON has no tuples
         name: tuple(value) if isinstance(value, list) else value
         for name, value in backbone.items()
     }
     depth, bins = backbone.get("depth", 0), backbone["num_mel_bins"]
     fits = []
     for name, preset in PRESETS.get(kind, {}).items():
-        wanted = {"depth": 0, "num_mel_bins": bins, **preset["config"]}
+        wanted = {"depth": 0, "num_mel_bins": bins, **plain, **preset["config"]}
         other_bins = wanted.pop("num_mel_bins") != bins
+        wanted.pop("patch_size", None)  # any is a setting
         further = wanted.pop("depth") - depth
         if further >= 0 and wanted.items() <= backbone.items():
             fits.append((other_bins, further, name))

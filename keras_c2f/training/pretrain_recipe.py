@@ -15,7 +15,13 @@ class PretrainRecipe(Recipe):
     backbone: str = setting(
         "ast_micro",
         "ast_micro, ast_mini, ast_tiny, ast_small or ast_base",
-        Choice(tuple(AST_PRESETS)),
+        Choice(
+            tuple(
+                name
+                for name, preset in AST_PRESETS.items()
+                if "stem_channels" not in preset["config"]
+            )
+        ),
     )
     keep: str = setting(
         "last", "network to keep: of the last epoch", Choice(("last",))

@@ -84,9 +84,10 @@ class Recipe:
     )
     backbone: str = setting(
         "ast_micro",
-        "ast_micro, ast_mini, ast_tiny, ast_small or ast_base; hts_at_micro, "
-        "hts_at_mini or hts_at_tiny; whisper_tiny, whisper_base, "
-        "whisper_small, whisper_medium, whisper_large or whisper_large_v3",
+        "ast_micro, ast_mini, ast_tiny, ast_small or ast_base; ast_conv, with "
+        "a convolutional stem; hts_at_micro, hts_at_mini or hts_at_tiny; "
+        "whisper_tiny, whisper_base, whisper_small, whisper_medium, "
+        "whisper_large or whisper_large_v3",
         Choice((*AST_PRESETS, *HTS_AT_PRESETS, *WHISPER_PRESETS)),
     )
     depth: int = setting(

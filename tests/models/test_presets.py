@@ -16,7 +16,8 @@ from keras_c2f.models.presets import AST_PRESETS, preset_config
 def test_every_preset_builds(name):
     assert AST_PRESETS[name]["source"]
     backbone = AST.from_size(name.removeprefix("ast_"), num_frames=64, depth=1)
-    assert backbone.num_tokens == 4 * 8
+    time, freq = preset_patch(name)
+    assert backbone.grid_size == (64 // time, 128 // freq)
     assert backbone.width % backbone.num_heads == 0
 
 
@@ -67,6 +68,7 @@ def test_a_name_says_the_architecture():
     assert type(backbone) is AST
     assert preset_patch("ast_micro") == backbone.patch_size == (16, 16)
     assert preset_frontend("ast_micro") == Frontend()
+    assert preset_patch("ast_conv") == (8, 128)
 
 
 def test_arguments_of_another_architecture_are_named():
