@@ -428,7 +428,7 @@ def test_convert(tmp_path, capsys, monkeypatch):
     code, out, err = run(capsys, *arguments)
     assert code == 0, err
     assert "resized positions/grid (3, 2, 24) -> (6, 2, 24)" in out
-    assert "dropped module.v.head.weight" in out and "no names" in out
+    assert "dropped module.v.head.weight" in out and "No class names" in out
     assert "Give --frontend" in out
     model_of_preset = from_preset(str(tmp_path / "preset"))
     model = model_of_preset.model

@@ -4,10 +4,7 @@ import dataclasses
 import json
 import os
 import shutil
-import signal
-import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -314,53 +311,6 @@ def test_adaptive_run_goes_on_as_if_never_stopped(
     assert config["schedule"] == "pool:2@2 lr=0.002, full@3"
     assert [phase["epochs"] for phase in config["phases"]] == [2, 3]
     assert config["recipe"]["schedule"] == "pool:2@4 lr=2e-3, full@2"
-
-
-@pytest.mark.slow
-def test_killed_run_ends_like_an_uninterrupted_one(finished, tmp_path):
-    run, result = finished
-    options = [
-        f"--{k}={v}"
-        for k, v in run.recipe.to_dict().items()
-        if not isinstance(v, bool)
-    ]
-    folder = tmp_path / "killed"
-    command = [
-        *(sys.executable, "-c", "from keras_c2f.cli import main; main()"),
-        *("train", "--run", str(folder), *options),
-    ]
-
-    def saved():
-        return list(folder.glob("coarse_to_fine/checkpoint-*.keras"))
-
-    for epoch in (1, 2):  # within the first phase, and at its end
-        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        wanted = f"checkpoint-{epoch:04d}.keras"
-        deadline = time.monotonic() + 240
-        while wanted not in [path.name for path in saved()]:
-            assert process.poll() is None, "ended before it could be killed"
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        assert saved()
-    subprocess.run(command, check=True)
-
-    whole, resumed = [
-        np.genfromtxt(path, delimiter=",", names=True)
-        for path in (
-            run.path("history.csv"),
-            folder / "coarse_to_fine" / "history.csv",
-        )
-    ]
-    times = {"seconds", "cpu_seconds"}
-    for column in set(whole.dtype.names) - {"resolution"} - times:
-        # float32 sums in another order of threads
-        np.testing.assert_allclose(
-            resumed[column], whole[column], rtol=1e-3, err_msg=column
-        )
-    with open(folder / "coarse_to_fine" / "evaluation.json") as file:
-        assert json.load(file)["loss"] == pytest.approx(result["loss"], 1e-3)
 
 
 @pytest.mark.once

@@ -21,7 +21,7 @@ def network(depth=2, dtype=None, **options):
 
 
 def train(optimizer, run_eagerly, prepare=None, **options):
-    """Losses of four epochs of two batches and of a test; then weights."""
+    """Losses of two epochs of two batches and of a test; then weights."""
     keras.utils.set_random_seed(1)
     model = PhasedModel(network(**options))
     if prepare:
@@ -30,7 +30,7 @@ def train(optimizer, run_eagerly, prepare=None, **options):
     model.compile(optimizer, loss, run_eagerly=run_eagerly, jit_compile=False)
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(8, 32, 8)), rng.integers(0, 3, 8)
-    history = model.fit(x, y, 4, 4, verbose=0, shuffle=False)
+    history = model.fit(x, y, 4, 2, verbose=0, shuffle=False)
     losses = history.history["loss"] + [model.evaluate(x, y, verbose=0)]
     return losses, [np.array(v) for v in model.trainable_variables]
 
