@@ -99,6 +99,26 @@ def test_stopped_run_keeps_the_best_network(
     assert_holds(run.path("model.keras"), scripted[2])
 
 
+@pytest.mark.once
+def test_patience_ends_training_and_survives_a_kill(
+    scripted, tmp_path, monkeypatch
+):
+    """The second epoch of the final phase is no better than the first."""
+    monkeypatch.setattr("test_kept_networks.SCORES", [0.1, 0.6, 0.5, 0.9])
+    run = make_run(tmp_path / "run", patience=1)
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Run, "_save_network", killed)
+        run.train()
+    assert len(read_rows(run.path("history.csv"))) == 3
+    assert run.train()["epoch"] == 2
+    assert len(read_rows(run.path("history.csv"))) == 3
+    assert_holds(run.path("model.keras"), scripted[1])
+
+
 def test_averages_are_validated_and_kept(scripted, tmp_path):
     """Those that Keras' own arithmetic gives, and training goes on without."""
     run = make_run(tmp_path / "run", ema=0.5, schedule="full@1", warmup=0.0)

@@ -25,18 +25,23 @@ class KeepNetworks(keras.callbacks.Callback):
     its checkpoint knows: an earlier best one is removed when the next epoch
     begins.
 
+    Ends training after `patience` epochs of the final phase without a better
+    one.
+
     Args:
         folder: path of the run.
         keep: `"best"`, or `"last"` to save the ends of phases alone.
+        patience: int; 0 for no end.
         scheduler: the `PhaseScheduler` of the same `fit`.
         rows: list of dicts, the history up to where `fit` begins.
         stopwatch: `Stopwatch`; saving is not counted.
     """
 
-    def __init__(self, folder, keep, scheduler, rows, stopwatch):
+    def __init__(self, folder, keep, patience, scheduler, rows, stopwatch):
         super().__init__()
         self.folder = folder
         self.keep = keep
+        self.patience = patience
         self.scheduler = scheduler
         self.rows = list(rows)
         self.stopwatch = stopwatch
@@ -48,6 +53,8 @@ class KeepNetworks(keras.callbacks.Callback):
         self.rows.append({"epoch": epoch, **logs})
         schedule = self.scheduler.schedule  # may have changed
         best = best_epoch(self.rows, self._num_phases)
+        if has_stalled(self.rows, self._num_phases, self.patience):
+            self.model.stop_training = True
         paths = []
         if self.keep == "best" and best == epoch:
             paths.append(best_path(self.folder, epoch))
@@ -109,6 +116,20 @@ def best_epoch(rows, num_phases):
         return score, -math.inf if math.isnan(loss) else -loss
 
     return int(max(rows, key=rank)["epoch"])
+
+
+def has_stalled(rows, num_phases, patience):
+    """Whether `patience` epochs of the last phase have brought no better one.
+
+    Args:
+        rows: list of dicts, a history.
+        num_phases: int, phases of the schedule.
+        patience: int; 0 is endless.
+    """
+    best = best_epoch(rows, num_phases)
+    return (
+        bool(patience) and best is not None and len(rows) - 1 - best >= patience
+    )
 
 
 def best_path(folder, epoch):

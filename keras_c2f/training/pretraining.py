@@ -5,7 +5,6 @@ import functools
 import keras
 import numpy as np
 
-from keras_c2f.evaluation.evaluate import no_usable_audio
 from keras_c2f.models import (
     MaskedPatchLoss,
     MaskedPatchModel,
@@ -107,7 +106,7 @@ def evaluate_masked_patches(network, pipeline, clips, generative_weight=10.0):
         for features, _ in pipeline.dataset(clips)
     ]
     if not outcomes:
-        raise ValueError(no_usable_audio(pipeline))
+        raise ValueError(pipeline.no_usable_audio())
     outcomes = np.concatenate(outcomes).astype("float64")
     contrast, error, hit = map(float, outcomes.mean(axis=(0, 1)))
     return {

@@ -148,6 +148,11 @@ class Recipe:
         "clips, or last epoch",
         Choice(KEEP),
     )
+    patience: int = amount(
+        0,
+        "epochs of the final phase without a better one after which training "
+        "ends; 0: never",
+    )
     dropout: float = share(0.0, "in attention, perceptrons and head")
     drop_path: float = share(0.0, "stochastic depth of the last block")
     patchout: float = share(

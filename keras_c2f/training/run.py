@@ -36,6 +36,7 @@ from keras_c2f.training.init_from import start_from
 from keras_c2f.training.kept_networks import (
     KeepNetworks,
     averaged_weights,
+    has_stalled,
     kept_epoch,
     kept_network,
     remove_best,
@@ -152,6 +153,19 @@ class Run:
             network = self._begin(pipeline)
             model = self._compile(PhasedModel(network))
         scheduler = self._scheduler(pipeline, rows)
+        recipe = self.recipe
+        if not has_stalled(rows, len(recipe.phases), recipe.patience):
+            self._fit_epochs(model, pipeline, scheduler, rows)
+        if recipe.adaptive:
+            config = read_config(self.folder)
+            config = with_epochs(config, recipe, scheduler.schedule)
+            write_json(self.path("config.json"), config)
+        network = kept_network(self.folder, self._kept_epoch(), model)
+        self._save_network(network)
+        return network
+
+    def _fit_epochs(self, model, pipeline, scheduler, rows):
+        """Trains the epochs of the schedule that come after those of `rows`."""
         stopwatch = Stopwatch()
 
         def score(network):
@@ -171,7 +185,7 @@ class Run:
                     SwitchScore(scheduler, score),
                     Validation(score),
                     KeepNetworks(
-                        *(self.folder, self.recipe.keep),
+                        *(self.folder, self.recipe.keep, self.recipe.patience),
                         *(scheduler, rows, stopwatch),
                     ),
                     RunLog(self, rows, stopwatch),
@@ -179,13 +193,6 @@ class Run:
                     Progress(scheduler, self.name, len(rows)),
                 ],
             )
-        if self.recipe.adaptive:
-            config = read_config(self.folder)
-            config = with_epochs(config, self.recipe, scheduler.schedule)
-            write_json(self.path("config.json"), config)
-        network = kept_network(self.folder, self._kept_epoch(), model)
-        self._save_network(network)
-        return network
 
     def _kept_epoch(self):
         """int from 1, the epoch whose network is kept."""
