@@ -397,37 +397,44 @@ def test_a_stem_without_channels_is_refused():
 )
 def test_stem_equals_torch(patch, strides, factor):
     """Its convolutions one by one, in float64, with padding by hand."""
+    functional = torch.nn.functional
     layer = layers.ConvStem(6, patch, (3, 4), time_factor=factor)
     frames, bins = 2 * factor * patch[0] + 1, 2 * patch[1] + 1
     log_mel = np.random.default_rng(0).normal(size=(2, frames, bins))
-    weights = contract.randomize(built(layer, log_mel)).get_weights()
+    contract.randomize(built(layer, log_mel))
+    weights = {
+        weight.path.split("/", 1)[1]: torch.tensor(numpy(weight)).double()
+        for weight in layer.weights
+    }
     maps = torch.tensor(log_mel)[:, None, :-1, :-1]
     *strides, rest = strides
-    strides[0] = (factor, strides[0][1])
-    for index, stride in enumerate([*strides, rest]):
-        kernel, bias = (
-            torch.tensor(w, dtype=torch.float64)
-            for w in weights[2 * index : 2 * index + 2]
+    maps = functional.conv2d(
+        functional.pad(maps, (1, 1, factor, factor)),  # freq, then time
+        weights["first/kernel"].permute(3, 2, 0, 1),
+        weights["first/bias"],
+        (factor, strides[0][1]),
+    ).relu()
+    for index, (time, freq) in enumerate(strides[1:]):
+        maps = functional.conv2d(
+            functional.pad(maps, (2 - freq, 1, 2 - time, 1)),
+            weights[f"convolution_{index}/kernel"].permute(3, 2, 0, 1),
+            None,
+            (time, freq),
         )
-        if index == 0:
-            padding = (1, 1, factor, factor)  # freq, then time
-        elif index < len(strides):  # stride 2: nothing in front
-            padding = (2 - stride[1], 1, 2 - stride[0], 1)
-        else:
-            padding = (0, 0, 0, 0)
-        maps = torch.nn.functional.conv2d(
-            torch.nn.functional.pad(maps, padding),
-            kernel.permute(3, 2, 0, 1),
-            bias,
-            stride,
-        )
-        if index < len(strides):
-            maps = maps.relu()
+        names = ("moving_mean", "moving_variance", "gamma", "beta")
+        norm = (weights[f"norm_{index}/{name}"] for name in names)
+        maps = functional.batch_norm(maps, *norm, eps=1e-3).relu()
+    maps = functional.conv2d(
+        maps,
+        weights["projection/kernel"].permute(3, 2, 0, 1),
+        weights["projection/bias"],
+        rest,
+    )
     assert maps.shape == (2, 6, 2, 2)
     np.testing.assert_allclose(
         numpy(layer(log_mel)),
         maps.permute(0, 2, 3, 1),
-        rtol=1e-4,  # float32 through six convolutions
+        rtol=1e-4,  # float32 through six layers
         atol=1e-4,
     )
 
