@@ -8,7 +8,7 @@ import stat
 
 import numpy as np
 
-from keras_c2f.audio.containers import find_parts
+from keras_c2f.audio.containers import COUNTED, find_parts
 from keras_c2f.utils.optional import soundfile, tf
 
 UNKNOWN_LENGTH = 2**62  # frames of a stream that does not say how many
@@ -191,15 +191,25 @@ def _open_streams(path, content, stack):
             parts = find(is_mpeg=True)
     if not parts:
         return [(plain, plain.frames)]
-    if plain and len(parts) == 1 and plain.frames >= parts[0].frames:
-        return [(plain, parts[0].frames)]  # faster than from Python
+    limit = parts[0].frames
+    if plain and len(parts) == 1 and limit and plain.frames >= limit > 0:
+        return [(plain, limit)]  # faster than from Python
     file = file or stack.enter_context(open(path, "rb"))
     streams = []
     for pieces, limit in parts:
         part = opened(io.BufferedReader(Spliced(file, pieces)))
-        frames = part.frames if limit is None else min(part.frames, limit)
-        streams.append((part, frames))
+        streams.append((part, _num_frames(part, limit)))
     return streams
+
+
+def _num_frames(file, limit):
+    """int, frames of a part, given `Part.frames`."""
+    if limit == COUNTED:
+        blocks = _read_blocks(file, UNKNOWN_LENGTH)
+        frames = sum(len(block) for block in blocks)
+        file.seek(0)
+        return frames
+    return file.frames if limit is None else min(file.frames, limit)
 
 
 @functools.lru_cache(2**16)

@@ -2,29 +2,28 @@
 
 libsndfile believes headers. Those of a recorder that lost power, of a stream
 that was never ended, and of files that were appended to one another or cut
-are wrong, and then a part is read as if it were all. Here headers are held
-against the content, at little cost: nothing is decoded.
+are wrong, and then a part is read as if it were all, or what follows as if it
+were audio. Here headers are held against the content, at little cost: nothing
+is decoded.
 """
 
 import io
 import mmap
-import re
 import struct
 from typing import NamedTuple
 
-from keras_c2f.audio import flac, mpeg
+from keras_c2f.audio import flac, mpeg, ogg, trailing
 
 MAX_32 = 2**32 - 1
 UNKNOWN_32 = b"\xff" * 4
+FARTHEST = 2**62  # bytes, where nothing is: a file's sizes may be larger
 LARGE = 2**26  # bytes; beyond, the end of a file is looked at, not all of it
 MOST_CHUNKS = 1000  # of zeros there could be millions
-ZEROS = 2**16  # bytes of padding that are looked at
-# What may follow the samples of a WAV file, beside chunks that fit.
-TRAILERS = (
-    *(b"TAG", b"ID3", b"APETAGEX", b"LIST", b"id3 ", b"bext", b"cue "),
-    *(b"fLaC", b"OggS", b"FORM", b"caff", b".snd"),
-)
-BEGIN_OF_STREAM = b"OggS\0\x02"
+# Chunks that may follow the samples though their size is wrong.
+LATE_CHUNKS = (b"LIST", b"id3 ", b"bext", b"cue ")
+COUNTED = -1  # frames of a part that has to be decoded to know
+RIFF_CHUNK, FORM_CHUNK, CAF_CHUNK = "<4sI", ">4sI", ">4sq"  # name, length
+W64_CHUNK = "<4s12xQ"  # a GUID that begins with the name
 
 
 class Part(NamedTuple):
@@ -33,7 +32,8 @@ class Part(NamedTuple):
     Attributes:
         pieces: tuple of what it is made of: bytes, or a pair `(first, last)`,
             the file's bytes from one place to before the other.
-        frames: int, how many there are at most; `None`, as its header says.
+        frames: int, how many there are at most; `None`, as its header says;
+            `COUNTED`, as many as can be decoded.
     """
 
     pieces: tuple
@@ -51,12 +51,21 @@ def find_parts(file, size, is_mpeg=False):
     Returns:
         tuple of `Part`, or `None` if the header can be believed.
     """
-    start = mpeg.skip_id3(file, 0)
+    parts, start = [], trailing.skip_id3(file, 0)
     find = _mpeg if is_mpeg else FORMATS.get(_read(file, start, 4))
-    try:
-        return find and find(file, start, size)
-    except (IndexError, struct.error):  # ends within a header
-        return None
+    while find:
+        try:
+            found, following = find(file, start, size)
+        except (IndexError, struct.error):  # ends within a header
+            found = following = None
+        if not (parts or found or following):
+            return None
+        parts += found or [Part(((start, following or size),))]
+        if following is None:
+            break
+        start = following
+        find = FORMATS.get(_read(file, start, 4), _mpeg)
+    return tuple(parts) or None
 
 
 def _content(file, size):
@@ -68,72 +77,94 @@ def _content(file, size):
 
 
 def _read(file, position, count):
-    file.seek(position)
+    file.seek(min(position, FARTHEST))
     return file.read(count)
 
 
+# Each format has a function of the file, where in it an audio file of that
+# format begins, and the file's size. It returns a list of `Part`, or `None` if
+# the header is right, and where another file begins behind it, or `None`.
+
+
 def _wav(file, start, size):
-    """WAV, RF64 and BW64; several that follow one another."""
-    parts = []
-    while start is not None:
-        part, start = _one_wav(file, start, size)
-        if part is None:
-            return None  # libsndfile finds the words
-        parts.append(part)
-    is_believed = len(parts) == 1 and parts[0].pieces[0] == (0, size)
-    return None if is_believed else tuple(parts)
-
-
-def _one_wav(file, start, size):
-    """A `Part`, `None` without samples, and where the next file begins."""
-    positions, position = {}, start + 12
+    """WAV, RF64 and BW64."""
+    chunks, position = {}, start + 12
     for _ in range(MOST_CHUNKS):
-        name, length = struct.unpack("<4sI", _read(file, position, 8))
-        positions[name] = position
+        name, length = _chunk(file, position, RIFF_CHUNK)
+        chunks[name] = position
         if name == b"data":
             break
         position += 8 + length + length % 2
     else:
-        return None, None
-    first, wide = positions[b"data"] + 8, positions.get(b"ds64")
+        return None, None  # libsndfile finds the words
+    first, wide = chunks[b"data"] + 8, chunks.get(b"ds64")
     if wide is not None and length == MAX_32:
         length = int.from_bytes(_read(file, wide + 16, 8), "little")
-    end, following, agrees = min(first + length, size), None, True
-    for position in (first + length, first + length + length % 2):
-        agrees, following = _after_samples(file, position, size)
-        if agrees:
-            break
+    end = min(first + length, size)
+    positions = first + length, first + length + length % 2
+    agrees, following = _after_samples(file, positions, size, RIFF_CHUNK)
     is_unknown = length in (0, MAX_32)
-    if not agrees and (is_unknown or _read(file, end, ZEROS).strip(b"\0")):
+    if not agrees and (is_unknown or trailing.is_more(file, first, end)):
         end = size
     stop = following or size
     is_known = _read(file, start, 4) != b"BW64"
     if is_known and (first + length >= size or end == first + length):
-        return Part(((start, stop),)), following
-    return _with_size(file, start, positions, end, stop), following
+        return None, following
+    return [_with_size(file, start, chunks, end, stop)], following
 
 
-def _after_samples(file, position, size):
-    """Whether what follows may do so, and where it is a file of its own."""
-    for _ in range(MOST_CHUNKS):
-        if position + 8 > size:
+def _chunk(file, position, layout):
+    """Name and length of a chunk, by a layout for `struct`."""
+    return struct.unpack(layout, _read(file, position, struct.calcsize(layout)))
+
+
+def _after_samples(file, positions, size, layout):
+    """What follows samples.
+
+    Args:
+        file, size: the file and its bytes.
+        positions: where the samples end, without and with padding.
+        layout: of a chunk.
+
+    Returns:
+        bool, whether it is nothing, chunks, tags or a file, all of which show
+        that the samples end there; and where a file begins, or `None`.
+    """
+    for position in positions:
+        agrees, following = _chunks_to_end(file, position, size, layout)
+        if agrees:
             break
-        name, length = struct.unpack("<4sI", _read(file, position, 8))
-        if name in (b"RIFF", b"RF64", b"BW64"):
-            return True, position
-        if name.startswith(TRAILERS):
+    return agrees, following
+
+
+def _chunks_to_end(file, position, size, layout):
+    head = struct.calcsize(layout)
+    for _ in range(MOST_CHUNKS):
+        if position + head > size:
+            break
+        following = trailing.next_file(file, position)
+        if following is not None:
+            return True, following
+        name, length = _chunk(file, position, layout)
+        if trailing.skip_tags(file, position) > position:
             return True, None
-        if not (name.isascii() and name.decode().isprintable()):
+        if not (name.isascii() and name.decode().isprintable()) or length < 0:
             return False, None
-        position += 8 + length + length % 2
+        if layout == W64_CHUNK:  # which counts the head
+            length = max(length - head, 0)
+        position += head + length
+        if layout != CAF_CHUNK:
+            position += -position % (8 if layout == W64_CHUNK else 2)
+        if position > size + 1 and name in LATE_CHUNKS:
+            return True, None
     return position <= size + 1, None
 
 
-def _with_size(file, start, positions, end, stop):
+def _with_size(file, start, chunks, end, stop):
     """The `Part` with the number of its bytes put right."""
-    data = positions[b"data"]
+    data = chunks[b"data"]
     length, samples = end - data - 8, (data + 8, stop)
-    wide = positions.get(b"ds64")
+    wide = chunks.get(b"ds64")
     if wide is not None:
         head = (b"RF64", (start + 4, wide + 16), struct.pack("<Q", length))
         return Part((*head, (wide + 24, data + 4), UNKNOWN_32, samples))
@@ -144,88 +175,84 @@ def _with_size(file, start, positions, end, stop):
     return Part((head, (start + 12, data + 4), UNKNOWN_32, samples))
 
 
-def _appended(file, start, size, layout, head):
-    """The parts of files that follow one another; `None` of a single one.
-
-    Args:
-        file, start, size: the file, where it begins, and its bytes.
-        layout: str for `struct`, of a chunk's name and length.
-        head: int, bytes in front of a file's first chunk.
-    """
-    magic, wide = _read(file, start, 4), struct.calcsize(layout)
-    starts, position = [start], start + head
-    for _ in range(MOST_CHUNKS):
-        if position + wide > size:
-            break
-        name, length = struct.unpack(layout, _read(file, position, wide))
-        if name == magic:
-            starts.append(position)
-            position += head
-        elif length < 0:
-            break
-        else:
-            position += wide + length
-            position += length % 2 if magic == b"FORM" else 0
-    if len(starts) == 1:
-        return None
-    ends = *starts[1:], size
-    return tuple(Part((piece,)) for piece in zip(starts, ends, strict=True))
-
-
 def _caf(file, start, size):
     """Apple's CAF, of which libsndfile wants the size of the samples."""
-    parts = _appended(file, start, size, ">4sq", 8)
-    if parts:
-        return parts
     position = start + 8
     for _ in range(MOST_CHUNKS):
-        name, length = struct.unpack(">4sq", _read(file, position, 12))
+        name, length = _chunk(file, position, CAF_CHUNK)
         if name == b"data" or length < 0:
             break
         position += 12 + length
-    rest = size - position - 12
-    if name != b"data" or 0 < length <= rest:
-        return None
+    first, rest = position + 12, size - position - 12
+    if name != b"data":
+        return None, None
+    if 0 < length <= rest:
+        end = first + length
+        agrees, following = _after_samples(file, [end], size, CAF_CHUNK)
+        if agrees or not trailing.is_more(file, first, end):
+            return None, following
     position += 4
     pieces = ((start, position), struct.pack(">q", rest), (position + 8, size))
-    return (Part(pieces),)
+    return [Part(pieces)], None
 
 
 def _aiff(file, start, size):
     """AIFF whose samples go on where their size says that they end."""
-    parts = _appended(file, start, size, ">4sI", 12)
-    if parts:
-        return parts
     position = start + 12
     for _ in range(MOST_CHUNKS):
-        name, length = struct.unpack(">4sI", _read(file, position, 8))
+        name, length = _chunk(file, position, FORM_CHUNK)
         if name == b"SSND":
             break
         position += 8 + length + length % 2
-    end, rest = position + 8 + length, size - position - 8
-    behind = _read(file, end, ZEROS)
-    is_chunk = behind[:4].isascii() and behind[:4].decode().isprintable()
-    if name != b"SSND" or is_chunk or len(behind) < 8 or rest > MAX_32:
-        return None
-    if not behind.strip(b"\0"):
-        return None
+    first, rest = position + 8, size - position - 8
+    if name != b"SSND" or length > rest:
+        return None, None
+    end = first + length
+    positions = end, end + length % 2
+    agrees, following = _after_samples(file, positions, size, FORM_CHUNK)
+    is_more = length == 0 or trailing.is_more(file, first, end)
+    if agrees or not is_more or rest > MAX_32:
+        return None, following
     pieces = (
         (start, position + 4),
         struct.pack(">I", rest),
         (position + 8, size),
     )
-    return (Part(pieces),)
+    return [Part(pieces)], None
 
 
 def _au(file, start, size):
-    """AU, whose samples go on to the end of the file."""
+    """AU, whose samples go on where their size says that they end."""
     header = _read(file, start, 12)
     if len(header) < 12:
-        return None
+        return None, None
     first, length = struct.unpack(">II", header[4:])
-    if length >= size - start - first:
-        return None
-    return (Part(((start, start + 8), UNKNOWN_32, (start + 12, size))),)
+    first += start
+    if length >= size - first:
+        return None, None
+    following = trailing.next_file(file, first + length) if length else None
+    is_more = length == 0 or trailing.is_more(file, first, first + length)
+    if following is not None or not is_more:
+        return None, following
+    return [Part(((start, start + 8), UNKNOWN_32, (start + 12, size)))], None
+
+
+def _w64(file, start, size):
+    """Sony's Wave64, of which libsndfile reads all that follows as samples."""
+    position = start + 40
+    for _ in range(MOST_CHUNKS):
+        name, length = _chunk(file, position, W64_CHUNK)
+        if name == b"data" or length < 24:
+            break
+        position += length + -length % 8
+    end = position + length
+    if name != b"data" or length <= 24 or end >= size:
+        return None, None
+    positions = end, end + -length % 8
+    agrees, following = _after_samples(file, positions, size, W64_CHUNK)
+    if not agrees and trailing.is_more(file, position + 24, end):
+        return None, None
+    return [Part(((start, end),))], following
 
 
 def _ogg(file, start, size):
@@ -235,41 +262,43 @@ def _ogg(file, start, size):
         last = data.rfind(b"OggS")
         serials = (data[page + 14 : page + 18] for page in (start, last))
         if len(set(serials)) == 1:
-            return None
-    positions = [m.start() for m in re.finditer(BEGIN_OF_STREAM, data)]
-    links = [
-        position
-        for before, position in zip([None, *positions], positions, strict=False)
-        if before is None or not _is_same_link(data, before, position)
+            return None, None
+    following = trailing.find_file(data, start + 4, b"OggS")
+    stop = following or size
+    streams = ogg.find_streams(data, start, stop)
+    if len(streams) < 2 and all(is_known for _, is_known in streams):
+        return None, following
+    parts = [
+        Part(pieces, None if is_known else COUNTED)
+        for pieces, is_known in streams
     ]
-    if links in ([], [0]):
-        return None
-    return tuple(
-        Part(((a, b),)) for a, b in zip(links, [*links[1:], size], strict=True)
-    )
-
-
-def _is_same_link(data, before, position):
-    """Whether nothing but one page lies between two that begin a stream."""
-    count = data[before + 26]
-    return position == before + 27 + count + sum(data[before + 27 :][:count])
+    return parts, following
 
 
 def _flac(file, start, size):
-    data = _content(file, size)
+    data, following = _content(file, size), None
+    if size <= LARGE:
+        first = flac.skip_metadata(data, start)
+        following = trailing.find_file(data, first, b"fLaC")
+        data = data[:following]
     parts = flac.find_streams(data, start, search=size <= LARGE)
-    return parts and tuple(Part(pieces) for pieces in parts)
+    return parts and [Part(pieces) for pieces in parts], following
 
 
 def _mpeg(file, start, size):
-    parts = mpeg.find_streams(_content(file, size))
-    return parts and tuple(Part(*part) for part in parts)
+    data = _content(file, size)
+    following = trailing.find_file(data, start, trailing.MPEG)
+    if following is not None:
+        data = data[:following]
+    parts = mpeg.find_streams(data, start)
+    return parts and [Part(*part) for part in parts], following
 
 
 FORMATS = {
     b"RIFF": _wav,
     b"RF64": _wav,
     b"BW64": _wav,
+    b"riff": _w64,
     b"FORM": _aiff,
     b"caff": _caf,
     b".snd": _au,

@@ -1,11 +1,13 @@
 """Audio files to float32 mono samples at the model's rate."""
 
+import numbers
 import os
 from functools import partial
 
 import numpy as np
 
 from keras_c2f.audio.audio_file import (
+    RATES,
     AudioError,
     decoding_reason,
     open_audio,
@@ -14,7 +16,7 @@ from keras_c2f.audio.excerpt import find_excerpt
 from keras_c2f.utils.optional import soxr, tf, tfio
 from keras_c2f.utils.packages import install_line
 
-LOUDEST = 100  # 40 dB above full scale: these are integers, not scaled
+LOUDEST = 10  # 20 dB above full scale; recordings in float may be too loud
 
 
 def load_audio(audio, sample_rate, decoder="soundfile"):
@@ -40,10 +42,11 @@ def load_audio(audio, sample_rate, decoder="soundfile"):
 
     Raises:
         AudioError: if the file is missing, damaged or cannot be decoded;
-            there are no samples; some are NaN, infinite or above 100, which
-            integers are that were not scaled; or channels cancel each other.
+            there are no samples; some are NaN, infinite or above 10; some are
+            above 1 and all are integers, which were not scaled; or channels
+            cancel each other.
         ImportError: if the decoder is not installed, with the install line.
-        ValueError: if `decoder` is unknown.
+        ValueError: if `decoder` is unknown, or `sample_rate` no rate.
 
     Example:
         >>> load_audio(np.array([0.5, np.nan]), 16000)
@@ -77,6 +80,7 @@ def load_crop(audio, sample_rate, decoder, num_samples, position):
             f"`decoder` is one of {tuple(DECODERS)}. "
             f"Received: decoder={decoder!r}."
         )
+    _check_rate(sample_rate)
     if not isinstance(audio, (str, os.PathLike)):
         samples = np.asarray(audio, dtype="float32")
         name = f"array of shape {samples.shape}"
@@ -113,6 +117,7 @@ def audio_blocks(path, sample_rate):
     Raises:
         AudioError: as `load_audio`, when the part is reached.
     """
+    _check_rate(sample_rate)
     with open_audio(os.fspath(path)) as file:
         yield from resampled_blocks(file, sample_rate)
 
@@ -152,17 +157,29 @@ def audio_seconds(audio, sample_rate):
         return file.num_frames / file.sample_rate
 
 
+def _check_rate(sample_rate):
+    """Refuses what nothing can be resampled to, or not in a lifetime."""
+    is_number = isinstance(sample_rate, numbers.Real)
+    if not is_number or not RATES[0] <= sample_rate <= RATES[1]:
+        raise ValueError(
+            f"`sample_rate` is a number from {RATES[0]} to {RATES[1]}, in Hz. "
+            f"Received: sample_rate={sample_rate!r}."
+        )
+
+
 def _check(samples, name):
     if not len(samples):
         raise AudioError(name, "has no samples")
     loudest = np.abs(samples).max()
     if not np.isfinite(loudest):
         raise AudioError(name, "has samples that are NaN or infinite")
-    if loudest > LOUDEST:
+    # of two channels, the mean of integers has halves
+    if loudest > LOUDEST or loudest >= 2 and not np.any(2 * samples % 1):
         raise AudioError(
             name,
             f"has samples of {loudest:.0e}, not of [-1, 1]: divide them by "
-            "full scale, 32768 for 16 bits, and save the file again",
+            "full scale, 128 for 8 bits and 32768 for 16, and save the file "
+            "again",
         )
 
 

@@ -11,6 +11,8 @@ import numpy as np
 
 MARKER = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22", re.DOTALL)
 FRAME = re.compile(rb"\xff[\xf8\xf9]")
+TAG = re.compile(rb"TAG|ID3|APETAGEX")
+TEXT = bytes(range(32, 127)) + b"\t\n\r"
 TAIL = 2**18  # bytes at the end, more than a frame has
 MARGIN = 1024  # bytes, for what may follow the last frame
 MAX_32 = 2**32 - 1
@@ -51,6 +53,15 @@ def find_streams(data, start, search=True):
     return None if is_right else tuple(streams)
 
 
+def skip_metadata(data, start):
+    """int, where the frames of a stream begin: metadata may hold files."""
+    position, is_last = start + 4, False
+    while not is_last and position < len(data):
+        is_last = bool(data[position] & 0x80)
+        position += 4 + int.from_bytes(data[position + 1 : position + 4], "big")
+    return position
+
+
 def _total(data, first):
     """int, samples of each channel by the header of a stream."""
     position = first + TOTAL
@@ -70,9 +81,11 @@ def _samples(data, first, last, total):
     ends = _ends(data, last)
     for index in reversed(range(len(frames))):
         position, is_counted, number, count = frames[index]
-        is_whole = any(_crc16(data[position:end]) == 0 for end in ends)
-        if is_whole and number * (block if is_counted else 1) + count == total:
-            return total
+        is_whole = 0 < largest <= last - position
+        is_whole |= any(_crc16(data[position:end]) == 0 for end in ends)
+        if number * (block if is_counted else 1) + count == total:
+            if is_whole or _ends_near(data, position, last):
+                return total
         for before, *_, size in reversed(frames[:index]):
             if _crc16(data[before:position]) == 0:  # so both are frames
                 number *= size if is_counted else 1
@@ -82,16 +95,26 @@ def _samples(data, first, last, total):
     return total
 
 
+def _ends_near(data, position, last):
+    """bool, whether a frame ends not far from `last`, whatever follows."""
+    value, sums = 0, CRC16.tolist()
+    for at in range(position, last):
+        value = value << 8 & 0xFFFF ^ sums[value >> 8 ^ data[at]]
+        if not value and at >= last - MARGIN:
+            return True
+    return False
+
+
 def _ends(data, last):
-    """Places where the last frame may end: tags may follow, or padding."""
-    ends = [last]
-    if data[last - 128 : last - 125] == b"TAG":
-        ends.append(last - 128)
-    if data[last - 4 : last] == bytes(4):
-        tail = data[max(last - TAIL, 0) : last]
-        end = last - len(tail) + len(tail.rstrip(b"\0"))
-        ends += [end, end + 1, end + 2]
-    return ends
+    """Places where the last frame may end: tags, text or padding may follow."""
+    tail = data[max(last - TAIL, 0) : last]
+    begin = last - len(tail)
+    ends = {last}
+    for padding in (b"\0", TEXT):
+        end = begin + len(tail.rstrip(padding))
+        ends |= {end, end + 1, end + 2}  # what looks so may be the check sum
+    ends |= {begin + match.start() for match in TAG.finditer(tail)}
+    return [end for end in ends if end <= last]
 
 
 def _frame(data, position):

@@ -1,7 +1,7 @@
 """How many samples an MP3 file has, counted by its frames.
 
-libsndfile believes the Xing header of the first frame. Without one it takes
-the first frame's bit rate for that of all.
+libsndfile believes the Xing header of the first frame, right or wrong. Without
+one it takes the first frame's bit rate for that of all.
 """
 
 import re
@@ -18,7 +18,7 @@ SAME = 0xFE0C  # bits of a header that all frames of a stream share
 XING = (b"Xing", b"Info")
 DECODER_DELAY = 529  # samples, which a player cuts beside the encoder's
 ID3V1_SIZE = 128
-SMALLEST, LARGEST = 24, 1441  # bytes of a frame
+LARGEST = 1441  # bytes of a frame
 
 
 def _frame_sizes():
@@ -42,45 +42,49 @@ def _frame_sizes():
 SIZES = _frame_sizes()
 
 
-def skip_id3(file, position):
-    """int, where the ID3v2 tags end that are at a place of a binary file."""
-    while True:
-        file.seek(position)
-        header = file.read(10)
-        if len(header) < 10 or header[:3] != b"ID3":
-            return position
-        size = 0
-        for byte in header[6:]:
-            size = size << 7 | byte & 0x7F
-        position += 10 + size
+def is_start(data, position=0):
+    """bool, whether four frames begin at a place, one behind the other."""
+    for _ in range(3):
+        size = _size(data, position, len(data))
+        following = position + size
+        if not size or not _size(data, following, len(data)):
+            return False
+        if (_key(data, position) ^ _key(data, following)) & SAME:
+            return False
+        position = following
+    return True
 
 
-def find_streams(data):
+def find_start(data, position):
+    """int, where the next four frames begin, `None` if nowhere."""
+    positions = (match.start() for match in SYNC.finditer(data, position))
+    return next((at for at in positions if is_start(data, at)), None)
+
+
+def find_streams(data, start):
     """The streams of a file.
 
     Args:
-        data: bytes of an MP3 file.
+        data: bytes of an MP3 file, from `start` on.
+        start: int.
 
     Returns:
         tuple of `(pieces, frames)` of each, see `containers.Part`; `None` if
         there is one whose header is right, or no stream was found.
     """
-    first, end = _next_frame(data, 0, len(data)), len(data)
+    first, end = _next_frame(data, start, len(data)), len(data)
     if data[-ID3V1_SIZE:][:3] == b"TAG":
         end -= ID3V1_SIZE
-    xing = None if first is None else _xing(data, first)
-    if first is None or xing and xing.is_plausible(first, end):
+    if first is None:
         return None
     starts = [position for position in _xing_places(data) if position > first]
     streams = []
-    for start in [first, *starts]:
-        stop = min(
-            [position for position in starts if position > start], default=end
-        )
-        while start is not None:
-            stream, start = _stream(data, start, stop)
+    for position in [first, *starts]:
+        stop = min([other for other in starts if other > position], default=end)
+        while position is not None:
+            stream, position = _stream(data, position, stop)
             streams.append(stream)
-    is_right = len(streams) == 1 and streams[0][1] is None
+    is_right = len(streams) == 1 and streams[0] == (((first, end),), None)
     return None if is_right else tuple(streams)
 
 
@@ -91,12 +95,21 @@ def _stream(data, start, stop):
     count, following = _count_frames(data, begin, stop)
     stop = following or stop
     samples = count * SIZES[_key(data, start)][1]
-    if not xing or xing.num_frames < count:
-        head = _xing_frame(data, start, count, stop - begin)
-        return ((head, (begin, stop)), samples), following
-    if xing.num_frames == count:
+    if xing and xing.num_frames == count:
         return (((start, stop),), None), following
-    return (((start, stop),), max(samples - xing.delay, 0)), following
+    if xing and xing.num_frames and xing.num_bytes == stop - start:
+        # the rest is right, such as the samples to cut at both ends
+        position = data.index(xing.name, start) + 8
+        pieces = (
+            (start, position),
+            count.to_bytes(4, "big"),
+            (position + 4, stop),
+        )
+        return (pieces, None), following
+    if xing and xing.num_frames > count:
+        return (((start, stop),), max(samples - xing.delay, 0)), following
+    head = _xing_frame(data, start, count, stop - begin)
+    return ((head, (begin, stop)), samples), following
 
 
 def _key(data, position):
@@ -157,17 +170,11 @@ def _count_frames(data, position, stop):
 class _Xing(NamedTuple):
     """What the header in a stream's first frame says."""
 
+    name: bytes
     frame_bytes: int
     num_frames: int
     num_bytes: int
     delay: int  # samples that are cut at the start
-
-    def is_plausible(self, first, last):
-        """bool, whether it speaks of just the bytes from `first` to `last`."""
-        if self.num_bytes != last - first or not self.num_frames:
-            return False
-        size = self.num_bytes / (self.num_frames + 1)
-        return SMALLEST <= size <= LARGEST
 
 
 def _xing(data, position):
@@ -188,7 +195,8 @@ def _xing(data, position):
     delays = int.from_bytes(data[fields + 21 : fields + 24], "big")
     has_delays = data[fields : fields + 1].isalpha()  # an encoder's name
     delay = (delays >> 12) + DECODER_DELAY if has_delays else 0
-    return _Xing(size, *numbers, delay)
+    name = data[header : header + 4]
+    return _Xing(name, size, *numbers, delay)
 
 
 def _xing_offset(data, position):

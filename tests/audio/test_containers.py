@@ -316,14 +316,36 @@ def test_mp3_of_appended_streams_without_headers(tmp_path, rate):
 # What audio cannot be
 
 
-@pytest.mark.parametrize("scale", [32768, 2**31, 128])
-def test_integers_that_were_not_scaled(tmp_path, scale):
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("scale", [32768, 2**31, 128, 100, 12])
+def test_samples_on_a_scale_that_audio_cannot_have(tmp_path, scale, channels):
     path = tmp_path / "a.wav"
-    soundfile.write(path, 0.9 * scale * 2 * tone(), RATE, "FLOAT")
+    samples = np.tile(0.9 * scale * 2 * tone()[:, None], channels)
+    soundfile.write(path, samples, RATE, "FLOAT")
     with pytest.raises(AudioError, match="not of .-1, 1.: divide them by"):
         load_audio(path, RATE)
-    soundfile.write(path, 4 * tone(), RATE, "FLOAT")  # merely too loud
-    assert np.abs(load_audio(path, RATE)).max() > 1.9
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_integers_that_were_not_scaled(tmp_path, channels):
+    """However quiet: 8 bits of a recording at -30 dB are up to 4."""
+    path = tmp_path / "a.wav"
+    samples = np.stack([8 * tone(), 6 * tone()][:channels], 1)
+    soundfile.write(path, np.round(samples), RATE, "FLOAT")
+    with pytest.raises(AudioError, match="not of .-1, 1.: divide them by"):
+        load_audio(path, RATE)
+
+
+@pytest.mark.parametrize("peak", [1.0, 1.42, 4.0, 9.0])
+def test_too_loud_is_no_fault(tmp_path, peak):
+    """Recorders of 32 bits float and decoders of Vorbis go beyond 1."""
+    path = tmp_path / "a.wav"
+    soundfile.write(path, 2 * peak * tone(), RATE, "FLOAT")
+    expected = soundfile.read(path, dtype="float32")[0]
+    np.testing.assert_array_equal(load_audio(path, RATE), expected)
+    clipped = np.clip(9 * tone(), -1, 1)  # integers, for the most part
+    soundfile.write(path, np.round(clipped), RATE, "FLOAT")
+    np.testing.assert_array_equal(load_audio(path, RATE), np.round(clipped))
 
 
 def test_channels_that_cancel_are_said(tmp_path):

@@ -117,6 +117,15 @@ def test_arrays_are_checked():
         load_audio(np.zeros(0), RATE)
 
 
+@pytest.mark.parametrize("rate", [0, -1, 1, 1e9, np.nan, None, "16000"])
+def test_rates_that_nothing_can_be_resampled_to(tmp_path, rate):
+    """Not a number took forever."""
+    soundfile.write(tmp_path / "a.wav", tone(RATE), RATE)
+    for audio in (tmp_path / "a.wav", tone(RATE)):
+        with pytest.raises(ValueError, match="`sample_rate` is a number from"):
+            load_audio(audio, rate)
+
+
 def test_unknown_decoder_is_refused():
     with pytest.raises(ValueError, match="`decoder` is one of"):
         load_audio("a.wav", RATE, decoder="ffmpeg")
