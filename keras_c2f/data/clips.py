@@ -28,8 +28,9 @@ class Clips:
     Recordings without labels have multi-hot labels `(n, 0)` of no class.
 
     Raises:
-        ValueError: if there is no clip, there is a single class, the lengths
-            differ, or a label is outside the class list.
+        ValueError: if there is no clip, there is a single class, two have
+            one name, a name is not on one line, the lengths differ, or a label
+            is outside the class list.
 
     Example:
         >>> clips = Clips(["dog.wav", "rain.flac"], [1, 0], ["rain", "dog"])
@@ -67,6 +68,7 @@ class Clips:
                 "There are no clips. Check the folder, the fold or the subset "
                 "they were selected by."
             )
+        _check_names(self.class_names)
         sparse = isinstance(labels, LabelSets)
         shape = (len(labels),) if sparse else labels.shape
         if num_classes < 2 and shape != (len(self.audio), 0):
@@ -232,6 +234,27 @@ class Clips:
         For a set that fits in memory so; a pipeline makes one at a time.
         """
         return np.stack([self.target(index) for index in range(len(self))])
+
+
+def _check_names(class_names):
+    """Refuses names that two classes share, or that have no line of their own.
+
+    What is exported lists them line by line.
+    """
+    for name in class_names:
+        if not str(name).isprintable() and any(
+            unicodedata.category(c) in ("Cc", "Zl", "Zp") for c in str(name)
+        ):
+            raise ValueError(
+                f"The class name {name!r} has a line break or a control "
+                "character. Write it on one line, of letters, digits and "
+                "other marks."
+            )
+    if len(set(class_names)) < len(class_names):
+        twice = next(n for n in class_names if class_names.count(n) > 1)
+        raise ValueError(
+            f"Two classes are called {twice!r}. Give each a name of its own."
+        )
 
 
 def _plain(name):

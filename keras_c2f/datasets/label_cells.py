@@ -13,6 +13,10 @@ COLUMNS = ("label", "labels")
 SEPARATORS = (";", "|", ",")  # the first is ours
 BRACKETS = {"[": "]", "(": ")", "{": "}"}
 OTHERS = "/+&:\t"  # which may separate names, and are read as part of one
+# What else may, if what is between are names: "dog rain", "dog_and_rain".
+WEAK = re.compile(r"[\s_]and[\s_]|[\s/+&:_-]+")
+WEIGHTED = re.compile(r".*[:=]\s*[01]?\.\d+")  # dog:0.5
+TARGETS = re.compile(r"[01](?:\.0)?(?:[\s,|]+[01](?:\.0)?)+")  # 1, 0, 0
 GAPS = ("nan", "none", "null", "<na>", "n/a")  # in lower case
 
 
@@ -141,6 +145,7 @@ def _several(cells, class_names):
     """Names between separators, the same in all cells."""
     texts = [cell for cell in cells if cell.items is None and cell.text]
     known = set(class_names or ())
+    _refuse_targets(cells, known)
     mark = _separator([cell for cell in texts if cell.text not in known], known)
     names = []
     for cell in cells:
@@ -150,16 +155,48 @@ def _several(cells, class_names):
             items = [cell.text] if whole else _parts(cell.text, mark)
         # a tuple: looking for garbage, Python goes through every list anew
         names.append(tuple(item for item in items if item))
+    _refuse_weights(cells, names, known)
     remark = ""
     if mark not in ("", SEPARATORS[0]):
         remark = f"'labels' are separated by {mark!r}"
-    joined = [c.text for c in texts if set(OTHERS) & set(c.text) and not mark]
-    unknown = [text for text in joined if text not in known]
-    if unknown:
-        remark = (
-            f"{unknown[0]!r} of 'labels' is one class; ';' separates several"
-        )
+    if not mark:
+        remark = _joined([c.text for c in texts if c.text not in known], names)
     return names, remark
+
+
+def _joined(texts, names):
+    """str, which text looks like several names; `""` if none does."""
+    single = {name for row in names for name in row}
+    for text in texts:
+        parts = set(WEAK.split(text))
+        if set(OTHERS) & set(text) or len(parts) > 1 and parts <= single:
+            return f"{text!r} of 'labels' is one class; ';' separates several"
+    return ""
+
+
+def _refuse_targets(cells, known):
+    """Refuses a 0 or 1 for each class, in place of names."""
+    texts = [cell.text.strip("[](){} ") for cell in cells if cell.text]
+    lengths = {len(re.split(r"[\s,|]+", text)) for text in texts}
+    is_vector = all(TARGETS.fullmatch(text) for text in texts)
+    if texts and is_vector and len(lengths) == 1 and not known:
+        raise ValueError(
+            f"{cells[0].where}: 'labels' is {cells[0].text!r}, a 0 or 1 for "
+            "each class, as it seems. Write the names of the classes that the "
+            "clip has."
+        )
+
+
+def _refuse_weights(cells, names, known):
+    """Refuses numbers behind names, which are no part of these."""
+    for cell, row in zip(cells, names, strict=True):
+        for name in row:
+            if name not in known and WEIGHTED.fullmatch(name):
+                raise ValueError(
+                    f"{cell.where}: {name!r} of 'labels' has a number behind "
+                    "the name. A label is there or not: leave the number out, "
+                    "and the name where it is not."
+                )
 
 
 def _separator(cells, known):
@@ -200,8 +237,9 @@ def _parts(text, mark):
 def alike(names):
     """str, which class names are doubtful; `""` if none are.
 
-    Those that differ in upper and lower case, or in how a number is written,
-    alone; and what programs write where there is no name.
+    Those that differ in upper and lower case, in spaces, `_` and `-` between
+    words, in invisible characters or in how a number is written, alone; and
+    what programs write where there is no name.
 
     Args:
         names: iterable of rows, each a sequence of str.
@@ -215,8 +253,8 @@ def alike(names):
     if several:
         pairs = (" and ".join(map(repr, group)) for group in several[:3])
         found.append(
-            "classes that differ in case, or in how a number is written, "
-            f"alone: {', '.join(pairs)}"
+            "classes that differ in case, spacing, unseen characters or how "
+            f"a number is written, alone: {', '.join(pairs)}"
         )
     gaps = sorted(name for gap in GAPS for name in groups.get(gap, ()))
     if gaps:
@@ -229,5 +267,9 @@ def _key(name):
     try:
         value = float(name)
     except ValueError:
-        return name.casefold()
-    return value if math.isfinite(value) else name.casefold()
+        pass
+    else:
+        return value if math.isfinite(value) else name.casefold()
+    name = unicodedata.normalize("NFKC", name)
+    seen = "".join(c for c in name if unicodedata.category(c) != "Cf")
+    return " ".join(re.split(r"[\s_-]+", seen)).casefold()

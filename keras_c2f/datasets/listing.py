@@ -3,7 +3,7 @@
 import hashlib
 import os
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -70,9 +70,16 @@ class Listing:
                 f"on, {len(both):,} in all: {some_of(both)}. Keep each on one "
                 "side."
             )
-        return (
+        parts = (
             self._part(train, repeated, "train on"),
             self._part(validation, repeated, "validate on"),
+        )
+        note = _only_validated(*parts)
+        if not note:
+            return parts
+        return tuple(
+            replace(part, note="; ".join(filter(None, (part.note, note))))
+            for part in parts
         )
 
     def drawn(self, validation_share, seed, groups=None):
@@ -171,6 +178,21 @@ class Listing:
             self.class_names,
             "; ".join(filter(None, (*notes, self.remark))),
         )
+
+
+def _only_validated(train, validation):
+    """str, classes that are validated on and not trained on; `""` if none."""
+    names = train.class_names
+    missing = _occurring(validation.labels) - _occurring(train.labels)
+    missing = [repr(names[index]) for index in sorted(missing)]
+    return f"no clip to train on of {some_of(missing)}" if missing else ""
+
+
+def _occurring(labels):
+    """Set of int, the classes that clips have."""
+    if isinstance(labels, LabelSets):
+        labels = labels.classes
+    return set(labels.ravel().tolist()) if labels.size else set()
 
 
 def held_out(values, value, what):

@@ -103,6 +103,7 @@ def choose_parts(
     ]
     class_names = None if class_list is None else _class_names(class_list)
     names, several, remark = read_labels(rows, path, class_names)
+    remark = "; ".join(filter(None, (remark, _unused(rows, fold))))
     if class_names is None:
         found = {name for row in names for name in row}
         class_names = sorted(found.union(more_classes))
@@ -130,6 +131,20 @@ def choose_parts(
             "(--held-out)."
         )
     return listing.drawn(validation_share, seed, labels)
+
+
+def _unused(rows, fold):
+    """str, the columns that nothing is made of, such as a start in seconds."""
+    first = rows[0][1]
+    used = ["path", "label", "labels"]
+    used.append("split" if fold is None and "split" in first else "fold")
+    unused = [
+        repr(name)
+        for name in first
+        if name not in used
+        and any(str(row.get(name, "")).strip() for _, row in rows)
+    ]
+    return f"columns not used: {', '.join(unused)}" if unused else ""
 
 
 def _audio_path(name, where):

@@ -55,3 +55,17 @@ def test_clips_without_labels():
     assert clips.subset([1]).targets().shape == (1, 0)
     with pytest.raises(ValueError, match="at least two classes.*shape .n, 0"):
         Clips(["a.wav", "b.wav"], [0, 0], ())
+
+
+@pytest.mark.parametrize("name", ["hot\ndog", "dog\r", "d\x07og", "a\u2028b"])
+def test_class_names_have_a_line_of_their_own(name):
+    """What is exported lists them line by line."""
+    with pytest.raises(ValueError, match="a line break or a control"):
+        Clips(["a.wav"], [0], [name, "rain"])
+    for name in ("hot dog", "犬\u3000吠", "d\u00b7g", "👩\u200d🎤"):
+        Clips(["a.wav"], [0], [name, "rain"])
+
+
+def test_two_classes_of_one_name_are_refused():
+    with pytest.raises(ValueError, match="Two classes are called 'dog'"):
+        Clips(["a.wav"], [0], ["dog", "rain", "dog"])

@@ -102,6 +102,10 @@ def test_one_label_keeps_its_comma_and_it_is_said():
             "'dog,rain', which names",
         ),
         ("class", ("dog",), "needs one column 'label'"),
+        ("labels", ("[1, 0, 0]", "[0, 1, 1]"), "a 0 or 1 for each class"),
+        ("labels", ("1 0 0", "0 1.0 1"), "Row 0: .* a 0 or 1 for each class"),
+        ("labels", ("dog", "rain;dog:0.5"), "'dog:0.5' .* a number behind the"),
+        ("labels", (["rain = .25"],), "'rain = .25' .* a number behind the"),
     ],
 )
 def test_what_can_be_read_in_two_ways_is_refused(column, cells, sentence):
@@ -116,8 +120,24 @@ def test_numbers_and_two_ways_to_write_a_name():
     assert remark.endswith(" alone: 'Dog' and 'dog'")
     _, _, remark = read("label", "1", "1.0", "01", "2")
     assert remark.endswith(" alone: '01' and '1' and '1.0'")
+    for name in ("dog\u200b", "\ufeffdog", "DOG"):
+        _, _, remark = read("label", "dog", name)
+        assert "alone: " in remark and repr(name) in remark
+    for name in ("hot_dog", "hot  dog", "hot-dog"):
+        assert "alone: " in read("label", "hot dog", name)[2]
+    assert not read("labels", "0;1", "1;2", "GO:15", "a1")[2]
     _, _, remark = read("label", "dog", "NaN")
     assert remark == "a class is called 'NaN', which may be a gap"
+
+
+@pytest.mark.parametrize("mark", [" ", "  ", "_", "-", " and ", "_and_"])
+def test_words_that_are_names_are_said(mark):
+    """Names of several words are none, but where each word is a class."""
+    text = f"dog{mark}rain"
+    _, _, remark = read("labels", text, "rain", "dog")
+    assert f"{text!r} of 'labels' is one class" in remark
+    assert not read("labels", text, "rain", "cat")[2]
+    assert not read("labels", text, "rain;dog")[2]
 
 
 @pytest.mark.parametrize("mark", ["/", "+", " & ", ":"])

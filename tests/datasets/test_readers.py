@@ -154,6 +154,30 @@ def test_csv_of_several_labels_by_split(tmp_path):
     assert named(read_csv(path, validate_on="test")[1]) == {"d.wav": [0, 0, 1]}
 
 
+def test_columns_that_are_not_used_are_said(tmp_path):
+    """A start in seconds, which would be taken for a label of the whole."""
+    lines = ["a.wav,x,0,1,train", "b.wav,y,1,2,train", "c.wav,y,0,1,test"]
+    path = make_csv(tmp_path, "path,label,start,fold,split", *lines)
+    for options, unused in (
+        ({"validate_on": "test"}, "'start', 'fold'"),
+        ({"fold": 2}, "'start', 'split'"),
+    ):
+        for part in read_csv(path, **options):
+            assert f"columns not used: {unused}" in part.note
+    path = make_csv(tmp_path, "path,label,fold", "a.wav,x,1", "b.wav,y,2")
+    assert "not used" not in read_csv(path, fold=2)[0].note
+
+
+@pytest.mark.parametrize("column", ["label", "labels"])
+def test_classes_without_a_clip_to_train_on_are_said(tmp_path, column):
+    lines = ["a.wav,x,1", "b.wav,y,1", "c.wav,z,2", "d.wav,x,2"]
+    path = make_csv(tmp_path, f"path,{column},fold", *lines)
+    for part in read_csv(path, fold=2):
+        assert part.note == "no clip to train on of 'z'"
+    for part in read_csv(path, fold=1):  # z is in training alone
+        assert part.note == "no clip to train on of 'y'"
+
+
 def test_csv_of_clips_without_a_label_can_be_divided(tmp_path):
     lines = ["a.wav,", "b.wav,", "c.wav,", "d.wav,x", "e.wav,x", "f.wav,y"]
     path = make_csv(tmp_path, "path,labels", *lines)
