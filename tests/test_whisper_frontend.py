@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from frontend_oracles import recordings, whisper_log_mel
 
-from keras_c2f.data import AudioPipeline, Clips
+from keras_c2f.data import AudioPipeline, Clips, features
 from keras_c2f.layers.log_mel import Frontend, LogMel
 from keras_c2f.models import preset_frontend
 
@@ -90,6 +90,30 @@ def test_compression_takes_frames_of_full_resolution(resolution):
     shifted = log_mel(waveform, shift=resolution.shift)
     np.testing.assert_allclose(
         shifted, full[:, :: resolution.shift][:, : shifted.shape[1]], atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("shift", [1, 2, 3])
+@pytest.mark.parametrize("num_frames", [100, 130, 50])
+def test_frames_shifted_in_tf_data(shift, num_frames):
+    """Straight from the waveform; the clip's largest value lies between.
+
+    It decides on the others though its own frame is not kept, unless it is
+    beyond the frames that clips are cut to.
+    """
+    waveform = 1e-4 * WAVEFORMS["noise"][:16000]
+    for position in (31, 97):
+        waveform[160 * position - 5 : 160 * position + 5] = 0.1 * (
+            position - 21
+        )
+    cut = waveform[: 160 * (num_frames + 1)]
+    full = whisper_log_mel(cut if num_frames < 100 else waveform)
+    lowest = max(4 * full.max() - 4 - 8, -10)
+    expected = np.full((num_frames, 80), (lowest + 4) / 4)
+    expected[: len(full)] = full[:num_frames]
+    mine = features.log_mel(waveform, BASE, num_frames, shift)
+    np.testing.assert_allclose(
+        mine, expected[::shift][: num_frames // shift], atol=1e-4
     )
 
 

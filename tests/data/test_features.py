@@ -8,6 +8,7 @@ import pytest
 
 from keras_c2f.data import features
 from keras_c2f.layers.log_mel import Frontend, LogMel
+from keras_c2f.models import preset_frontend
 from keras_c2f.models.presets import CLAP_FRONTEND, PASST_FRONTEND
 from keras_c2f.resolution import Resolution
 
@@ -19,13 +20,14 @@ HTS_AT = Frontend(
 )
 PASST = Frontend(**PASST_FRONTEND)
 TORCHAUDIO = Frontend(**{**CLAP_FRONTEND, "style": "torchaudio"})
+WHISPER = preset_frontend("whisper_base")
 NOISE = np.random.default_rng(0).normal(0, 0.2, 16000).astype("float32") + 0.3
 
 
 @pytest.mark.parametrize(
     "frontend",
-    [AST, OTHER, HTS_AT, PASST, TORCHAUDIO],
-    ids=["AST", "other", "HTS-AT", "PaSST", "torchaudio"],
+    [AST, OTHER, HTS_AT, PASST, TORCHAUDIO, WHISPER],
+    ids=["AST", "other", "HTS-AT", "PaSST", "torchaudio", "Whisper"],
 )
 @pytest.mark.parametrize(
     "shift, normalize",
