@@ -10,17 +10,25 @@ pass in training, or two where gradients pass through them: they are counted as
 a third or two thirds then.
 """
 
+from __future__ import annotations
+
 import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import keras
+
+if TYPE_CHECKING:
+    from keras_c2f.phases.schedule import PhaseSchedule
+    from keras_c2f.utils.annotations import Shape
 
 # Of a training step, in forward passes: backward costs twice as much.
 PASSES = 3
 
 
-def training_macs(gmacs, num_clips, epochs=1):
+def training_macs(gmacs: float, num_clips: int, epochs: float = 1) -> float:
     """Multiply-accumulates of training on clips, one pass or several.
 
     Args:
@@ -54,7 +62,7 @@ class NetworkCost:
         return f"{tokens}{self.macs / 1e9:.3g} GMACs a clip"
 
 
-def network_cost(network):
+def network_cost(network: keras.Model) -> NetworkCost:
     """`NetworkCost` of a built Keras model."""
     return NetworkCost(
         getattr(network, "num_tokens", None),
@@ -63,7 +71,11 @@ def network_cost(network):
     )
 
 
-def count_macs(layer, input_shape=None, training=False):
+def count_macs(
+    layer: keras.layers.Layer,
+    input_shape: Shape | list[Shape] | None = None,
+    training: bool = False,
+) -> int:
     """Multiply-accumulates of one clip through a layer or functional model.
 
     A layer may say so itself, by a method `count_macs(input_shape)`; dense,
@@ -220,7 +232,9 @@ def _attention_macs(layer, input_shape):
     return projections + queries * keys * size
 
 
-def schedule_cost(schedule, costs, baseline):
+def schedule_cost(
+    schedule: PhaseSchedule, costs: Sequence[NetworkCost], baseline: NetworkCost
+) -> float:
     """Multiply-accumulates of a schedule, beside those of a baseline.
 
     Args:
@@ -239,7 +253,9 @@ def schedule_cost(schedule, costs, baseline):
     return macs / (schedule.epochs * baseline.macs)
 
 
-def cost_table(schedule, costs, baseline):
+def cost_table(
+    schedule: PhaseSchedule, costs: Sequence[NetworkCost], baseline: NetworkCost
+) -> str:
     """What each phase of a schedule costs, as a text table.
 
     Args:

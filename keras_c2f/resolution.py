@@ -19,8 +19,15 @@ that they were trained on, and no weight changes its shape; these layers cost
 what they cost at full resolution.
 """
 
+from __future__ import annotations
+
 import re
 from dataclasses import dataclass, replace
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from keras_c2f.utils.annotations import Tensor
 
 METHODS = ("shift", "pool", "patch", "token")
 POOL_TYPES = ("mean", "max")
@@ -79,7 +86,7 @@ class Resolution:
             object.__setattr__(self, "pool_type", "mean")
 
     @classmethod
-    def parse(cls, text):
+    def parse(cls, text: Resolution | str) -> Resolution:
         """Reads `full`, or a `+`-joined list such as `shift:2+pool:2:max`.
 
         A `Resolution` is returned as it is.
@@ -131,11 +138,11 @@ class Resolution:
         return text
 
     @property
-    def factor(self):
+    def factor(self) -> int:
         """int, how many times fewer tokens in time there are."""
         return self.shift * self.pool * self.patch * self.token
 
-    def num_frames(self, num_frames):
+    def num_frames(self, num_frames: int) -> int:
         """Frames left of `num_frames` full-resolution ones (rounded down).
 
         Raises:
@@ -149,7 +156,7 @@ class Resolution:
             )
         return kept
 
-    def compress(self, log_mel, ops):
+    def compress(self, log_mel: Tensor, ops: ModuleType) -> Tensor:
         """Keeps every `shift`-th frame, then pools frames.
 
         Patches and tokens are the network's.
@@ -177,7 +184,7 @@ class Resolution:
         return log_mel
 
 
-def FrameShift(factor):  # noqa: N802  a record's constructor, as keras.Input
+def FrameShift(factor: int) -> Resolution:  # noqa: N802  a record's constructor, as keras.Input
     """`Resolution` whose frame shift is `factor` times longer (paper: Fshift).
 
     Cheapest in a pipeline: fewer frames are ever computed.
@@ -185,7 +192,7 @@ def FrameShift(factor):  # noqa: N802  a record's constructor, as keras.Input
     return Resolution(shift=factor)
 
 
-def Pool(factor, pool_type="mean"):  # noqa: N802
+def Pool(factor: int, pool_type: str = "mean") -> Resolution:  # noqa: N802
     """`Resolution` that pools `factor` log-mel frames into one (paper: Pool).
 
     `pool_type` is `"mean"` or `"max"`.
@@ -193,7 +200,7 @@ def Pool(factor, pool_type="mean"):  # noqa: N802
     return Resolution(pool=factor, pool_type=pool_type)
 
 
-def Patch(factor):  # noqa: N802
+def Patch(factor: int) -> Resolution:  # noqa: N802
     """`Resolution` with patches `factor` times longer (paper: Patch).
 
     The spectrogram stays as it is; patch length and stride grow in time.
@@ -201,7 +208,7 @@ def Patch(factor):  # noqa: N802
     return Resolution(patch=factor)
 
 
-def TokenPool(factor):  # noqa: N802
+def TokenPool(factor: int) -> Resolution:  # noqa: N802
     """`Resolution` that pools `factor` neighbouring tokens into one.
 
     Behind patch embedding and positions, by the mean. For pretrained weights:
@@ -210,7 +217,12 @@ def TokenPool(factor):  # noqa: N802
     return Resolution(token=factor)
 
 
-def patch_grid(num_frames, num_mel_bins, patch_size, patch_stride):
+def patch_grid(
+    num_frames: int,
+    num_mel_bins: int,
+    patch_size: tuple[int, int],
+    patch_stride: tuple[int, int],
+) -> tuple[int, int]:
     """Number of patches `(time, freq)` of a spectrogram; the rest is dropped.
 
     Args:

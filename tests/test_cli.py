@@ -15,7 +15,7 @@ from test_training import write_audio
 
 from keras_c2f import cli
 from keras_c2f.cli.recipe import recipe_of
-from keras_c2f.convert import from_preset
+from keras_c2f.convert import load_preset
 from keras_c2f.data import Augment
 from keras_c2f.datasets import open_dataset
 from keras_c2f.training.from_recipe import make_pipeline
@@ -430,7 +430,7 @@ def test_convert(tmp_path, capsys, monkeypatch):
     assert "resized positions/grid (3, 2, 24) -> (6, 2, 24)" in out
     assert "dropped module.v.head.weight" in out and "No class names" in out
     assert "Give --frontend" in out
-    model_of_preset = from_preset(str(tmp_path / "preset"))
+    model_of_preset = load_preset(str(tmp_path / "preset"))
     model = model_of_preset.model
     assert model.pooling == "mean" and model.backbone.patch_stride == (16, 16)
     named = ("convert", "kwt1", tmp_path / "named", "--source=kwt")
@@ -438,7 +438,7 @@ def test_convert(tmp_path, capsys, monkeypatch):
     assert code == 2 and "Leave --preset out" in err
     told = {}
     monkeypatch.setattr(
-        "keras_c2f.convert.from_preset",
+        "keras_c2f.convert.load_preset",
         lambda name, **options: told.update(options) or model_of_preset,
     )
     more = ("--class-names=c.txt", "--trained-num-heads=2", "--num-frames=9")
@@ -448,7 +448,6 @@ def test_convert(tmp_path, capsys, monkeypatch):
         "class_names": "c.txt",
         "trained": {"num_heads": 2},
         "num_frames": 9,
-        **dict.fromkeys(("positions", "part", "frontend", "multi_label")),
     }
     for wrong, sentence in (
         ("--preset=kwt2", "Did you mean 'kwt1"),

@@ -2,11 +2,4 @@
 
 from keras_c2f.utils.lazy_names import lazy_names
 
-__getattr__, __dir__, __all__ = lazy_names(
-    __name__,
-    {
-        ".audio_file": ["AudioError"],
-        ".corruption": ["Corruption"],
-        ".decode": ["load_audio"],
-    },
-)
+__getattr__, __dir__, __all__ = lazy_names(__name__)

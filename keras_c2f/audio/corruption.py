@@ -4,6 +4,8 @@ The word is that of Hendrycks and Dietterich, "Benchmarking Neural Network
 Robustness to Common Corruptions and Perturbations", ICLR 2019.
 """
 
+from __future__ import annotations
+
 import re
 from dataclasses import dataclass
 
@@ -67,7 +69,9 @@ class Corruption:
     def __str__(self):
         return self.text
 
-    def __call__(self, samples, sample_rate, index):
+    def __call__(
+        self, samples: np.ndarray, sample_rate: int, index: int
+    ) -> np.ndarray:
         """The corrupted recording.
 
         Args:

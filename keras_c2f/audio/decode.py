@@ -1,8 +1,11 @@
 """Audio files to float32 mono samples at the model's rate."""
 
+from __future__ import annotations
+
 import numbers
 import os
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,10 +19,15 @@ from keras_c2f.audio.excerpt import find_excerpt
 from keras_c2f.utils.optional import soxr, tf, tfio
 from keras_c2f.utils.packages import install_line
 
+if TYPE_CHECKING:
+    from keras_c2f.utils.annotations import PathLike
+
 LOUDEST = 10  # 20 dB above full scale; recordings in float may be too loud
 
 
-def load_audio(audio, sample_rate, decoder="soundfile"):
+def load_audio(
+    audio: PathLike | np.ndarray, sample_rate: int, decoder: str = "soundfile"
+) -> np.ndarray:
     """Reads a recording; channels are averaged, then the rate is converted.
 
     With `decoder="soundfile"` all of a file is read, also where its header is

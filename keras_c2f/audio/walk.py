@@ -1,10 +1,16 @@
 """Finds audio files: one walk through a folder, for readers and `predict`."""
 
+from __future__ import annotations
+
 import os
 import re
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from keras_c2f.utils.annotations import PathLike
 
 # What libsndfile reads, as far as people call audio files so.
 SUFFIXES = tuple(
@@ -178,7 +184,7 @@ def _sort(entry, found, folders, links):
         found.audio.append(entry.path)
 
 
-def find_audio(path):
+def find_audio(path: PathLike) -> list[str]:
     """Paths of the audio files in a folder, at any depth, in order.
 
     Args:

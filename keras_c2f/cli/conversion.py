@@ -3,7 +3,8 @@
 import argparse
 import os
 
-from keras_c2f.convert.published import PUBLISHED, published
+from keras_c2f.convert.published import PUBLISHED, is_preset, published
+from keras_c2f.convert.published_file import HUB_ADDRESS
 from keras_c2f.training.recipe import parse_pair
 from keras_c2f.utils.packages import require
 from keras_c2f.utils.values import Choice, Folder, Number, Text, add_option
@@ -60,7 +61,8 @@ def add_commands(add):
     command.add_argument(
         "checkpoint",
         help="file (.pth .pt .bin .ckpt .safetensors .npz), Hugging Face "
-        "folder, or published name: MIT/ast-finetuned-audioset-10-10-0.4593",
+        "folder, published name, or hf://user/name: "
+        "MIT/ast-finetuned-audioset-10-10-0.4593",
     )
     command.add_argument(
         "out",
@@ -136,17 +138,18 @@ def convert(arguments):
         "positions": arguments.positions,
         **given(WANTED),
     }
+    options = {k: v for k, v in options.items() if v not in (None, {})}
     checkpoint, preset = arguments.checkpoint, arguments.preset
     _check_files(arguments)
-    from keras_c2f.convert import from_preset, load_checkpoint
+    from keras_c2f.convert import load_checkpoint, load_preset
 
-    if checkpoint in PUBLISHED:
+    if is_preset(checkpoint):
         if preset not in (None, checkpoint):
             raise ValueError(
                 f"{checkpoint} is a published name, so it cannot be the "
                 f"preset {preset} as well. Leave --preset out, or give a file."
             )
-        converted = from_preset(checkpoint, **options)
+        converted = load_preset(checkpoint, **options)
     else:
         converted = load_checkpoint(checkpoint, preset=preset, **options)
     converted.save(arguments.out)
@@ -175,6 +178,10 @@ def _check_files(arguments):
     if checkpoint in PUBLISHED:
         files = PUBLISHED[checkpoint].files
         needed = ["tqdm"]  # shows how far a download is
+    elif checkpoint.startswith(HUB_ADDRESS):
+        needed = ["huggingface_hub"]
+    elif is_preset(checkpoint):
+        pass  # needs no more than Keras
     elif not os.path.exists(checkpoint):
         published(checkpoint)  # refuses it, with names that are near
     else:

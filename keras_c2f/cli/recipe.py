@@ -78,13 +78,12 @@ def recipe_of(arguments, recipe_class=Recipe):
 
 def check_initial(init_from):
     """Refuses to start from what is no model, before data are read."""
-    from keras_c2f.convert.published import PUBLISHED
+    from keras_c2f.convert.published import PUBLISHED, is_preset
 
-    if not init_from or init_from in PUBLISHED:
+    if not init_from or is_preset(init_from):
         return
     if os.path.isdir(init_from):
-        if not os.path.exists(os.path.join(init_from, CARD)):
-            find_run(init_from)
+        find_run(init_from)
     elif os.path.exists(init_from):
         if not zipfile.is_zipfile(init_from):
             raise ValueError(
@@ -94,8 +93,9 @@ def check_initial(init_from):
     else:
         hint = did_you_mean(init_from, PUBLISHED)
         raise ValueError(
-            "`init_from` is the folder of a run, what convert wrote, or the "
-            f"name of a published checkpoint. There is no {init_from!r}.{hint}"
+            "`init_from` is the folder of a run, what convert wrote, the name "
+            "of a published checkpoint, or hf://user/name. There is no "
+            f"{init_from!r}.{hint}"
         )
 
 

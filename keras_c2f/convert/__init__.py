@@ -2,13 +2,4 @@
 
 from keras_c2f.utils.lazy_names import lazy_names
 
-__getattr__, __dir__, __all__ = lazy_names(
-    __name__,
-    {
-        ".conversion": ["load_checkpoint"],
-        ".preset": ["from_preset"],
-        ".pretrained": ["CARD", "Pretrained", "load_folder"],
-        ".published": ["PUBLISHED"],
-        ".sources": ["SOURCES"],
-    },
-)
+__getattr__, __dir__, __all__ = lazy_names(__name__)

@@ -1,6 +1,10 @@
 """A file of weights into a model of this package, at any geometry."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from keras_c2f.convert.checkpoint import read_checkpoint
 from keras_c2f.convert.class_names import (
@@ -15,6 +19,10 @@ from keras_c2f.convert.pretrained import Pretrained
 from keras_c2f.convert.published import published
 from keras_c2f.convert.rules import fill
 from keras_c2f.convert.sources import SOURCES, source_of
+
+if TYPE_CHECKING:
+    from keras_c2f.layers.log_mel import Frontend
+    from keras_c2f.utils.annotations import PathLike
 
 POSITIONS = ("interpolate", "cut", "lead")
 INTERPOLATED = (
@@ -32,17 +40,17 @@ POOLING = (
 
 
 def load_checkpoint(
-    path,
-    preset=None,
-    source=None,
-    trained=None,
-    positions=None,
-    class_names=None,
-    frontend=None,
-    part=None,
-    multi_label=None,
-    **wanted,
-):
+    path: PathLike,
+    preset: str | None = None,
+    source: str | None = None,
+    trained: dict[str, Any] | None = None,
+    positions: str | None = None,
+    class_names: Sequence[str] | str | None = None,
+    frontend: Frontend | str | None = None,
+    part: str | None = None,
+    multi_label: bool | None = None,
+    **wanted: Any,
+) -> Pretrained:
     """Converts a checkpoint of another project into a Keras model.
 
     The network is first built at the geometry it was trained at and filled,

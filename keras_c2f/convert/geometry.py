@@ -49,8 +49,7 @@ def at_geometry(network, filled, wanted, positions, frontend):
             )
         head["frontend"] = with_mel_bins(frontend, other)
     if isinstance(network, AudioClassifier):
-        keep = ("name", "num_classes", "pooling", "dropout", "head_epsilon")
-        head = {**{name: getattr(network, name) for name in keep}, **head}
+        head = {**_head_of(network, other), **head}
     if "num_classes" in head:
         target = AudioClassifier(other, **head)
     elif head:
@@ -71,6 +70,23 @@ def at_geometry(network, filled, wanted, positions, frontend):
         moved.fresh,
         filled.dropped + moved.dropped,
     )
+
+
+def _head_of(classifier, backbone):
+    """dict, arguments of the same classifier on another backbone."""
+    keep = (
+        "name",
+        "num_classes",
+        "input_kind",
+        "pooling",
+        "dropout",
+        "head_epsilon",
+    )
+    frontend = with_mel_bins(classifier.frontend, backbone)
+    return {
+        **{name: getattr(classifier, name) for name in keep},
+        "frontend": frontend,
+    }
 
 
 def _refuse_squeezed(backbone):

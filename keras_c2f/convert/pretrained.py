@@ -1,10 +1,12 @@
 """A converted model with all that belongs to it, and its folder."""
 
+from __future__ import annotations
+
 import json
 import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -13,8 +15,13 @@ from keras_c2f.convert.kwt import Mfcc
 from keras_c2f.convert.published_file import CARD
 from keras_c2f.layers.log_mel import Frontend
 
+if TYPE_CHECKING:
+    from keras_c2f.phases import TransplantReport
+    from keras_c2f.utils.annotations import PathLike
+
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 MATRICES = "frontend.npz"
+FILES = (CONFIG, WEIGHTS, CARD, MATRICES)
 
 
 @dataclass(frozen=True)
@@ -33,15 +40,15 @@ class Pretrained:
             the logits, rather than a softmax of all.
     """
 
-    model: Any
-    frontend: Any = None
-    class_names: list | None = None
-    about: dict = field(default_factory=dict)
-    report: Any = None
-    notes: tuple = ()
+    model: keras.Model
+    frontend: Frontend | Mfcc | None = None
+    class_names: list[str] | None = None
+    about: dict[str, str] = field(default_factory=dict)
+    report: TransplantReport | None = None
+    notes: tuple[str, ...] = ()
     multi_label: bool = False
 
-    def save(self, path):
+    def save(self, path: PathLike) -> None:
         """Writes a `.keras` file, or a folder with all that belongs to it.
 
         Args:
@@ -85,7 +92,33 @@ class Pretrained:
         _write_json(folder / CARD, card)
 
 
-def load_folder(folder):
+def of_model(
+    model, frontend=None, class_names=None, multi_label=None, about=None
+):
+    """`Pretrained` of a model, with what is known of it beside what is given.
+
+    Args: see `PhaseNetwork.save_to_preset`.
+    """
+    known = model.preset or Pretrained(model)
+    num_classes = getattr(model, "num_classes", None)
+    if class_names is None and num_classes == len(known.class_names or ()):
+        class_names = known.class_names
+    if class_names is not None and len(class_names) != num_classes:
+        raise ValueError(
+            f"{len(class_names)} class names are given, and the model has "
+            f"{num_classes} classes."
+        )
+    return Pretrained(
+        model,
+        frontend or getattr(model, "frontend", None) or known.frontend,
+        class_names and list(class_names),
+        {**known.about, **(about or {})},
+        notes=known.notes,
+        multi_label=known.multi_label if multi_label is None else multi_label,
+    )
+
+
+def load_folder(folder: PathLike) -> Pretrained:
     """`Pretrained` of a folder that `Pretrained.save` wrote.
 
     Raises:

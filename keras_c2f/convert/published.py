@@ -4,8 +4,12 @@ Sums: DeiT's file names hold the first digits of theirs, and Hugging Face sends
 its own with each file. The others' authors publish none, so none is given.
 """
 
+import os
+
 from keras_c2f.convert.published_file import (
+    CARD,
     HUB,
+    HUB_ADDRESS,
     HUB_FILES,
     OLD_HUB_FILES,
     Published,
@@ -377,6 +381,15 @@ PUBLISHED["kwt1"] = Published(
     class_names="kwt1",
     score="97.5 % on Speech Commands v2-12",
 )
+
+
+def is_preset(address):
+    """bool, whether `load_preset` reads it: str, see there."""
+    return (
+        address in PUBLISHED
+        or address.startswith(HUB_ADDRESS)
+        or os.path.isfile(os.path.join(address, CARD))
+    )
 
 
 def published(name):

@@ -7,6 +7,7 @@ from keras_c2f.convert.citations import CITATIONS
 CARD = "preset.json"  # in a folder that `convert` wrote: what it holds
 
 HUB = "https://huggingface.co"
+HUB_ADDRESS = "hf://"  # then user/name
 HUB_FILES = ("model.safetensors", "config.json", "preprocessor_config.json")
 OLD_HUB_FILES = ("pytorch_model.bin", *HUB_FILES[1:])
 

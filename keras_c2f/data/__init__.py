@@ -2,15 +2,4 @@
 
 from keras_c2f.utils.lazy_names import lazy_names
 
-__getattr__, __dir__, __all__ = lazy_names(
-    __name__,
-    {
-        ".augment": ["Augment"],
-        ".clips": ["Clips"],
-        ".labels": ["LabelSets"],
-        ".moments": ["feature_moments"],
-        ".pipeline": ["AudioPipeline"],
-        ".prepare": ["prepare"],
-        ".prepared": ["read_prepared"],
-    },
-)
+__getattr__, __dir__, __all__ = lazy_names(__name__)

@@ -12,6 +12,8 @@ section 2.2 (mix-up, SpecAugment), and `src/dataloader.py` of its repository
 `audioset/dataset.py` of its repository.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import sys
 from collections.abc import Callable, Sequence
@@ -76,7 +78,7 @@ class Augment:
                 )
 
     @property
-    def on_spectrogram(self):
+    def on_spectrogram(self) -> bool:
         """bool, whether anything needs the log-mel rather than the waveform."""
         return bool(
             self.time_mask

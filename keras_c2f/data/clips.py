@@ -1,14 +1,20 @@
 """The list of labelled recordings that every data-set reader returns."""
 
+from __future__ import annotations
+
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from keras_c2f.audio.fingerprint import fingerprints
 from keras_c2f.data.labels import LabelSets
+
+if TYPE_CHECKING:
+    from keras_c2f.utils.annotations import PathLike
 
 
 @dataclass(frozen=True, eq=False, repr=False)  # arrays have no truth value
@@ -42,8 +48,8 @@ class Clips:
         [1.0, 0.0, 1.0]
     """
 
-    audio: Sequence
-    labels: np.ndarray | LabelSets
+    audio: Sequence[PathLike] | Sequence[np.ndarray]
+    labels: Sequence[int] | np.ndarray | LabelSets
     class_names: Sequence[str]
     note: str = ""
 
@@ -117,24 +123,24 @@ class Clips:
         return f"<{len(self):,} clips of {self.num_classes} classes{note}>"
 
     @property
-    def num_classes(self):
+    def num_classes(self) -> int:
         """int, length of the class list."""
         return len(self.class_names)
 
     @property
-    def multi_label(self):
+    def multi_label(self) -> bool:
         """bool, whether a clip may have several labels."""
         return isinstance(self.labels, LabelSets) or self.labels.ndim == 2
 
     @cached_property
-    def fingerprints(self):
+    def fingerprints(self) -> np.ndarray:
         """uint64 `(n,)`, equal where recordings have the same content.
 
         Files are looked at once: see `keras_c2f.audio.fingerprint`.
         """
         return fingerprints(self.audio)
 
-    def subset(self, indices):
+    def subset(self, indices: Sequence[int] | np.ndarray) -> Clips:
         """`Clips` at `indices` (a sequence of int), with all class names."""
         indices = np.asarray(indices, dtype="int64")
         return replace(
@@ -143,7 +149,7 @@ class Clips:
             labels=self.labels[indices],
         )
 
-    def joined(self, other):
+    def joined(self, other: Clips) -> Clips:
         """`Clips` of both sets, this one's first; they have the same classes.
 
         The notes of both are kept.
@@ -161,7 +167,7 @@ class Clips:
             note="; ".join(notes),
         )
 
-    def with_classes(self, class_names):
+    def with_classes(self, class_names: Sequence[str]) -> Clips:
         """The same `Clips` with another class list, matched by name.
 
         Names that differ in Unicode normalisation alone are the same.
@@ -218,7 +224,7 @@ class Clips:
                 "these clips out."
             )
 
-    def target(self, index):
+    def target(self, index: int) -> np.ndarray:
         """float32 `(num_classes,)`: one-hot or multi-hot labels of a clip."""
         if isinstance(self.labels, LabelSets):
             return self.labels.multi_hot(index, self.num_classes)
@@ -228,7 +234,7 @@ class Clips:
         target[self.labels[index]] = 1
         return target
 
-    def targets(self):
+    def targets(self) -> np.ndarray:
         """float32 `(n, num_classes)`: the targets of all clips at once.
 
         For a set that fits in memory so; a pipeline makes one at a time.

@@ -1,6 +1,9 @@
 """Labels of clips that may belong to several classes."""
 
+from __future__ import annotations
+
 import operator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,7 +33,7 @@ class LabelSets:
     offsets: np.ndarray
 
     @classmethod
-    def of(cls, rows):
+    def of(cls, rows: Iterable[Iterable[int]]) -> LabelSets:
         """From an iterable of sequences of int, the class indices of a clip.
 
         Raises:
@@ -74,7 +77,7 @@ class LabelSets:
         more = "" if len(self) <= 5 else f" and {len(self) - 5:,} more"
         return f"LabelSets.of({rows}{more})"
 
-    def joined(self, other):
+    def joined(self, other: LabelSets) -> LabelSets:
         """`LabelSets` of these clips and of those of `other`."""
         ends = other.offsets[1:] + self.offsets[-1]
         return LabelSets(
@@ -82,7 +85,7 @@ class LabelSets:
             np.concatenate([self.offsets, ends]),
         )
 
-    def renumbered(self, positions):
+    def renumbered(self, positions: np.ndarray) -> LabelSets:
         """`LabelSets` in which class `i` is called `places[i]`."""
         order = np.lexsort((positions[self.classes], self.rows()))
         return LabelSets(
@@ -90,11 +93,11 @@ class LabelSets:
             self.offsets,
         )
 
-    def rows(self):
+    def rows(self) -> np.ndarray:
         """int64 `(total,)`, the clip that each of `classes` is of."""
         return np.repeat(np.arange(len(self)), np.diff(self.offsets))
 
-    def multi_hot(self, index, num_classes):
+    def multi_hot(self, index: int, num_classes: int) -> np.ndarray:
         """float32 `(num_classes,)` of one clip: 1 at its classes, else 0."""
         row = np.zeros(num_classes, "float32")
         row[self[index]] = 1

@@ -11,11 +11,19 @@ Reference: Chan, Golub, LeVeque, "Algorithms for computing the sample
 variance", 1983, equation 2.1 (merging the moments of two sets).
 """
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from keras_c2f.resolution import Resolution
+
+if TYPE_CHECKING:
+    from keras_c2f.data.clips import Clips
+    from keras_c2f.data.pipeline import AudioPipeline
 
 
 @dataclasses.dataclass
@@ -79,7 +87,11 @@ class FeatureMoments:
     padded: float
 
 
-def feature_moments(pipeline, clips, resolutions=("full",)):
+def feature_moments(
+    pipeline: AudioPipeline,
+    clips: Clips,
+    resolutions: Iterable[Resolution | str] = ("full",),
+) -> list[FeatureMoments]:
     """Statistics of features at several resolutions, in one pass.
 
     Args:

@@ -1,7 +1,11 @@
 """`AudioPipeline`: clips to batches whose resolution can change each epoch."""
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +24,15 @@ from keras_c2f.data.shards import are_log_mel
 from keras_c2f.resolution import Resolution
 from keras_c2f.utils.optional import tf
 from keras_c2f.utils.values import Number
+
+if TYPE_CHECKING:
+    from keras_c2f.data.clips import Clips
+    from keras_c2f.layers.log_mel import Frontend
+
+if TYPE_CHECKING:
+    from keras_c2f.audio.corruption import Corruption
+    from keras_c2f.data.clips import Clips
+    from keras_c2f.layers.log_mel import Frontend
 
 OUTPUTS = ("compressed", "log_mel", "waveform")
 ON_ERROR = ("raise", "skip")
@@ -91,21 +104,21 @@ class AudioPipeline:
 
     def __init__(
         self,
-        frontend,
-        num_frames,
-        batch_size,
+        frontend: Frontend,
+        num_frames: int,
+        batch_size: int,
         *,
-        outputs="compressed",
-        resolution="full",
-        augment=None,
-        on_error="raise",
-        decoder="soundfile",
-        cache_mb=512,
-        seed=0,
-        clip_seconds=None,
-        crop="random",
-        balanced=False,
-        shard=(0, 1),
+        outputs: str = "compressed",
+        resolution: Resolution | str = "full",
+        augment: Augment | None = None,
+        on_error: str = "raise",
+        decoder: str = "soundfile",
+        cache_mb: float = 512,
+        seed: int = 0,
+        clip_seconds: float | None = None,
+        crop: str = "random",
+        balanced: bool = False,
+        shard: tuple[int, int] = (0, 1),
     ):
         for name, value, choices in (
             ("outputs", outputs, OUTPUTS),
@@ -153,11 +166,11 @@ class AudioPipeline:
         self.set_phase(resolution, epoch=0)
 
     @property
-    def clip_samples(self):
+    def clip_samples(self) -> int:
         """int, samples that clips are cut to."""
         return self._clip_samples
 
-    def adapt(self, clips, num_clips=512):
+    def adapt(self, clips: Clips, num_clips: int = 512) -> Frontend:
         """Measures mean and deviation of features, and normalises with them.
 
         Taken over padded clips at full resolution, as AST does; over every
@@ -185,13 +198,13 @@ class AudioPipeline:
         )
         return self.frontend
 
-    def no_usable_audio(self):
+    def no_usable_audio(self) -> str:
         """The sentence for a data set of which no recording can be used."""
         some = "; ".join(": ".join(bad) for bad in self.skipped[:3])
         return f"None of the recordings can be used, for example {some}."
 
     @property
-    def skipped(self):
+    def skipped(self) -> list[tuple[str, str]]:
         """list of `(path, reason)` of recordings that could not be used.
 
         Set it to that of an earlier run, and its bad files are known.
@@ -199,10 +212,10 @@ class AudioPipeline:
         return list(self._audio.bad.items())
 
     @skipped.setter
-    def skipped(self, bad):
+    def skipped(self, bad: Iterable[tuple[str, str]]) -> None:
         self._audio.bad.update(map(tuple, bad))
 
-    def set_phase(self, resolution, epoch):
+    def set_phase(self, resolution: Resolution | str, epoch: int) -> None:
         """Sets what the next iterator of every set of this pipeline makes.
 
         `PhaseScheduler` calls this when an epoch begins. Without it training
@@ -223,7 +236,7 @@ class AudioPipeline:
         self._epoch.assign(epoch)
 
     @contextlib.contextmanager
-    def naming_bad_audio(self):
+    def naming_bad_audio(self) -> Iterator[None]:
         """Context in which TensorFlow's error on a bad recording is
         `AudioError`.
 
@@ -238,8 +251,13 @@ class AudioPipeline:
             raise AudioError(*self.skipped[0]) from error
 
     def dataset(
-        self, clips, training=False, start_step=0, crops=1, corruption=None
-    ):
+        self,
+        clips: Clips,
+        training: bool = False,
+        start_step: int = 0,
+        crops: int = 1,
+        corruption: Corruption | None = None,
+    ) -> tf.data.Dataset:
         """`tf.data.Dataset` of one epoch of `(features, targets)`.
 
         Args:

@@ -1,5 +1,7 @@
 """Writes prepared data sets: decoded, resampled, in shards; see `shards`."""
 
+from __future__ import annotations
+
 import contextlib
 import csv
 import hashlib
@@ -8,6 +10,7 @@ import json
 import os
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -35,10 +38,20 @@ from keras_c2f.utils import files
 from keras_c2f.utils.folder_lock import alone_in
 from keras_c2f.utils.optional import tf, tqdm
 
+if TYPE_CHECKING:
+    from keras_c2f.data.clips import Clips
+    from keras_c2f.layers.log_mel import Frontend
+    from keras_c2f.utils.annotations import PathLike
+
 
 def prepare(
-    clips, folder, frontend, store="waveform", clips_per_shard=512, workers=None
-):
+    clips: tuple[Clips, Clips],
+    folder: PathLike,
+    frontend: Frontend,
+    store: str = "waveform",
+    clips_per_shard: int = 512,
+    workers: int | None = None,
+) -> list[tuple[str, str, str]]:
     """Decodes clips once, so that training only has to read them.
 
     Shards appear whole or not at all, and each before its index. A call

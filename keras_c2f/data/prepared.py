@@ -1,6 +1,9 @@
 """Data sets that `keras-c2f prepare` wrote."""
 
+from __future__ import annotations
+
 import os
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -9,8 +12,11 @@ from keras_c2f.data.labels import LabelSets
 from keras_c2f.data.shards import Record, Shards, read_json
 from keras_c2f.utils.optional import tf
 
+if TYPE_CHECKING:
+    from keras_c2f.utils.annotations import PathLike
 
-def read_prepared(root):
+
+def read_prepared(root: PathLike) -> tuple[Clips, Clips]:
     """What `keras-c2f prepare` wrote: decoded recordings, or their log-mel.
 
     Clips and their order are those of the data set it was made of, so the

@@ -1,7 +1,10 @@
 """The JSON files by which AST and its successors list their data."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,8 +18,16 @@ from keras_c2f.datasets.lines import (
 )
 from keras_c2f.datasets.listing import Listing
 
+if TYPE_CHECKING:
+    from keras_c2f.data.clips import Clips
+    from keras_c2f.utils.annotations import PathLike
 
-def read_ast_json(path, validate_on=None, class_list=None):
+
+def read_ast_json(
+    path: PathLike,
+    validate_on: PathLike | None = None,
+    class_list: PathLike | None = None,
+) -> tuple[Clips, Clips]:
     """Data prepared for AST (https://github.com/YuanGongND/ast).
 
         data/

@@ -1,5 +1,9 @@
 """AudioSet, two million clips of YouTube videos with 527 labels."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from keras_c2f.audio.walk import locate_youtube, walk_folder
@@ -13,6 +17,10 @@ from keras_c2f.datasets.lines import (
 )
 from keras_c2f.datasets.listing import Listing, check_choice
 
+if TYPE_CHECKING:
+    from keras_c2f.data.clips import Clips
+    from keras_c2f.utils.annotations import PathLike
+
 COLUMNS = ["id", "start", "end", "labels"]
 TRAIN = {
     "full": ("balanced_train", "unbalanced_train"),
@@ -21,7 +29,7 @@ TRAIN = {
 }
 
 
-def read_audioset(root, train="full"):
+def read_audioset(root: PathLike, train: str = "full") -> tuple[Clips, Clips]:
     """AudioSet: clips of 10 s with one or several of 527 labels each.
 
     Download the four lists from https://research.google.com/audioset (CC BY).

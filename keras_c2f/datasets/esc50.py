@@ -1,13 +1,23 @@
 """ESC-50 and ESC-10, environmental sounds."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from keras_c2f.audio.walk import locate
 from keras_c2f.datasets.lines import existing_folder, number, read_rows
 from keras_c2f.datasets.listing import Listing, held_out
 
+if TYPE_CHECKING:
+    from keras_c2f.data.clips import Clips
+    from keras_c2f.utils.annotations import PathLike
 
-def read_esc50(root, fold=1, esc10=False):
+
+def read_esc50(
+    root: PathLike, fold: int = 1, esc10: bool = False
+) -> tuple[Clips, Clips]:
     """ESC-50: 2,000 clips of 5 s in 50 classes; ESC-10 is 400 in 10 of them.
 
     Download and unpack https://github.com/karolpiczak/ESC-50 (600 MB,

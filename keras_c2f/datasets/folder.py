@@ -1,6 +1,10 @@
 """Recordings sorted into one folder per class."""
 
+from __future__ import annotations
+
 import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -8,6 +12,10 @@ from keras_c2f.audio.walk import is_hidden, nfc, walk_folder
 from keras_c2f.datasets.label_cells import alike
 from keras_c2f.datasets.lines import existing_folder
 from keras_c2f.datasets.listing import Listing
+
+if TYPE_CHECKING:
+    from keras_c2f.data.clips import Clips
+    from keras_c2f.utils.annotations import PathLike
 
 NOISE = "_background_noise_"  # of Speech Commands: no class
 # Parts of a data set, as folders of them are called.
@@ -18,7 +26,12 @@ PART = re.compile(
 )
 
 
-def read_folder(root, validation_share=0.2, seed=0, more_classes=()):
+def read_folder(
+    root: PathLike,
+    validation_share: float = 0.2,
+    seed: int = 0,
+    more_classes: Sequence[str] = (),
+) -> tuple[Clips, Clips]:
     """Your own recordings: one sub-folder per class.
 
         root/

@@ -1,5 +1,9 @@
 """FSD50K, 51,197 clips of Freesound with 200 labels."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from keras_c2f.audio.walk import locate
@@ -13,10 +17,16 @@ from keras_c2f.datasets.lines import (
 )
 from keras_c2f.datasets.listing import Listing, check_choice
 
+if TYPE_CHECKING:
+    from keras_c2f.data.clips import Clips
+    from keras_c2f.utils.annotations import PathLike
+
 SPLITS = ("train", "val")
 
 
-def read_fsd50k(root, validate_on="validation"):
+def read_fsd50k(
+    root: PathLike, validate_on: str = "validation"
+) -> tuple[Clips, Clips]:
     """FSD50K: clips of 0.3 to 30 s with one or several of 200 labels each.
 
     Download and unpack https://zenodo.org/records/4060432 (30 GB, CC BY; each

@@ -1,20 +1,28 @@
 """Recordings listed in a JSON Lines file."""
 
+from __future__ import annotations
+
 import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from keras_c2f.datasets.lines import existing_file, utf8_text
 from keras_c2f.datasets.table import choose_parts
 
+if TYPE_CHECKING:
+    from keras_c2f.data.clips import Clips
+    from keras_c2f.utils.annotations import PathLike
+
 
 def read_jsonl(
-    path,
-    fold=None,
-    validate_on="validation",
-    class_list=None,
-    validation_share=0.2,
-    seed=0,
-    more_classes=(),
-):
+    path: PathLike,
+    fold: int | None = None,
+    validate_on: str = "validation",
+    class_list: PathLike | None = None,
+    validation_share: float = 0.2,
+    seed: int = 0,
+    more_classes: Sequence[str] = (),
+) -> tuple[Clips, Clips]:
     """Recordings listed in a JSON Lines file, one object a line.
 
         {"path": "yard/bark.wav", "label": "dog", "split": "train"}

@@ -1,16 +1,23 @@
 """The built-in data set: ten spoken words, synthesised where it is needed."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from keras_c2f.data.clips import Clips
 from keras_c2f.datasets.espeak import Utterance, speak
 from keras_c2f.utils.optional import soxr, tqdm
+
+if TYPE_CHECKING:
+    from keras_c2f.utils.annotations import PathLike
 
 WORDS = "yes no up down left right on off stop go".split()
 
@@ -41,15 +48,15 @@ RECIPE = 2  # part of the cache's key: raise it when the recordings change
 
 
 def synthesize_keywords(
-    words=WORDS,
-    clips_per_word=300,
-    validation_clips_per_word=60,
-    sample_rate=16000,
-    clip_seconds=1.0,
-    seed=0,
-    cache_dir=None,
-    verbose=True,
-):
+    words: Sequence[str] = WORDS,
+    clips_per_word: int = 300,
+    validation_clips_per_word: int = 60,
+    sample_rate: int = 16000,
+    clip_seconds: float = 1.0,
+    seed: int = 0,
+    cache_dir: PathLike | None = None,
+    verbose: bool = True,
+) -> tuple[Clips, Clips]:
     """Spoken keywords in noise, made by espeak-ng: data without a download.
 
     Each clip is one word in a random voice, speed, pitch and level, somewhere

@@ -1,10 +1,18 @@
 """Kinetics-Sounds, clips of Kinetics-400 whose action is audible."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from keras_c2f.audio.walk import locate_youtube, walk_folder
 from keras_c2f.datasets.lines import existing_folder, number, read_lines
 from keras_c2f.datasets.listing import Listing
+
+if TYPE_CHECKING:
+    from keras_c2f.data.clips import Clips
+    from keras_c2f.utils.annotations import PathLike
 
 # The lists give numbers only. That these follow the alphabet was checked with
 # the clips of seven classes that Kinetics' own lists name too.
@@ -43,7 +51,7 @@ CLASS_NAMES = (
 )
 
 
-def read_kinetics_sounds(root):
+def read_kinetics_sounds(root: PathLike) -> tuple[Clips, Clips]:
     """Kinetics-Sounds: clips of 10 s in 31 classes, one label each.
 
     There is no official list. The one in use is in `data/KineticSound` of

@@ -1,9 +1,12 @@
 """Data sets by name, for the command line."""
 
+from __future__ import annotations
+
 import inspect
 import os
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from keras_c2f.data.prepared import read_prepared
 from keras_c2f.datasets.ast_json import read_ast_json
@@ -23,6 +26,9 @@ from keras_c2f.datasets.unlabelled import read_unlabelled
 from keras_c2f.datasets.vggsound import read_vggsound
 from keras_c2f.datasets.voxceleb import read_voxceleb
 from keras_c2f.utils.suggestions import did_you_mean
+
+if TYPE_CHECKING:
+    from keras_c2f.data.clips import Clips
 
 READERS = {
     "folder": read_folder,
@@ -47,7 +53,7 @@ READERS = {
 }
 
 
-def open_dataset(spec, **options):
+def open_dataset(spec: str, **options: Any) -> tuple[Clips, Clips]:
     """Reads a data set named by a line of text.
 
     | text                   | reader                                  |

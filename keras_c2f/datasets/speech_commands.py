@@ -1,5 +1,9 @@
 """Speech Commands, 35 spoken words."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from keras_c2f.audio.walk import stem, walk_folder
@@ -7,10 +11,16 @@ from keras_c2f.datasets.folder import NOISE
 from keras_c2f.datasets.lines import existing_folder, read_lines
 from keras_c2f.datasets.listing import Listing, check_choice
 
+if TYPE_CHECKING:
+    from keras_c2f.data.clips import Clips
+    from keras_c2f.utils.annotations import PathLike
+
 LISTS = {"validation": "validation_list.txt", "test": "testing_list.txt"}
 
 
-def read_speech_commands(root, validate_on="validation"):
+def read_speech_commands(
+    root: PathLike, validate_on: str = "validation"
+) -> tuple[Clips, Clips]:
     """Speech Commands, version 2: 105,829 clips of 1 s, 35 words.
 
     Download and unpack `speech_commands_v0.02.tar.gz` from

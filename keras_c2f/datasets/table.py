@@ -1,7 +1,11 @@
 """Recordings listed in a CSV file."""
 
+from __future__ import annotations
+
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,18 +22,22 @@ from keras_c2f.datasets.lines import (
 )
 from keras_c2f.datasets.listing import Listing, check_choice, held_out
 
+if TYPE_CHECKING:
+    from keras_c2f.data.clips import Clips
+    from keras_c2f.utils.annotations import PathLike
+
 SPLITS = ("train", "validation", "test")
 
 
 def read_csv(
-    path,
-    fold=None,
-    validate_on="validation",
-    class_list=None,
-    validation_share=0.2,
-    seed=0,
-    more_classes=(),
-):
+    path: PathLike,
+    fold: int | None = None,
+    validate_on: str = "validation",
+    class_list: PathLike | None = None,
+    validation_share: float = 0.2,
+    seed: int = 0,
+    more_classes: Sequence[str] = (),
+) -> tuple[Clips, Clips]:
     """Recordings listed in a CSV file, with one or several labels each.
 
         path,label,fold             path,labels,split

@@ -11,6 +11,8 @@ of the bursts do not depend on the class, nor does the power spectrum of a
 whole clip.
 """
 
+from __future__ import annotations
+
 import numpy as np
 
 from keras_c2f.data.clips import Clips
@@ -28,12 +30,12 @@ SIGNAL_TO_NOISE_DB = (0, 25)  # RMS of a whole clip, bursts and pauses
 
 
 def synthesize_timing(
-    clips_per_class=100,
-    validation_clips_per_class=40,
-    sample_rate=16000,
-    clip_seconds=1.0,
-    seed=0,
-):
+    clips_per_class: int = 100,
+    validation_clips_per_class: int = 40,
+    sample_rate: int = 16000,
+    clip_seconds: float = 1.0,
+    seed: int = 0,
+) -> tuple[Clips, Clips]:
     """Bursts whose timing is their class: gaps, orders, rates.
 
     Nine classes: pairs of bursts with a gap of 10, 20, 40 or 80 ms; a low and
@@ -71,12 +73,12 @@ def synthesize_timing(
 
 
 def synthesize_timbre(
-    clips_per_class=100,
-    validation_clips_per_class=40,
-    sample_rate=16000,
-    clip_seconds=1.0,
-    seed=0,
-):
+    clips_per_class: int = 100,
+    validation_clips_per_class: int = 40,
+    sample_rate: int = 16000,
+    clip_seconds: float = 1.0,
+    seed: int = 0,
+) -> tuple[Clips, Clips]:
     """Bursts whose spectrum is their class, at times that say nothing.
 
     The counterpart of `synthesize_timing`, made of the same kind of bursts.

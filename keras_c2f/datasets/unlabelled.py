@@ -1,13 +1,23 @@
 """Recordings without labels, for pre-training."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from keras_c2f.audio.walk import walk_folder
 from keras_c2f.datasets.lines import existing_folder
 from keras_c2f.datasets.listing import Listing
 
+if TYPE_CHECKING:
+    from keras_c2f.data.clips import Clips
+    from keras_c2f.utils.annotations import PathLike
 
-def read_unlabelled(root, validation_share=0.1, seed=0):
+
+def read_unlabelled(
+    root: PathLike, validation_share: float = 0.1, seed: int = 0
+) -> tuple[Clips, Clips]:
     """Recordings without labels: every audio file in a folder, at any depth.
 
     Hidden files and folders are left out: see `walk_folder`.

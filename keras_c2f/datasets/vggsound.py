@@ -1,13 +1,21 @@
 """VGGSound, 200,000 clips of YouTube videos in 309 classes."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from keras_c2f.audio.walk import locate_youtube, walk_folder
 from keras_c2f.datasets.lines import existing_folder, number, read_lines
 from keras_c2f.datasets.listing import Listing, held_out
 
+if TYPE_CHECKING:
+    from keras_c2f.data.clips import Clips
+    from keras_c2f.utils.annotations import PathLike
 
-def read_vggsound(root):
+
+def read_vggsound(root: PathLike) -> tuple[Clips, Clips]:
     """VGGSound: clips of 10 s in 309 classes, one label each.
 
     Download the list from https://www.robots.ox.ac.uk/~vgg/data/vggsound (CC

@@ -1,6 +1,9 @@
 """VoxCeleb1, celebrities' voices, for telling who speaks."""
 
+from __future__ import annotations
+
 import os
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -8,10 +11,16 @@ from keras_c2f.audio.walk import index_audio, stem, walk_folder
 from keras_c2f.datasets.lines import existing_folder, read_lines
 from keras_c2f.datasets.listing import Listing, check_choice
 
+if TYPE_CHECKING:
+    from keras_c2f.data.clips import Clips
+    from keras_c2f.utils.annotations import PathLike
+
 SPLITS = {"1": "train", "2": "validation", "3": "test"}
 
 
-def read_voxceleb(root, validate_on="validation"):
+def read_voxceleb(
+    root: PathLike, validate_on: str = "validation"
+) -> tuple[Clips, Clips]:
     """VoxCeleb1 identification: 153,516 utterances of 1,251 speakers.
 
     Ask for access and download the development and test sets from

@@ -2,9 +2,4 @@
 
 from keras_c2f.utils.lazy_names import lazy_names
 
-__getattr__, __dir__, __all__ = lazy_names(
-    __name__,
-    {
-        ".metrics": ["ExactMetrics", "d_prime", "ranking_scores"],
-    },
-)
+__getattr__, __dir__, __all__ = lazy_names(__name__)

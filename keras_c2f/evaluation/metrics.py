@@ -1,14 +1,20 @@
 """Exact metrics of classifiers: every clip is ranked, nothing is binned."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 
 TOP = 5
 
 
-def ranking_scores(truth, scores):
+def ranking_scores(
+    truth: np.ndarray, scores: np.ndarray
+) -> tuple[float, float]:
     """Average precision and area under the ROC curve of one class.
 
     Clips with the same score enter the ranking together, so their order does
@@ -45,7 +51,7 @@ def ranking_scores(truth, scores):
     return average_precision, float(won / (positives * negatives))
 
 
-def d_prime(auc):
+def d_prime(auc: float) -> float:
     """Sensitivity d' of two equally wide normal distributions with this AUC.
 
     `sqrt(2) * Phi^-1(AUC)`, as in Gemmeke et al. 2017, "Audio Set".
@@ -86,7 +92,7 @@ class ExactMetrics:
         (1.0, 1.0)
     """
 
-    def __init__(self, class_names, multi_label):
+    def __init__(self, class_names: Sequence[str], multi_label: bool):
         self.class_names = tuple(class_names)
         self.multi_label = multi_label
         size = len(self.class_names)
@@ -99,7 +105,7 @@ class ExactMetrics:
     def __len__(self):
         return self._num_clips
 
-    def update(self, targets, scores):
+    def update(self, targets: np.ndarray, scores: np.ndarray) -> None:
         """Adds a batch.
 
         Args:
@@ -122,7 +128,7 @@ class ExactMetrics:
         ahead = (scores > own) | (scores == own) & earlier
         self._top_hits += int((ahead.sum(-1) < TOP).sum())
 
-    def result(self):
+    def result(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Means over classes, and a row per class.
 
         Classes without a positive clip, or without a negative one, cannot be

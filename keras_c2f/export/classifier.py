@@ -1,7 +1,11 @@
 """From a trained network to files that audio goes into and names come out."""
 
+from __future__ import annotations
+
 import os
 import tempfile
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from keras_c2f.export.conversion import convert_archive, save_archive
 from keras_c2f.export.formats import choose_format
@@ -10,21 +14,29 @@ from keras_c2f.models.metadata import ClassifierInfo
 from keras_c2f.phases import transplant
 from keras_c2f.resolution import Resolution
 
+if TYPE_CHECKING:
+    import numpy as np
+
+    from keras_c2f.layers.log_mel import Frontend
+    from keras_c2f.models.classifier import AudioClassifier
+    from keras_c2f.models.phase_network import PhaseNetwork
+    from keras_c2f.utils.annotations import PathLike
+
 
 def export_classifier(
-    network,
-    frontend,
-    class_names,
-    path,
-    num_samples,
+    network: AudioClassifier,
+    frontend: Frontend,
+    class_names: Sequence[str],
+    path: PathLike,
+    num_samples: int,
     *,
-    format="litert",
-    variants="float32",
-    multi_label=False,
-    resolution=None,
-    batch_size=None,
-    calibration=None,
-):
+    format: str = "litert",
+    variants: str | Sequence[str] = "float32",
+    multi_label: bool = False,
+    resolution: Resolution | str | None = None,
+    batch_size: int | None = None,
+    calibration: np.ndarray | None = None,
+) -> dict[str, str]:
     """Writes front end, compression and network as one file.
 
     Any runtime of `FORMATS` then takes audio and gives scores; what they are
@@ -96,7 +108,9 @@ def export_classifier(
     return paths
 
 
-def at_resolution(network, resolution):
+def at_resolution(
+    network: PhaseNetwork, resolution: Resolution | str
+) -> PhaseNetwork:
     """A copy of a trained network, its weights resized and not trained on.
 
     Args:

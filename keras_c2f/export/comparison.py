@@ -1,7 +1,11 @@
 """What an exported classifier is worth beside the one it came from."""
 
+from __future__ import annotations
+
 import os
 import time
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -153,7 +157,7 @@ def is_good(row):
     return bool(row["kept"]) and fits
 
 
-def recommended(rows):
+def recommended(rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     """The fastest row that `is_good`; within a tenth of it, the smallest.
 
     Args:

@@ -1,9 +1,15 @@
 """What a classifier can be exported as, as data."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
+from typing import TYPE_CHECKING
 
 from keras_c2f.utils.packages import require
+
+if TYPE_CHECKING:
+    from keras_c2f.layers.log_mel import Frontend
 
 VARIANTS = ("float32", "float16", "dynamic", "int8")
 
@@ -26,12 +32,12 @@ class Format:
     """
 
     ending: str
-    packages: tuple = ()
-    variants: tuple = VARIANTS[:1]
+    packages: tuple[str, ...] = ()
+    variants: tuple[str, ...] = VARIANTS[:1]
     largest_matrix: float | None = None
     batch_size: int = 0
 
-    def use_fft(self, frontend):
+    def use_fft(self, frontend: Frontend) -> bool | None:
         """bool or `None`, how a `Frontend` takes spectra: see `LogMel`."""
         if self.largest_matrix is None:
             return None

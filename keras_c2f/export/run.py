@@ -1,8 +1,12 @@
 """A trained run as files for other programs, and what each is worth."""
 
+from __future__ import annotations
+
 import contextlib
 import os
 import shutil
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from keras_c2f.export.classifier import at_resolution, export_classifier
 from keras_c2f.export.comparison import INT8_POINTS, compare, leading_windows
@@ -17,21 +21,24 @@ from keras_c2f.utils.files import read_rows, write_rows
 from keras_c2f.utils.folder_lock import alone_in
 from keras_c2f.utils.optional import tqdm
 
+if TYPE_CHECKING:
+    from keras_c2f.utils.annotations import PathLike
+
 FOLDER, TABLE = "export", "exports.csv"
 CALIBRATION_CLIPS = 128
 BATCH_SIZE = 8  # of Keras, in measuring
 
 
 def export_run(
-    folder,
-    format="litert",
-    variants=None,
-    out=None,
-    resolution=None,
-    batch_size=None,
-    num_clips=400,
-    num_threads=None,
-):
+    folder: PathLike,
+    format: str = "litert",
+    variants: Sequence[str] | None = None,
+    out: PathLike | None = None,
+    resolution: str | None = None,
+    batch_size: int | None = None,
+    num_clips: int = 400,
+    num_threads: int | None = None,
+) -> list[dict[str, Any]]:
     """Exports the classifier of a run, and measures each file beside Keras.
 
     Nobody else may train or score the run, or write to `out`, meanwhile.
@@ -87,7 +94,7 @@ class NotNotedError(OSError):
         rows: what `export_run` would have returned.
     """
 
-    def __init__(self, text, rows):
+    def __init__(self, text: str, rows: Sequence[dict[str, Any]]):
         super().__init__(text)
         self.rows = rows
 

@@ -2,11 +2,4 @@
 
 from keras_c2f.utils.lazy_names import lazy_names
 
-__getattr__, __dir__, __all__ = lazy_names(
-    __name__,
-    {
-        ".classifier": ["Classifier", "load_classifier"],
-        "..audio.walk": ["find_audio"],
-        ".stream": ["Stream", "Window"],
-    },
-)
+__getattr__, __dir__, __all__ = lazy_names(__name__)

@@ -1,6 +1,10 @@
 """Classifiers from run folders and exported files."""
 
+from __future__ import annotations
+
 import os
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -9,6 +13,11 @@ from keras_c2f.inference.runtimes import OPENERS, in_batches, keras_scores
 from keras_c2f.inference.stream import Stream, as_floats
 from keras_c2f.models import waveform_classifier
 from keras_c2f.training.trained_run import read_trained_run
+
+if TYPE_CHECKING:
+    from keras_c2f.inference.stream import Window
+    from keras_c2f.models.metadata import ClassifierInfo
+    from keras_c2f.utils.annotations import PathLike
 
 
 class Classifier:
@@ -25,12 +34,19 @@ class Classifier:
         batch_size: int, windows that are scored at once without waste.
     """
 
-    def __init__(self, info, run, batch_size=None):
+    def __init__(
+        self,
+        info: ClassifierInfo,
+        run: Callable[[np.ndarray, np.ndarray], np.ndarray],
+        batch_size: int | None = None,
+    ):
         self.info = info
         self.batch_size = batch_size or 1
         self._run = run if batch_size is None else in_batches(run, batch_size)
 
-    def scores(self, waveforms, counts=None):
+    def scores(
+        self, waveforms: np.ndarray, counts: np.ndarray | None = None
+    ) -> np.ndarray:
         """Scores of windows.
 
         Args:
@@ -59,11 +75,13 @@ class Classifier:
         scores = self._run(waveforms, np.asarray(counts, "int32"))
         return np.asarray(scores, "float32")
 
-    def stream(self, overlap=0.0):
+    def stream(self, overlap: float = 0.0) -> Stream:
         """A `Stream` to feed audio to as it comes."""
         return Stream(self, overlap)
 
-    def predict(self, audio, overlap=0.0):
+    def predict(
+        self, audio: PathLike | np.ndarray, overlap: float = 0.0
+    ) -> Iterator[Window]:
         """Classifies a recording of any length, window by window.
 
         A file is decoded a minute at a time, so hours take no more memory.
@@ -89,7 +107,9 @@ class Classifier:
         yield from stream.finish()
 
 
-def load_classifier(path, num_threads=None):
+def load_classifier(
+    path: PathLike, num_threads: int | None = None
+) -> Classifier:
     """Opens a trained run, or a file that was exported from one.
 
     Args:

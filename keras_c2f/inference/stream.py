@@ -1,10 +1,16 @@
 """Classifies audio of any length, as it arrives, in windows."""
 
+from __future__ import annotations
+
 import dataclasses
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from keras_c2f.audio.decode import LOUDEST
+
+if TYPE_CHECKING:
+    from keras_c2f.inference.classifier import Classifier
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +48,7 @@ class Stream:
         ValueError: if `overlap` is not in that range.
     """
 
-    def __init__(self, classifier, overlap=0.0):
+    def __init__(self, classifier: Classifier, overlap: float = 0.0):
         if not 0 <= overlap < 1:
             raise ValueError(
                 "`overlap` is the share of a window that the next one "
@@ -56,7 +62,7 @@ class Stream:
         self._next = 0  # where the next window begins
         self._scored = 0  # where the last window ended
 
-    def feed(self, samples):
+    def feed(self, samples: np.ndarray) -> list[Window]:
         """Classifies the windows that more samples complete.
 
         Args:
@@ -89,7 +95,7 @@ class Stream:
         self._begin += dropped
         return windows
 
-    def finish(self):
+    def finish(self) -> list[Window]:
         """Classifies what is left at the end of the recording.
 
         Returns:

@@ -1,5 +1,12 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import keras
 from keras import ops
+
+if TYPE_CHECKING:
+    from keras_c2f.utils.annotations import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_c2f")
@@ -30,13 +37,19 @@ class SelfAttention(keras.layers.Layer):
         holds query, key and value side by side, as in timm.
     """
 
-    def __init__(self, num_heads, dropout=0.0, qkv_bias=True, **kwargs):
+    def __init__(
+        self,
+        num_heads: int,
+        dropout: float = 0.0,
+        qkv_bias: bool = True,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         self.num_heads = num_heads
         self.dropout = dropout
         self.qkv_bias = qkv_bias
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         width = input_shape[-1]
         if width % self.num_heads:
             raise ValueError(
@@ -55,7 +68,12 @@ class SelfAttention(keras.layers.Layer):
         self.qkv.build(input_shape)
         self.output_projection.build(input_shape)
 
-    def call(self, tokens, bias=None, training=None):
+    def call(
+        self,
+        tokens: Tensor,
+        bias: Tensor | None = None,
+        training: bool | None = None,
+    ) -> Tensor:
         num_tokens, width = ops.shape(tokens)[1], tokens.shape[-1]
         head_size = width // self.num_heads
         # (b, n, d) -> (b*n, 3*d) -> (b, n, 3, heads, head_size)
@@ -89,15 +107,15 @@ class SelfAttention(keras.layers.Layer):
         )
         return ops.transpose(ops.matmul(weights, value), (0, 2, 1, 3))
 
-    def count_macs(self, input_shape):
+    def count_macs(self, input_shape: Shape) -> int:
         _, num_tokens, width = input_shape
         projections = 4 * num_tokens * width**2
         return projections + 2 * num_tokens**2 * width
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "num_heads": self.num_heads,

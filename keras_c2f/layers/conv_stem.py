@@ -1,10 +1,17 @@
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import keras
 from keras import ops
 
 from keras_c2f.layers.patch_embedding import KERNEL_RESIZES, PatchEmbedding
 from keras_c2f.resolution import patch_grid
+
+if TYPE_CHECKING:
+    from keras_c2f.utils.annotations import Shape, Tensor
 
 KERNEL = 3  # frames and mel bins of each convolution
 MOMENTUM = 0.9  # of batch norm; Keras' 0.99 is slower than a short phase
@@ -60,12 +67,12 @@ class ConvStem(keras.layers.Layer):
 
     def __init__(
         self,
-        width,
-        patch_size=(8, 128),
-        channels=(32, 64, 128),
-        time_factor=1,
-        kernel_resize="pi",
-        **kwargs,
+        width: int,
+        patch_size: tuple[int, int] = (8, 128),
+        channels: Sequence[int] = (32, 64, 128),
+        time_factor: int = 1,
+        kernel_resize: str = "pi",
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         if not channels:
@@ -85,16 +92,16 @@ class ConvStem(keras.layers.Layer):
         self.kernel_resize = kernel_resize
 
     @property
-    def patch_stride(self):
+    def patch_stride(self) -> tuple[int, int]:
         """Pair `(time, freq)`: the patch size."""
         return self.patch_size
 
     @property
-    def current_size(self):
+    def current_size(self) -> tuple[int, int]:
         """Pair `(time, freq)`: the patch at the current factor."""
         return (self.patch_size[0] * self.time_factor, self.patch_size[1])
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         options = {"dtype": self.dtype_policy}
         (_, first_stride), *strides, rest = self._strides()
         self.first = PatchEmbedding(
@@ -160,7 +167,7 @@ class ConvStem(keras.layers.Layer):
             shape = layer.compute_output_shape(shape)
         return pairs
 
-    def call(self, log_mel, training=None):
+    def call(self, log_mel: Tensor, training: bool | None = None) -> Tensor:
         _, time, freq, _ = self.compute_output_shape(log_mel.shape)
         size = self.current_size
         log_mel = log_mel[:, : time * size[0], : freq * size[1]]
@@ -172,13 +179,13 @@ class ConvStem(keras.layers.Layer):
             maps = ops.relu(norm(convolution(maps), training=training))
         return self.projection(maps)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         batch, frames, mel_bins = input_shape
         size = self.current_size
         grid = patch_grid(frames, mel_bins, size, size)
         return (batch, *grid, self.width)
 
-    def count_macs(self, input_shape):
+    def count_macs(self, input_shape: Shape) -> int:
         first, *others = self._layer_shapes(input_shape)
         macs = first[0].count_macs(first[1])
         for layer, shape in others:
@@ -186,7 +193,7 @@ class ConvStem(keras.layers.Layer):
             macs += time * freq * math.prod(layer.kernel.shape)
         return macs
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "width": self.width,

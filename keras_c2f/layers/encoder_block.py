@@ -1,8 +1,15 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import keras
 from keras import ops
 
 from keras_c2f.layers.attention import SelfAttention
 from keras_c2f.layers.drop_path import DropPath
+
+if TYPE_CHECKING:
+    from keras_c2f.utils.annotations import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_c2f")
@@ -36,12 +43,12 @@ class EncoderBlock(keras.layers.Layer):
 
     def __init__(
         self,
-        num_heads,
-        mlp_ratio=4.0,
-        dropout=0.0,
-        drop_path=0.0,
-        epsilon=1e-6,
-        **kwargs,
+        num_heads: int,
+        mlp_ratio: float = 4.0,
+        dropout: float = 0.0,
+        drop_path: float = 0.0,
+        epsilon: float = 1e-6,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.num_heads = num_heads
@@ -50,7 +57,7 @@ class EncoderBlock(keras.layers.Layer):
         self.drop_path = drop_path
         self.epsilon = epsilon
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         width = input_shape[-1]
         hidden = int(width * self.mlp_ratio)
         options = {"dtype": self.dtype_policy}
@@ -77,7 +84,7 @@ class EncoderBlock(keras.layers.Layer):
     def _make_attention(self, **options):
         return SelfAttention(self.num_heads, self.dropout, **options)
 
-    def call(self, tokens, training=None):
+    def call(self, tokens: Tensor, training: bool | None = None) -> Tensor:
         branch = self.attention(self.attention_norm(tokens), training=training)
         tokens = tokens + self.branch_drop(branch, training=training)
         branch = self._perceptron(self.mlp_norm(tokens), training=training)
@@ -93,15 +100,15 @@ class EncoderBlock(keras.layers.Layer):
         branch = self.mlp_dropout(self.mlp_out(hidden), training=training)
         return ops.reshape(branch, (-1, num_tokens, width))
 
-    def count_macs(self, input_shape):
+    def count_macs(self, input_shape: Shape) -> int:
         _, num_tokens, width = input_shape
         perceptron = 2 * num_tokens * width * int(width * self.mlp_ratio)
         return self.attention.count_macs(input_shape) + perceptron
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "num_heads": self.num_heads,

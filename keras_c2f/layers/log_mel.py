@@ -37,7 +37,11 @@ Radford et al., "Robust Speech Recognition via Large-Scale Weak Supervision",
 2022, section 2.2, and its repository openai/whisper, `whisper/audio.py`.
 """
 
+from __future__ import annotations
+
 import dataclasses
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Self
 
 import keras
 import numpy as np
@@ -45,6 +49,10 @@ from keras import ops
 
 from keras_c2f.layers.log_mel_styles import STYLES
 from keras_c2f.resolution import Resolution
+
+if TYPE_CHECKING:
+    from keras_c2f.layers.log_mel_styles import Style
+    from keras_c2f.utils.annotations import Shape, Tensor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,48 +134,48 @@ class Frontend:
             )
 
     @property
-    def frame_length(self):
+    def frame_length(self) -> int:
         """int, samples in a frame."""
         return int(self.sample_rate * self.frame_length_ms / 1000)
 
     @property
-    def frame_shift(self):
+    def frame_shift(self) -> int:
         """int, samples from one frame to the next at full resolution."""
         return int(self.sample_rate * self.frame_shift_ms / 1000)
 
     @property
-    def fft_length(self):
+    def fft_length(self) -> int:
         """int, points of a spectrum: see `Style.pads_spectrum`."""
         if not self.steps.pads_spectrum:
             return self.frame_length
         return 1 << (self.frame_length - 1).bit_length()
 
     @property
-    def steps(self):
+    def steps(self) -> Style:
         """`Style` of this front end."""
         return STYLES[self.style]
 
     @property
-    def padding(self):
+    def padding(self) -> float:
         """float, log-mel of a padded frame before normalisation."""
         return self.steps.padding
 
     @property
-    def pad_value(self):
+    def pad_value(self) -> float:
         """float, what a padded frame holds once normalised, at least."""
         return float((self.padding - self.mean) / (2 * self.std))
 
     @property
-    def edge(self):
+    def edge(self) -> int:
         """int, samples that the first frame begins before the clip."""
         return self.frame_length // 2 if self.steps.centred else 0
 
     @property
-    def lead(self):
+    def lead(self) -> int:
         """int, samples of a clip that its pre-emphasis takes away."""
         return int(self.steps.emphasises_clip)
 
-    def num_frames(self, num_samples):
+    def num_frames(self, num_samples: int) -> int:
         """Full-resolution frames of `num_samples`; may be 0."""
         if self.steps.drops_last:
             return num_samples // self.frame_shift
@@ -178,7 +186,7 @@ class Frontend:
         inside = num_samples - (0 if self.steps.centred else least)
         return 1 + inside // self.frame_shift
 
-    def num_samples(self, num_frames):
+    def num_samples(self, num_frames: int) -> int:
         """Fewest samples that have `num_frames` full-resolution frames."""
         if self.steps.drops_last:
             return num_frames * self.frame_shift
@@ -186,7 +194,7 @@ class Frontend:
             return self.reach(num_frames)
         return max((num_frames - 1) * self.frame_shift, 1) + self.lead
 
-    def reach(self, num_frames):
+    def reach(self, num_frames: int) -> int:
         """Samples that `num_frames` full-resolution frames look at.
 
         Cutting off later ones changes none of these frames.
@@ -194,7 +202,9 @@ class Frontend:
         last = (num_frames - 1) * self.frame_shift
         return last + self.frame_length - self.edge + self.lead
 
-    def reflect(self, positions, num_samples, ops):
+    def reflect(
+        self, positions: Tensor, num_samples: int | Tensor, ops: ModuleType
+    ) -> Tensor:
         """Where in a clip to look for samples beyond its ends.
 
         Args:
@@ -211,7 +221,9 @@ class Frontend:
         positions = last - ops.abs(last - ops.abs(positions))
         return ops.maximum(positions, 0)
 
-    def normalize(self, log_mel, ops, largest=None):
+    def normalize(
+        self, log_mel: Tensor, ops: ModuleType, largest: Tensor | None = None
+    ) -> Tensor:
         """`(x - mean) / (2 std)`: AST halves the usual scale.
 
         Args:
@@ -226,20 +238,20 @@ class Frontend:
             log_mel = ops.maximum(log_mel, lowest)
         return (log_mel - self.mean) / (2 * self.std)
 
-    def window(self):
+    def window(self) -> np.ndarray:
         """float64 `(frame_length,)`: Hann, symmetric or periodic."""
         if self.steps.symmetric:
             return np.hanning(self.frame_length)
         return np.hanning(self.frame_length + 1)[:-1]
 
-    def mel_matrix(self):
+    def mel_matrix(self) -> np.ndarray:
         """float64 `(fft_length // 2 + 1, num_mel_bins)`."""
         hz = np.arange(self.fft_length // 2 + 1)
         hz = hz * self.sample_rate / self.fft_length
         high_hz = self.high_hz or self.sample_rate / 2
         return self.steps.bank(hz, self.num_mel_bins, self.low_hz, high_hz)
 
-    def folded_matrix(self):
+    def folded_matrix(self) -> np.ndarray:
         """Pre-emphasis of frames, window and DFT as one matrix.
 
         The mean of a frame is removed before: as part of the product it
@@ -257,12 +269,12 @@ class Frontend:
         dft = np.concatenate([dft.real, dft.imag], axis=1)
         return emphasise @ (self.window()[:, None] * dft)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """dict of the constructor's arguments."""
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         """`Frontend` of a dict made by `get_config`."""
         return cls(**config)
 
@@ -311,12 +323,12 @@ class LogMel(keras.layers.Layer):
 
     def __init__(
         self,
-        frontend,
-        num_frames,
-        shift=1,
-        normalize=True,
-        use_fft=None,
-        **kwargs,
+        frontend: Frontend,
+        num_frames: int,
+        shift: int = 1,
+        normalize: bool = True,
+        use_fft: bool | None = None,
+        **kwargs: Any,
     ):
         kwargs["dtype"] = "float32"
         super().__init__(**kwargs)
@@ -332,7 +344,9 @@ class LogMel(keras.layers.Layer):
         self._window = frontend.window().astype("float32")
         self._folded = frontend.folded_matrix().astype("float32")
 
-    def call(self, waveform, num_samples=None):
+    def call(
+        self, waveform: Tensor, num_samples: Tensor | None = None
+    ) -> Tensor:
         frontend, computed = self.frontend, self.num_frames // self._stride
         if num_samples is not None:
             num_samples = ops.cast(num_samples, "int32")[:, None]
@@ -411,11 +425,13 @@ class LogMel(keras.layers.Layer):
         frames = ops.pad(frames, [[0, 0], [0, 0], [0, missing]])
         return ops.rfft(frames, self.frontend.fft_length)
 
-    def compute_output_shape(self, waveform_shape, num_samples_shape=None):
+    def compute_output_shape(
+        self, waveform_shape: Shape, num_samples_shape: Shape | None = None
+    ) -> Shape:
         mel_bins = self.frontend.num_mel_bins
         return (waveform_shape[0], self._kept_frames, mel_bins)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "frontend": self.frontend.get_config(),
@@ -426,6 +442,6 @@ class LogMel(keras.layers.Layer):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         frontend = Frontend.from_config(config["frontend"])
         return cls(**{**config, "frontend": frontend})

@@ -1,5 +1,12 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import keras
 from keras import ops
+
+if TYPE_CHECKING:
+    from keras_c2f.utils.annotations import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_c2f")
@@ -19,7 +26,7 @@ class MaskEmbedding(keras.layers.Layer):
         that the network knows where it has to guess.
     """
 
-    def build(self, patches_shape, indices_shape):
+    def build(self, patches_shape: Shape, indices_shape: Shape) -> None:
         del indices_shape
         self.embedding = self.add_weight(
             name="embedding",
@@ -27,7 +34,7 @@ class MaskEmbedding(keras.layers.Layer):
             initializer=keras.initializers.TruncatedNormal(stddev=0.02),
         )
 
-    def call(self, patches, indices):
+    def call(self, patches: Tensor, indices: Tensor) -> Tensor:
         time, freq = patches.shape[1:3]
         positions = ops.arange(time * freq, dtype="int32")
         # (b, m, t*f) -> (b, t*f) -> (b, t, f, 1)
@@ -36,9 +43,11 @@ class MaskEmbedding(keras.layers.Layer):
         embedding = ops.convert_to_tensor(self.embedding)
         return ops.where(masked, embedding, patches)
 
-    def count_macs(self, input_shape):
+    def count_macs(self, input_shape: Shape) -> int:
         return 0
 
-    def compute_output_shape(self, patches_shape, indices_shape):
+    def compute_output_shape(
+        self, patches_shape: Shape, indices_shape: Shape
+    ) -> Shape:
         del indices_shape
         return patches_shape

@@ -8,7 +8,9 @@ narrow ones may miss every bin: with AST's settings mel bin 3 is always empty.
 import numpy as np
 
 
-def kaldi_mel_bank(hz, num_mel_bins, low_hz, high_hz):
+def kaldi_mel_bank(
+    hz: np.ndarray, num_mel_bins: int, low_hz: float, high_hz: float
+) -> np.ndarray:
     """Triangles on the mel axis, 1 high, neither normalised nor rounded.
 
     Args:
@@ -26,7 +28,9 @@ def kaldi_mel_bank(hz, num_mel_bins, low_hz, high_hz):
     return matrix
 
 
-def htk_mel_bank(hz, num_mel_bins, low_hz, high_hz):
+def htk_mel_bank(
+    hz: np.ndarray, num_mel_bins: int, low_hz: float, high_hz: float
+) -> np.ndarray:
     """Triangles on the frequency axis, 1 high: torchaudio's default.
 
     Args:
@@ -39,7 +43,9 @@ def htk_mel_bank(hz, num_mel_bins, low_hz, high_hz):
     return _triangles(hz, 700.0 * np.expm1(edges / 1127.0))
 
 
-def slaney_mel_bank(hz, num_mel_bins, low_hz, high_hz):
+def slaney_mel_bank(
+    hz: np.ndarray, num_mel_bins: int, low_hz: float, high_hz: float
+) -> np.ndarray:
     """Triangles on the frequency axis, of equal area: librosa's default.
 
     The scale is linear up to 1000 Hz = 15 mel, then logarithmic; 27 mel are a

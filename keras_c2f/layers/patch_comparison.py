@@ -1,5 +1,12 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import keras
 from keras import ops
+
+if TYPE_CHECKING:
+    from keras_c2f.utils.annotations import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_c2f")
@@ -26,7 +33,9 @@ class PatchComparison(keras.layers.Layer):
         so have we.
     """
 
-    def call(self, patches, matched, reconstructed):
+    def call(
+        self, patches: Tensor, matched: Tensor, reconstructed: Tensor
+    ) -> Tensor:
         # (b, patch, prediction)
         scores = ops.matmul(patches, ops.transpose(matched, (0, 2, 1)))
         log_sums = ops.logsumexp(scores, axis=-1)
@@ -37,12 +46,15 @@ class PatchComparison(keras.layers.Layer):
         hit = ops.cast(ops.equal(best, numbers), contrast.dtype)
         return ops.stack([contrast, error, hit], axis=-1)
 
-    def count_macs(self, input_shape):
+    def count_macs(self, input_shape: Shape) -> int:
         _, num_masked, values = input_shape[0]
         return num_masked**2 * values
 
     def compute_output_shape(
-        self, patches_shape, matched_shape, reconstructed_shape
-    ):
+        self,
+        patches_shape: Shape,
+        matched_shape: Shape,
+        reconstructed_shape: Shape,
+    ) -> Shape:
         del matched_shape, reconstructed_shape
         return (*patches_shape[:-1], 3)

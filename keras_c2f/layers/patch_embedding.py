@@ -1,10 +1,18 @@
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING, Any
 
 import keras
 from keras import ops
 
 from keras_c2f.layers.resizing import kernel_matrix, resize_kernel
 from keras_c2f.resolution import patch_grid
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from keras_c2f.utils.annotations import Shape, Tensor
 
 KERNEL_RESIZES = ("pi", "bilinear", "base")
 
@@ -54,13 +62,13 @@ class PatchEmbedding(keras.layers.Layer):
 
     def __init__(
         self,
-        width,
-        patch_size=(16, 16),
-        patch_stride=None,
-        time_factor=1,
-        kernel_resize="pi",
-        bias_range=0.0,
-        **kwargs,
+        width: int,
+        patch_size: tuple[int, int] = (16, 16),
+        patch_stride: tuple[int, int] | None = None,
+        time_factor: int = 1,
+        kernel_resize: str = "pi",
+        bias_range: float = 0.0,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         if kernel_resize not in KERNEL_RESIZES:
@@ -76,16 +84,16 @@ class PatchEmbedding(keras.layers.Layer):
         self.bias_range = bias_range
 
     @property
-    def current_size(self):
+    def current_size(self) -> tuple[int, int]:
         """Pair `(time, freq)`: the patch at the current factor."""
         return (self.patch_size[0] * self.time_factor, self.patch_size[1])
 
     @property
-    def current_stride(self):
+    def current_stride(self) -> tuple[int, int]:
         """Pair `(time, freq)`: the stride at the current factor."""
         return (self.patch_stride[0] * self.time_factor, self.patch_stride[1])
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self.compute_output_shape(input_shape)  # refuses what is too small
         self.grows = self.kernel_resize == "base" and self.time_factor > 1
         size = self.patch_size if self.grows else self.current_size
@@ -105,7 +113,7 @@ class PatchEmbedding(keras.layers.Layer):
             else "zeros",
         )
 
-    def call(self, log_mel):
+    def call(self, log_mel: Tensor) -> Tensor:
         kernel = ops.convert_to_tensor(self.kernel)
         if self.grows:
             growth = kernel_matrix(
@@ -122,7 +130,7 @@ class PatchEmbedding(keras.layers.Layer):
         )
         return patches + self.bias
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         batch, frames, mel_bins = input_shape
         time, freq = patch_grid(
             frames or self.current_size[0],  # unknown: checked when run
@@ -132,11 +140,16 @@ class PatchEmbedding(keras.layers.Layer):
         )
         return (batch, time if frames else None, freq, self.width)
 
-    def count_macs(self, input_shape):
+    def count_macs(self, input_shape: Shape) -> int:
         _, time, freq, width = self.compute_output_shape(input_shape)
         return time * freq * width * math.prod(self.current_size)
 
-    def resize_weight(self, value, new_shape, positive=False):
+    def resize_weight(
+        self,
+        value: np.ndarray,
+        new_shape: tuple[int, ...],
+        positive: bool = False,
+    ) -> np.ndarray:
         """Carries a kernel (or its optimizer slot) over to `new_shape`.
 
         Args:
@@ -147,7 +160,7 @@ class PatchEmbedding(keras.layers.Layer):
         method = "pi" if self.kernel_resize == "pi" else "bilinear"
         return resize_kernel(value, new_shape, method, positive)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "width": self.width,

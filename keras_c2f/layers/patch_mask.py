@@ -1,5 +1,13 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import keras
 from keras import ops
+
+if TYPE_CHECKING:
+    from keras_c2f.utils.annotations import Shape, Tensor
 
 EVALUATION_SEED = 1
 
@@ -44,7 +52,11 @@ class PatchMask(keras.layers.Layer):
     """
 
     def __init__(
-        self, mask_ratio=400 / 512, cluster_sizes=None, seed=None, **kwargs
+        self,
+        mask_ratio: float = 400 / 512,
+        cluster_sizes: Sequence[int] | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         if not 0 < mask_ratio <= 1:
@@ -65,11 +77,11 @@ class PatchMask(keras.layers.Layer):
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 
-    def num_masked(self, grid_size):
+    def num_masked(self, grid_size: tuple[int, int]) -> int:
         """int, masked patches of a grid `(time, freq)`."""
         return max(round(self.mask_ratio * grid_size[0] * grid_size[1]), 1)
 
-    def call(self, patches, training=None):
+    def call(self, patches: Tensor, training: bool | None = None) -> Tensor:
         batch, grid_size = ops.shape(patches)[0], patches.shape[1:3]
         sizes = self.cluster_sizes
         if sizes is None:
@@ -93,14 +105,16 @@ class PatchMask(keras.layers.Layer):
         order = ops.argsort(ops.squeeze(turns, axis=1), axis=-1)
         return ops.cast(order[:, : self.num_masked(grid_size)], "int32")
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (input_shape[0], self.num_masked(input_shape[1:3]))
 
-    def compute_output_spec(self, patches, training=None):
+    def compute_output_spec(
+        self, patches: keras.KerasTensor, training: bool | None = None
+    ) -> keras.KerasTensor:
         shape = self.compute_output_shape(patches.shape)
         return keras.KerasTensor(shape, dtype="int32")
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "mask_ratio": self.mask_ratio,

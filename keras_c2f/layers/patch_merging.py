@@ -1,5 +1,12 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import keras
 from keras import ops
+
+if TYPE_CHECKING:
+    from keras_c2f.utils.annotations import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_c2f")
@@ -26,7 +33,9 @@ class PatchMerging(keras.layers.Layer):
         Liu et al., "Swin Transformer", section 3.1.
     """
 
-    def __init__(self, grid_size, epsilon=1e-5, **kwargs):
+    def __init__(
+        self, grid_size: tuple[int, int], epsilon: float = 1e-5, **kwargs: Any
+    ):
         super().__init__(**kwargs)
         self.grid_size = tuple(grid_size)
         self.epsilon = epsilon
@@ -36,7 +45,7 @@ class PatchMerging(keras.layers.Layer):
                 f"Received: grid_size={self.grid_size} (time, freq)."
             )
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         width = input_shape[-1]
         options = {"dtype": self.dtype_policy}
         self.norm = keras.layers.LayerNormalization(
@@ -48,7 +57,7 @@ class PatchMerging(keras.layers.Layer):
         self.norm.build((None, 4 * width))
         self.reduction.build((None, 4 * width))
 
-    def call(self, tokens):
+    def call(self, tokens: Tensor) -> Tensor:
         (time, freq), width = self.grid_size, tokens.shape[-1]
         # (b, t*f, d) -> (b, t/2, f/2, 2, 2, d) -> (b*t/2*f/2, 4*d)
         tokens = ops.reshape(tokens, (-1, time // 2, 2, freq // 2, 2, width))
@@ -57,15 +66,15 @@ class PatchMerging(keras.layers.Layer):
         tokens = self.reduction(self.norm(tokens))
         return ops.reshape(tokens, (-1, time * freq // 4, 2 * width))
 
-    def count_macs(self, input_shape):
+    def count_macs(self, input_shape: Shape) -> int:
         _, num_tokens, width = input_shape
         return num_tokens // 4 * 4 * width * 2 * width
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         batch, num_tokens, width = input_shape
         return (batch, num_tokens // 4, 2 * width)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "grid_size": self.grid_size,

@@ -1,9 +1,17 @@
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING, Any
 
 import keras
 from keras import ops
 
 from keras_c2f.layers.resizing import KERNEL_METHODS, resize_kernel
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from keras_c2f.utils.annotations import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_c2f")
@@ -34,7 +42,12 @@ class PatchPrediction(keras.layers.Layer):
         Gong et al., "SSAST", section 2.3: both heads of its pre-training.
     """
 
-    def __init__(self, patch_size, resize="bilinear", **kwargs):
+    def __init__(
+        self,
+        patch_size: tuple[int, int],
+        resize: str = "bilinear",
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         if resize not in KERNEL_METHODS:
             raise ValueError(
@@ -44,7 +57,7 @@ class PatchPrediction(keras.layers.Layer):
         self.patch_size = tuple(patch_size)
         self.resize = resize
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         width = input_shape[-1]
         self.hidden = keras.layers.Dense(
             width, "relu", name="hidden", dtype=self.dtype_policy
@@ -60,20 +73,25 @@ class PatchPrediction(keras.layers.Layer):
             name="bias", shape=self.patch_size, initializer="zeros"
         )
 
-    def call(self, tokens):
+    def call(self, tokens: Tensor) -> Tensor:
         num_values = math.prod(self.patch_size)
         kernel = ops.reshape(self.kernel, (num_values, -1))
         values = ops.matmul(self.hidden(tokens), ops.transpose(kernel))
         return values + ops.reshape(self.bias, (num_values,))
 
-    def count_macs(self, input_shape):
+    def count_macs(self, input_shape: Shape) -> int:
         _, num_tokens, width = input_shape
         return num_tokens * width * (width + math.prod(self.patch_size))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-1], math.prod(self.patch_size))
 
-    def resize_weight(self, value, new_shape, positive=False):
+    def resize_weight(
+        self,
+        value: np.ndarray,
+        new_shape: tuple[int, ...],
+        positive: bool = False,
+    ) -> np.ndarray:
         """Carries kernel or bias (or an optimizer slot) over to `new_shape`.
 
         Args:
@@ -83,7 +101,7 @@ class PatchPrediction(keras.layers.Layer):
         """
         return resize_kernel(value, new_shape, self.resize, positive)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "patch_size": self.patch_size,

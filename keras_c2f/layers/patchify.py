@@ -1,7 +1,14 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import keras
 from keras import ops
 
 from keras_c2f.resolution import patch_grid
+
+if TYPE_CHECKING:
+    from keras_c2f.utils.annotations import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_c2f")
@@ -28,11 +35,11 @@ class Patchify(keras.layers.Layer):
         (2, 48, 256)
     """
 
-    def __init__(self, patch_size, **kwargs):
+    def __init__(self, patch_size: tuple[int, int], **kwargs: Any):
         super().__init__(**kwargs)
         self.patch_size = tuple(patch_size)
 
-    def call(self, log_mel):
+    def call(self, log_mel: Tensor) -> Tensor:
         frames, mel_bins = log_mel.shape[1:]
         size = self.patch_size
         grid = patch_grid(frames, mel_bins, size, size)
@@ -42,11 +49,11 @@ class Patchify(keras.layers.Layer):
         patches = ops.transpose(patches, (0, 1, 3, 2, 4))
         return ops.reshape(patches, (-1, grid[0] * grid[1], size[0] * size[1]))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         batch, frames, mel_bins = input_shape
         size = self.patch_size
         grid = patch_grid(frames, mel_bins, size, size)
         return (batch, grid[0] * grid[1], size[0] * size[1])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "patch_size": self.patch_size}

@@ -1,5 +1,12 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import keras
 from keras import ops
+
+if TYPE_CHECKING:
+    from keras_c2f.utils.annotations import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_c2f")
@@ -37,7 +44,7 @@ class Patchout(keras.layers.Layer):
         Transformers with Patchout", Interspeech 2022, section 3.
     """
 
-    def __init__(self, rate, seed=None, **kwargs):
+    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         if not 0 <= rate < 1:
             raise ValueError(
@@ -49,11 +56,11 @@ class Patchout(keras.layers.Layer):
         if rate > 0:
             self.seed_generator = keras.random.SeedGenerator(seed)
 
-    def num_kept(self, num_tokens):
+    def num_kept(self, num_tokens: int) -> int:
         """int, tokens of `num_tokens` that training sees."""
         return max(round((1 - self.rate) * num_tokens), 1)
 
-    def call(self, tokens, training=None):
+    def call(self, tokens: Tensor, training: bool | None = None) -> Tensor:
         if not training or self.rate == 0:
             return tokens
         num_tokens = tokens.shape[1]
@@ -63,8 +70,8 @@ class Patchout(keras.layers.Layer):
         kept = ops.argsort(draws)[: self.num_kept(num_tokens)]
         return ops.take(tokens, ops.sort(kept), axis=1)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rate": self.rate, "seed": self.seed}

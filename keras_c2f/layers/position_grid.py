@@ -1,6 +1,15 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import keras
 
 from keras_c2f.layers.resizing import GRID_METHODS, resize_axes
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from keras_c2f.utils.annotations import Shape, Tensor
 
 POSITION_RESIZES = (*GRID_METHODS, "random")
 
@@ -34,7 +43,7 @@ class PositionGrid(keras.layers.Layer):
         change. Half-pixel centres and all other ways are ours.
     """
 
-    def __init__(self, resize="bilinear", **kwargs):
+    def __init__(self, resize: str = "bilinear", **kwargs: Any):
         super().__init__(**kwargs)
         if resize not in POSITION_RESIZES:
             raise ValueError(
@@ -43,7 +52,7 @@ class PositionGrid(keras.layers.Layer):
             )
         self.resize = resize
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         _, time, freq, _ = input_shape
         # a run that goes on after a kill shall find the values it had
         seed = 1000 * time + freq if self.resize == "random" else None
@@ -53,16 +62,21 @@ class PositionGrid(keras.layers.Layer):
             initializer=keras.initializers.TruncatedNormal(0.0, 0.02, seed),
         )
 
-    def call(self, patches):
+    def call(self, patches: Tensor) -> Tensor:
         return patches + self.grid
 
-    def count_macs(self, input_shape):
+    def count_macs(self, input_shape: Shape) -> int:
         return 0
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def resize_weight(self, value, new_shape, positive=False):
+    def resize_weight(
+        self,
+        value: np.ndarray,
+        new_shape: tuple[int, ...],
+        positive: bool = False,
+    ) -> np.ndarray | None:
         """Carries a grid (or its optimizer slot) over to `new_shape`.
 
         Args:
@@ -79,5 +93,5 @@ class PositionGrid(keras.layers.Layer):
         method = "bilinear" if positive else self.resize
         return resize_axes(value, new_shape[:2], GRID_METHODS[method])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "resize": self.resize}

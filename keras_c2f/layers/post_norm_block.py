@@ -1,7 +1,14 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import keras
 
 from keras_c2f.layers.attention import SelfAttention
 from keras_c2f.layers.encoder_block import EncoderBlock
+
+if TYPE_CHECKING:
+    from keras_c2f.utils.annotations import Tensor
 
 
 @keras.saving.register_keras_serializable("keras_c2f")
@@ -30,7 +37,7 @@ class PostNormBlock(EncoderBlock):
             self.num_heads, self.dropout, qkv_bias=False, **options
         )
 
-    def call(self, tokens, training=None):
+    def call(self, tokens: Tensor, training: bool | None = None) -> Tensor:
         branch = self.attention(tokens, training=training)
         branch = self.branch_drop(branch, training=training)
         tokens = self.attention_norm(tokens + branch)

@@ -1,5 +1,12 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import keras
 from keras import ops
+
+if TYPE_CHECKING:
+    from keras_c2f.utils.annotations import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_c2f")
@@ -23,28 +30,28 @@ class PrefixTokens(keras.layers.Layer):
         Gong et al., "AST", section 2.1; Touvron et al., "DeiT", section 4.
     """
 
-    def __init__(self, num_tokens, **kwargs):
+    def __init__(self, num_tokens: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.num_tokens = num_tokens
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self.tokens = self.add_weight(
             name="tokens",
             shape=(self.num_tokens, input_shape[-1]),
             initializer=keras.initializers.TruncatedNormal(stddev=0.02),
         )
 
-    def call(self, tokens):
+    def call(self, tokens: Tensor) -> Tensor:
         shape = (ops.shape(tokens)[0], self.num_tokens, tokens.shape[-1])
         prefix = ops.broadcast_to(self.tokens, shape)
         return ops.concatenate([prefix, tokens], axis=1)
 
-    def count_macs(self, input_shape):
+    def count_macs(self, input_shape: Shape) -> int:
         return 0
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         batch, num_patches, width = input_shape
         return (batch, num_patches + self.num_tokens, width)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "num_tokens": self.num_tokens}

@@ -5,6 +5,7 @@ between backends (bicubic on PyTorch) and cannot resize to an unknown length
 on TensorFlow.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 KERNEL_METHODS = ("pi", "bilinear")
 
 
-def interpolation_matrix(old, new):
+def interpolation_matrix(old: int, new: int) -> np.ndarray:
     """Linear interpolation from `old` to `new` points, as a matrix.
 
     Half-pixel centres, no antialiasing, edges held: what PyTorch calls
@@ -35,7 +36,7 @@ def interpolation_matrix(old, new):
     return matrix
 
 
-def nearest_matrix(old, new):
+def nearest_matrix(old: int, new: int) -> np.ndarray:
     """The nearest of `old` points for each of `new` points, as a matrix.
 
     Half-pixel centres; of two points as near the later one: what PyTorch
@@ -51,7 +52,7 @@ def nearest_matrix(old, new):
     return np.eye(old)[positions]
 
 
-def cubic_matrix(old, new, align_corners=True):
+def cubic_matrix(old: int, new: int, align_corners: bool = True) -> np.ndarray:
     """Cubic interpolation from `old` to `new` points, as a matrix.
 
     Edges are held, no antialiasing: what PyTorch calls
@@ -93,7 +94,7 @@ GRID_METHODS = {
 }
 
 
-def kernel_matrix(old, new, method):
+def kernel_matrix(old: int, new: int, method: str) -> np.ndarray:
     """One axis of a patch kernel from `old` to `new` points, as a matrix.
 
     Args:
@@ -118,7 +119,11 @@ def kernel_matrix(old, new, method):
     )
 
 
-def resize_axes(array, new_size, matrix=interpolation_matrix):
+def resize_axes(
+    array: np.ndarray,
+    new_size: tuple[int, int],
+    matrix: Callable[[int, int], np.ndarray] = interpolation_matrix,
+) -> np.ndarray:
     """Resizes the first two axes `(time, freq)` of an array.
 
     Args:
@@ -139,7 +144,12 @@ def resize_axes(array, new_size, matrix=interpolation_matrix):
     return resized.astype(array.dtype)
 
 
-def resize_kernel(kernel, new_size, method, positive=False):
+def resize_kernel(
+    kernel: np.ndarray,
+    new_size: tuple[int, int],
+    method: str,
+    positive: bool = False,
+) -> np.ndarray:
     """Resizes a kernel that is laid upon patches, or the slot of one.
 
     Args:

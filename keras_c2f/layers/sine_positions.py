@@ -1,6 +1,13 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import keras
 import numpy as np
 from keras import ops
+
+if TYPE_CHECKING:
+    from keras_c2f.utils.annotations import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_c2f")
@@ -33,12 +40,12 @@ class SinePositions(keras.layers.Layer):
         ours.
     """
 
-    def __init__(self, num_positions, time_factor=1, **kwargs):
+    def __init__(self, num_positions: int, time_factor: int = 1, **kwargs: Any):
         super().__init__(**kwargs)
         self.num_positions = num_positions
         self.time_factor = time_factor
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         _, num_tokens, width = input_shape
         if width < 4 or width % 2:
             raise ValueError(
@@ -61,19 +68,24 @@ class SinePositions(keras.layers.Layer):
         means = (token == np.arange(num_tokens)[:, None]).astype("float32")
         self.means = means / means.sum(axis=1, keepdims=True)
 
-    def call(self, tokens):
+    def call(self, tokens: Tensor) -> Tensor:
         table = ops.convert_to_tensor(self.table)
         if self.time_factor > 1 or self.num_positions > tokens.shape[1]:
             table = ops.matmul(ops.cast(self.means, table.dtype), table)
         return tokens + table
 
-    def count_macs(self, input_shape):
+    def count_macs(self, input_shape: Shape) -> int:
         return 0  # the same for every clip
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def resize_weight(self, value, new_shape, positive=False):
+    def resize_weight(
+        self,
+        value: np.ndarray,
+        new_shape: tuple[int, ...],
+        positive: bool = False,
+    ) -> np.ndarray:
         """Carries a table over to clips of another length.
 
         Args:
@@ -89,7 +101,7 @@ class SinePositions(keras.layers.Layer):
         table[:kept] = value[:kept]
         return table
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "num_positions": self.num_positions,

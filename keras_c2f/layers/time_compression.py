@@ -1,7 +1,14 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import keras
 from keras import ops
 
 from keras_c2f.resolution import Resolution
+
+if TYPE_CHECKING:
+    from keras_c2f.utils.annotations import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_c2f")
@@ -30,14 +37,14 @@ class TimeCompression(keras.layers.Layer):
         (2, 256, 128)
     """
 
-    def __init__(self, resolution, **kwargs):
+    def __init__(self, resolution: Resolution | str, **kwargs: Any):
         super().__init__(**kwargs)
         self.resolution = Resolution.parse(resolution)
 
-    def call(self, log_mel):
+    def call(self, log_mel: Tensor) -> Tensor:
         return self.resolution.compress(log_mel, ops)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         batch, frames, mel_bins = input_shape
         if frames is None:
             raise ValueError(
@@ -46,5 +53,5 @@ class TimeCompression(keras.layers.Layer):
             )
         return (batch, self.resolution.num_frames(frames), mel_bins)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "resolution": str(self.resolution)}

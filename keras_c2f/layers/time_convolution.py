@@ -1,8 +1,17 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import keras
 from keras import ops
 
 from keras_c2f.layers.patch_embedding import KERNEL_RESIZES
 from keras_c2f.layers.resizing import kernel_matrix, resize_kernel
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from keras_c2f.utils.annotations import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_c2f")
@@ -44,12 +53,12 @@ class TimeConvolution(keras.layers.Layer):
 
     def __init__(
         self,
-        width,
-        kernel_size=3,
-        stride=1,
-        time_factor=1,
-        kernel_resize="pi",
-        **kwargs,
+        width: int,
+        kernel_size: int = 3,
+        stride: int = 1,
+        time_factor: int = 1,
+        kernel_resize: str = "pi",
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         if kernel_resize not in KERNEL_RESIZES:
@@ -64,11 +73,11 @@ class TimeConvolution(keras.layers.Layer):
         self.kernel_resize = kernel_resize
 
     @property
-    def current_size(self):
+    def current_size(self) -> int:
         """int, steps of the kernel at the current factor."""
         return self.kernel_size * self.time_factor
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         grows = self.kernel_resize == "base" and self.time_factor > 1
         self.growth = None
         if grows:
@@ -85,7 +94,7 @@ class TimeConvolution(keras.layers.Layer):
             name="bias", shape=(self.width,), initializer="zeros"
         )
 
-    def call(self, steps):
+    def call(self, steps: Tensor) -> Tensor:
         kernel = ops.convert_to_tensor(self.kernel)
         if self.growth is not None:
             growth = ops.cast(self.growth, kernel.dtype)
@@ -105,7 +114,7 @@ class TimeConvolution(keras.layers.Layer):
     def _padding(self):
         return self.kernel_size // 2 * self.time_factor
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         batch, time, _ = input_shape
         needed = self.current_size - 2 * self._padding
         if time < needed:
@@ -120,11 +129,16 @@ class TimeConvolution(keras.layers.Layer):
             self.width,
         )
 
-    def count_macs(self, input_shape):
+    def count_macs(self, input_shape: Shape) -> int:
         _, time, width = self.compute_output_shape(input_shape)
         return time * width * self.current_size * input_shape[-1]
 
-    def resize_weight(self, value, new_shape, positive=False):
+    def resize_weight(
+        self,
+        value: np.ndarray,
+        new_shape: tuple[int, ...],
+        positive: bool = False,
+    ) -> np.ndarray:
         """Carries a kernel (or its optimizer slot) over to `new_shape`.
 
         Args:
@@ -146,7 +160,7 @@ class TimeConvolution(keras.layers.Layer):
         size = (new_shape[0], 1)
         return resize_kernel(value[:, None], size, method, positive)[:, 0]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "width": self.width,

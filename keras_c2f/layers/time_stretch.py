@@ -1,7 +1,14 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import keras
 from keras import ops
 
 from keras_c2f.layers.resizing import cubic_matrix
+
+if TYPE_CHECKING:
+    from keras_c2f.utils.annotations import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_c2f")
@@ -24,20 +31,20 @@ class TimeStretch(keras.layers.Layer):
         PyTorch's `interpolate(mode="bicubic", align_corners=True)`.
     """
 
-    def __init__(self, num_frames, **kwargs):
+    def __init__(self, num_frames: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.num_frames = num_frames
 
-    def call(self, log_mel):
+    def call(self, log_mel: Tensor) -> Tensor:
         matrix = cubic_matrix(log_mel.shape[1], self.num_frames)
         return ops.matmul(ops.cast(matrix, log_mel.dtype), log_mel)
 
-    def count_macs(self, input_shape):
+    def count_macs(self, input_shape: Shape) -> int:
         _, frames, mel_bins = input_shape
         return self.num_frames * frames * mel_bins
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (input_shape[0], self.num_frames, input_shape[2])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "num_frames": self.num_frames}

@@ -1,5 +1,12 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import keras
 from keras import ops
+
+if TYPE_CHECKING:
+    from keras_c2f.utils.annotations import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_c2f")
@@ -43,7 +50,7 @@ class TokenMerging(keras.layers.Layer):
         But Faster", ICLR 2023, section 3.
     """
 
-    def __init__(self, rate, num_prefix_tokens=0, **kwargs):
+    def __init__(self, rate: float, num_prefix_tokens: int = 0, **kwargs: Any):
         super().__init__(**kwargs)
         if not 0 <= rate <= 0.5:
             raise ValueError(
@@ -54,11 +61,11 @@ class TokenMerging(keras.layers.Layer):
         self.rate = rate
         self.num_prefix_tokens = num_prefix_tokens
 
-    def num_merged(self, num_patches):
+    def num_merged(self, num_patches: int) -> int:
         """int, patches of `num_patches` that are merged into others."""
         return int(self.rate * num_patches)
 
-    def call(self, tokens):
+    def call(self, tokens: Tensor) -> Tensor:
         prefix = tokens[:, : self.num_prefix_tokens]
         patches = tokens[:, self.num_prefix_tokens :]
         num_merged = self.num_merged(patches.shape[1])
@@ -80,7 +87,7 @@ class TokenMerging(keras.layers.Layer):
         means = sums / (1 + ops.sum(into, axis=1)[..., None])
         return ops.concatenate([prefix, _take(seekers, left), means], axis=1)
 
-    def count_macs(self, input_shape):
+    def count_macs(self, input_shape: Shape) -> int:
         _, num_tokens, width = input_shape
         num_patches = num_tokens - self.num_prefix_tokens
         num_merged = self.num_merged(num_patches)
@@ -90,12 +97,12 @@ class TokenMerging(keras.layers.Layer):
         num_seekers = num_patches - num_others
         return (num_seekers + num_merged) * num_others * width
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         batch, num_tokens, width = input_shape
         merged = self.num_merged(num_tokens - self.num_prefix_tokens)
         return (batch, num_tokens - merged, width)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "rate": self.rate,

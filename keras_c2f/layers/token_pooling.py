@@ -1,5 +1,12 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import keras
 from keras import ops
+
+if TYPE_CHECKING:
+    from keras_c2f.utils.annotations import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_c2f")
@@ -28,7 +35,7 @@ class TokenPooling(keras.layers.Layer):
         (2, 25, 12, 8)
     """
 
-    def __init__(self, pool_size, **kwargs):
+    def __init__(self, pool_size: int, **kwargs: Any):
         super().__init__(**kwargs)
         if pool_size < 1:
             raise ValueError(
@@ -37,7 +44,7 @@ class TokenPooling(keras.layers.Layer):
             )
         self.pool_size = pool_size
 
-    def call(self, tokens):
+    def call(self, tokens: Tensor) -> Tensor:
         if self.pool_size == 1:
             return tokens
         _, kept, *others = self.compute_output_shape(tokens.shape)
@@ -46,7 +53,7 @@ class TokenPooling(keras.layers.Layer):
         windows = (-1, kept, self.pool_size, *others)
         return ops.mean(ops.reshape(tokens, windows), axis=2)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         batch, time, *others = input_shape
         if time < self.pool_size:
             raise ValueError(
@@ -55,5 +62,5 @@ class TokenPooling(keras.layers.Layer):
             )
         return (batch, time // self.pool_size, *others)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "pool_size": self.pool_size}

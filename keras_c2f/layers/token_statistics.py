@@ -1,5 +1,12 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import keras
 from keras import ops
+
+if TYPE_CHECKING:
+    from keras_c2f.utils.annotations import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_c2f")
@@ -17,7 +24,7 @@ class TokenStatistics(keras.layers.Layer):
         `(batch, 2 * width)`: the means, then the deviations.
     """
 
-    def call(self, tokens):
+    def call(self, tokens: Tensor) -> Tensor:
         exact = ops.cast(tokens, "float32")
         mean = ops.mean(exact, axis=1, keepdims=True)
         variance = ops.mean(ops.square(exact - mean), axis=1)
@@ -25,6 +32,6 @@ class TokenStatistics(keras.layers.Layer):
         both = ops.concatenate([mean[:, 0], deviation], axis=-1)
         return ops.cast(both, tokens.dtype)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         batch, _, width = input_shape
         return (batch, 2 * width)

@@ -1,9 +1,16 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import keras
 import numpy as np
 from keras import ops
 
 from keras_c2f.layers.attention import SelfAttention
 from keras_c2f.layers.resizing import resize_axes
+
+if TYPE_CHECKING:
+    from keras_c2f.utils.annotations import Shape, Tensor
 
 OTHER_REGION = -100.0  # added to a score: its weight is 0 in float32
 
@@ -41,12 +48,12 @@ class WindowAttention(SelfAttention):
 
     def __init__(
         self,
-        num_heads,
-        grid_size,
-        window_size,
-        shift=(0, 0),
-        dropout=0.0,
-        **kwargs,
+        num_heads: int,
+        grid_size: tuple[int, int],
+        window_size: tuple[int, int],
+        shift: tuple[int, int] = (0, 0),
+        dropout: float = 0.0,
+        **kwargs: Any,
     ):
         super().__init__(num_heads, dropout, **kwargs)
         self.grid_size = tuple(grid_size)
@@ -60,7 +67,7 @@ class WindowAttention(SelfAttention):
                 f"{self.window_size}, shift={self.shift}, each (time, freq)."
             )
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
         time, freq = self.window_size
         self.position_bias = self.add_weight(
@@ -75,7 +82,7 @@ class WindowAttention(SelfAttention):
                 self.grid_size, self.window_size, self.shift
             )
 
-    def call(self, tokens, training=None):
+    def call(self, tokens: Tensor, training: bool | None = None) -> Tensor:
         mixed = super().call(self._cut(tokens), self._bias(), training)
         return self._join(mixed)
 
@@ -114,7 +121,12 @@ class WindowAttention(SelfAttention):
         num_tokens = self.grid_size[0] * self.grid_size[1]
         return ops.reshape(tokens, (-1, num_tokens, width))
 
-    def resize_weight(self, value, new_shape, positive=False):
+    def resize_weight(
+        self,
+        value: np.ndarray,
+        new_shape: tuple[int, ...],
+        positive: bool = False,
+    ) -> np.ndarray:
         """Carries the position bias (or its slot) over to another window.
 
         The table of `2 * window - 1` distances is resized bilinearly, its
@@ -129,12 +141,12 @@ class WindowAttention(SelfAttention):
         del positive
         return resize_axes(value, new_shape[:2])
 
-    def count_macs(self, input_shape):
+    def count_macs(self, input_shape: Shape) -> int:
         _, num_tokens, width = input_shape
         seen = self.window_size[0] * self.window_size[1]
         return 4 * num_tokens * width**2 + 2 * num_tokens * seen * width
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "grid_size": self.grid_size,

@@ -1,3 +1,7 @@
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 
 from keras_c2f.layers.encoder_block import EncoderBlock
@@ -29,15 +33,15 @@ class WindowBlock(EncoderBlock):
 
     def __init__(
         self,
-        num_heads,
-        grid_size,
-        window_size,
-        shift=(0, 0),
-        mlp_ratio=4.0,
-        dropout=0.0,
-        drop_path=0.0,
-        epsilon=1e-5,
-        **kwargs,
+        num_heads: int,
+        grid_size: tuple[int, int],
+        window_size: tuple[int, int],
+        shift: tuple[int, int] = (0, 0),
+        mlp_ratio: float = 4.0,
+        dropout: float = 0.0,
+        drop_path: float = 0.0,
+        epsilon: float = 1e-5,
+        **kwargs: Any,
     ):
         super().__init__(
             num_heads, mlp_ratio, dropout, drop_path, epsilon, **kwargs
@@ -56,7 +60,7 @@ class WindowBlock(EncoderBlock):
             **options,
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "grid_size": self.grid_size,

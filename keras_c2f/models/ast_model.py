@@ -1,4 +1,8 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
 from functools import partial
+from typing import Any, Self
 
 import keras
 
@@ -114,27 +118,27 @@ class AST(Backbone):
 
     def __init__(
         self,
-        num_frames=1024,
-        num_mel_bins=128,
-        patch_size=(16, 16),
-        patch_stride=None,
-        stem_channels=(),
-        width=768,
-        depth=12,
-        num_heads=12,
-        mlp_ratio=4.0,
-        num_prefix_tokens=2,
-        dropout=0.0,
-        drop_path=0.0,
-        patchout=0.0,
-        token_merging=0.0,
-        frozen_blocks=0,
-        epsilon=1e-6,
-        kernel_resize="pi",
-        position_resize="bilinear",
-        resolution="full",
-        dtype=None,
-        **kwargs,
+        num_frames: int = 1024,
+        num_mel_bins: int = 128,
+        patch_size: tuple[int, int] = (16, 16),
+        patch_stride: tuple[int, int] | None = None,
+        stem_channels: Sequence[int] = (),
+        width: int = 768,
+        depth: int = 12,
+        num_heads: int = 12,
+        mlp_ratio: float = 4.0,
+        num_prefix_tokens: int = 2,
+        dropout: float = 0.0,
+        drop_path: float = 0.0,
+        patchout: float = 0.0,
+        token_merging: float = 0.0,
+        frozen_blocks: int = 0,
+        epsilon: float = 1e-6,
+        kernel_resize: str = "pi",
+        position_resize: str = "bilinear",
+        resolution: Resolution | str = "full",
+        dtype: str | keras.DTypePolicy | None = None,
+        **kwargs: Any,
     ):
         check_encoder(depth, frozen_blocks, token_merging)
         if frozen_blocks and position_resize == "random":
@@ -213,12 +217,12 @@ class AST(Backbone):
         self.grid_size = grid_size
 
     @property
-    def num_tokens(self):
+    def num_tokens(self) -> int:
         """int, patches of one clip; prefix tokens not counted."""
         return self.grid_size[0] * self.grid_size[1]
 
     @classmethod
-    def from_size(cls, size, **overrides):
+    def from_size(cls, size: str, **overrides: Any) -> Self:
         """A randomly initialised model of a size in `models/presets.py`.
 
         Args:

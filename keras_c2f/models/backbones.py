@@ -1,6 +1,9 @@
 """Backbones by the name of a preset, whatever their architecture."""
 
+from __future__ import annotations
+
 import inspect
+from typing import TYPE_CHECKING, Any
 
 from keras_c2f.layers.log_mel import Frontend
 from keras_c2f.models.ast_model import AST
@@ -14,6 +17,9 @@ from keras_c2f.models.presets import (
     preset_config,
 )
 from keras_c2f.models.whisper_model import WhisperEncoder
+
+if TYPE_CHECKING:
+    from keras_c2f.models.phase_network import Backbone
 
 PREFIXES = {AST: "ast_", HTSAT: "hts_at_", WhisperEncoder: "whisper_"}
 PRESETS = {**AST_PRESETS, **HTS_AT_PRESETS, **WHISPER_PRESETS}
@@ -31,7 +37,7 @@ def backbone_class(name):
     return HTSAT if name in HTS_AT_PRESETS else AST
 
 
-def preset_frontend(name):
+def preset_frontend(name: str) -> Frontend:
     """`Frontend` that the model of the preset `name` was made for.
 
     Raises:
@@ -44,7 +50,7 @@ def preset_frontend(name):
     return Frontend(**HTS_AT_FRONTEND) if cls is HTSAT else Frontend()
 
 
-def preset_patch(name):
+def preset_patch(name: str) -> tuple[int, int]:
     """Pair `(time, freq)`: the patch of the preset `name` at factor 1.
 
     Of Whisper's encoder, what a token stands for.
@@ -59,7 +65,7 @@ def preset_patch(name):
     return config.get("patch_size", default)
 
 
-def backbone_from_size(name, **overrides):
+def backbone_from_size(name: str, **overrides: Any) -> Backbone:
     """A randomly initialised backbone of a named size.
 
     Args:

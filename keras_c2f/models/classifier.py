@@ -1,8 +1,16 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import keras
 from keras import ops
 
 from keras_c2f.layers import TokenStatistics
 from keras_c2f.models.task import Task, open_input
+
+if TYPE_CHECKING:
+    from keras_c2f.layers.log_mel import Frontend
+    from keras_c2f.models.phase_network import Backbone
 
 POOLINGS = ("prefix", "mean", "statistics", "token_semantic")
 
@@ -65,15 +73,15 @@ class AudioClassifier(Task):
 
     def __init__(
         self,
-        backbone,
-        num_classes,
-        input_kind="compressed",
-        frontend=None,
-        pooling="prefix",
-        dropout=0.0,
-        head_epsilon=1e-5,
-        dtype=None,
-        **kwargs,
+        backbone: Backbone,
+        num_classes: int,
+        input_kind: str = "compressed",
+        frontend: Frontend | None = None,
+        pooling: str = "prefix",
+        dropout: float = 0.0,
+        head_epsilon: float | None = 1e-5,
+        dtype: str | keras.DTypePolicy | None = None,
+        **kwargs: Any,
     ):
         source, features = open_input(backbone, input_kind, frontend)
         if pooling not in POOLINGS:
@@ -132,7 +140,7 @@ class AudioClassifier(Task):
         self.dropout = dropout
         self.head_epsilon = head_epsilon
 
-    def framewise(self):
+    def framewise(self) -> keras.Model:
         """A `keras.Model` with these weights that says what sounds when.
 
         Returns:

@@ -1,4 +1,8 @@
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -100,23 +104,23 @@ class HTSAT(Backbone):
 
     def __init__(
         self,
-        num_frames=1024,
-        num_mel_bins=64,
-        num_folds=4,
-        stretch_to=None,
-        patch_size=(4, 4),
-        window_size=(8, 8),
-        width=96,
-        depths=(2, 2, 6, 2),
-        num_heads=(4, 8, 16, 32),
-        mlp_ratio=4.0,
-        dropout=0.0,
-        drop_path=0.1,
-        epsilon=1e-5,
-        kernel_resize="pi",
-        resolution="full",
-        dtype=None,
-        **kwargs,
+        num_frames: int = 1024,
+        num_mel_bins: int = 64,
+        num_folds: int = 4,
+        stretch_to: int | None = None,
+        patch_size: tuple[int, int] = (4, 4),
+        window_size: tuple[int, int] = (8, 8),
+        width: int = 96,
+        depths: Sequence[int] = (2, 2, 6, 2),
+        num_heads: Sequence[int] = (4, 8, 16, 32),
+        mlp_ratio: float = 4.0,
+        dropout: float = 0.0,
+        drop_path: float = 0.1,
+        epsilon: float = 1e-5,
+        kernel_resize: str = "pi",
+        resolution: Resolution | str = "full",
+        dtype: str | keras.DTypePolicy | None = None,
+        **kwargs: Any,
     ):
         resolution = Resolution.parse(resolution)
         merged = 2 ** (len(depths) - 1)
@@ -223,7 +227,7 @@ class HTSAT(Backbone):
         )
 
     @classmethod
-    def from_size(cls, size, **overrides):
+    def from_size(cls, size: str, **overrides: Any) -> Self:
         """A randomly initialised model of a size in `models/presets.py`.
 
         Args:

@@ -4,8 +4,15 @@ Each reads the output of `MaskedPatchModel` alone and ignores the targets of
 the data, whatever they are.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import keras
 from keras import ops
+
+if TYPE_CHECKING:
+    from keras_c2f.utils.annotations import Tensor
 
 register = keras.saving.register_keras_serializable("keras_c2f")
 
@@ -45,23 +52,26 @@ class MaskedPatchLoss(keras.losses.Loss):
     """
 
     def __init__(
-        self, generative_weight=10.0, name="masked_patch_loss", **kwargs
+        self,
+        generative_weight: float = 10.0,
+        name: str = "masked_patch_loss",
+        **kwargs: Any,
     ):
         super().__init__(name=name, **kwargs)
         self.generative_weight = generative_weight
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         generative = self.generative_weight * generative_loss(y_true, y_pred)
         return discriminative_loss(y_true, y_pred) + generative
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "generative_weight": self.generative_weight,
         }
 
 
-def masked_patch_metrics():
+def masked_patch_metrics() -> list[keras.metrics.Metric]:
     """New metrics `accuracy`, `discriminative_loss` and `generative_loss`.
 
     They go to Keras' logs, and with `val_` before them for validation data.

@@ -1,3 +1,8 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import keras
 from keras import ops
 
@@ -10,6 +15,9 @@ from keras_c2f.layers import (
 )
 from keras_c2f.models.ast_model import AST
 from keras_c2f.models.task import Task, open_input
+
+if TYPE_CHECKING:
+    from keras_c2f.layers.log_mel import Frontend
 
 
 @keras.saving.register_keras_serializable("keras_c2f")
@@ -70,13 +78,13 @@ class MaskedPatchModel(Task):
 
     def __init__(
         self,
-        backbone,
-        mask_ratio=400 / 512,
-        cluster_sizes=None,
-        input_kind="compressed",
-        frontend=None,
-        dtype=None,
-        **kwargs,
+        backbone: AST,
+        mask_ratio: float = 400 / 512,
+        cluster_sizes: Sequence[int] | None = None,
+        input_kind: str = "compressed",
+        frontend: Frontend | None = None,
+        dtype: str | keras.DTypePolicy | None = None,
+        **kwargs: Any,
     ):
         if not isinstance(backbone, AST):
             raise ValueError(

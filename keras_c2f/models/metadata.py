@@ -1,7 +1,10 @@
 """Metadata stored with an exported classifier."""
 
+from __future__ import annotations
+
 import dataclasses
 import json
+from collections.abc import Sequence
 
 FILE_NAME = "keras_c2f.json"  # in an archive or a SavedModel
 PROPERTY = "keras_c2f"  # of an ONNX file
@@ -26,7 +29,7 @@ class ClassifierInfo:
         True
     """
 
-    class_names: tuple
+    class_names: Sequence[str]
     sample_rate: int
     num_samples: int
     multi_label: bool = False
@@ -36,12 +39,12 @@ class ClassifierInfo:
     def __post_init__(self):
         object.__setattr__(self, "class_names", tuple(self.class_names))
 
-    def to_json(self):
+    def to_json(self) -> str:
         """str."""
         return json.dumps(dataclasses.asdict(self), indent=1)
 
     @classmethod
-    def from_json(cls, text):
+    def from_json(cls, text: str) -> ClassifierInfo:
         """`ClassifierInfo` of a text that `to_json` wrote.
 
         Raises:

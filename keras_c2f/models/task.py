@@ -1,12 +1,18 @@
 """What all models share that put something on a backbone."""
 
+from __future__ import annotations
+
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self
 
 import keras
 
 from keras_c2f.layers import TimeCompression
 from keras_c2f.layers.log_mel import Frontend, LogMel
 from keras_c2f.models.phase_network import PhaseNetwork
+
+if TYPE_CHECKING:
+    from keras_c2f.resolution import Resolution
 
 INPUT_KINDS = ("compressed", "log_mel", "waveform")
 
@@ -18,16 +24,16 @@ class Task(PhaseNetwork):
     """
 
     @property
-    def resolution(self):
+    def resolution(self) -> Resolution:
         """`Resolution` of the backbone."""
         return self.backbone.resolution
 
     @property
-    def num_tokens(self):
+    def num_tokens(self) -> int:
         """int, patches of one clip; prefix tokens not counted."""
         return self.backbone.num_tokens
 
-    def at_resolution(self, resolution):
+    def at_resolution(self, resolution: Resolution | str) -> Self:
         """A new, randomly initialised copy at another resolution.
 
         `transplant` fills it with this one's weights.
@@ -35,7 +41,7 @@ class Task(PhaseNetwork):
         backbone = self.backbone.at_resolution(resolution)
         return type(self)(**{**self._options(), "backbone": backbone})
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config["backbone"] = keras.saving.serialize_keras_object(self.backbone)
         if self.frontend is not None:
@@ -43,7 +49,7 @@ class Task(PhaseNetwork):
         return config
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         config = dict(config)
         config["backbone"] = keras.saving.deserialize_keras_object(
             config["backbone"]

@@ -1,4 +1,7 @@
+from __future__ import annotations
+
 import dataclasses
+from typing import TYPE_CHECKING
 
 import keras
 from keras import ops
@@ -6,10 +9,18 @@ from keras import ops
 from keras_c2f.layers import TimeCompression
 from keras_c2f.layers.log_mel import LogMel
 
+if TYPE_CHECKING:
+    from keras_c2f.layers.log_mel import Frontend
+    from keras_c2f.models.classifier import AudioClassifier
+
 
 def waveform_classifier(
-    network, frontend, num_samples, multi_label=False, use_fft=None
-):
+    network: AudioClassifier,
+    frontend: Frontend,
+    num_samples: int,
+    multi_label: bool = False,
+    use_fft: bool | None = None,
+) -> keras.Model:
     """Audio in, scores out: front end, compression and network as one model.
 
     Made to leave Python: shapes are known, and every operation is one that
@@ -51,7 +62,7 @@ def waveform_classifier(
     return keras.Model([waveform, count], scores, name="waveform_classifier")
 
 
-def of_compressed(network):
+def of_compressed(network: AudioClassifier) -> AudioClassifier:
     """A float32 copy that is fed with log-mel at its resolution."""
     config = _in_float32(network.get_config())
     copy = type(network).from_config({**config, "input_kind": "compressed"})

@@ -1,4 +1,7 @@
+from __future__ import annotations
+
 from functools import partial
+from typing import Any, Self
 
 import keras
 
@@ -102,23 +105,23 @@ class WhisperEncoder(Backbone):
 
     def __init__(
         self,
-        num_frames=3000,
-        num_mel_bins=80,
-        width=512,
-        depth=6,
-        num_heads=8,
-        mlp_ratio=4.0,
-        dropout=0.0,
-        drop_path=0.0,
-        patchout=0.0,
-        token_merging=0.0,
-        frozen_blocks=0,
-        final_norm=True,
-        epsilon=1e-5,
-        kernel_resize="pi",
-        resolution="full",
-        dtype=None,
-        **kwargs,
+        num_frames: int = 3000,
+        num_mel_bins: int = 80,
+        width: int = 512,
+        depth: int = 6,
+        num_heads: int = 8,
+        mlp_ratio: float = 4.0,
+        dropout: float = 0.0,
+        drop_path: float = 0.0,
+        patchout: float = 0.0,
+        token_merging: float = 0.0,
+        frozen_blocks: int = 0,
+        final_norm: bool = True,
+        epsilon: float = 1e-5,
+        kernel_resize: str = "pi",
+        resolution: Resolution | str = "full",
+        dtype: str | keras.DTypePolicy | None = None,
+        **kwargs: Any,
     ):
         check_encoder(depth, frozen_blocks, token_merging)
         resolution = Resolution.parse(resolution)
@@ -185,11 +188,11 @@ class WhisperEncoder(Backbone):
         self.grid_size = (num_tokens, 1)
 
     @property
-    def patch_size(self):
+    def patch_size(self) -> tuple[int, int]:
         """Pair `(time, freq)`: what a token stands for at full resolution."""
         return (2, self.num_mel_bins)
 
-    def with_arguments(self, **arguments):
+    def with_arguments(self, **arguments: Any) -> WhisperEncoder:
         """A new, randomly initialised copy with other arguments.
 
         Fewer blocks come without the last norm, which was trained on the last
@@ -198,7 +201,7 @@ class WhisperEncoder(Backbone):
         return super().with_arguments(**_of_fewer_blocks(arguments, self.depth))
 
     @classmethod
-    def from_size(cls, size, **overrides):
+    def from_size(cls, size: str, **overrides: Any) -> Self:
         """A randomly initialised model of a size in `models/presets.py`.
 
         Args:

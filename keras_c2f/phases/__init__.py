@@ -2,15 +2,4 @@
 
 from keras_c2f.utils.lazy_names import lazy_names
 
-__getattr__, __dir__, __all__ = lazy_names(
-    __name__,
-    {
-        ".budget": ["share_budget"],
-        ".carry_over": ["CarryOver"],
-        ".learning_rate": ["Cosine", "with_cosine"],
-        ".phased_model": ["PhasedModel"],
-        ".schedule": ["Phase", "PhaseSchedule"],
-        ".scheduler": ["PhaseScheduler"],
-        ".transplant": ["TransplantReport", "transplant"],
-    },
-)
+__getattr__, __dir__, __all__ = lazy_names(__name__)

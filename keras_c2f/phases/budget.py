@@ -1,13 +1,18 @@
 """Schedules that share out compute rather than epochs."""
 
+from __future__ import annotations
+
 import dataclasses
 import itertools
+from collections.abc import Callable
 
 from keras_c2f.phases.schedule import Phase, PhaseSchedule
 from keras_c2f.resolution import Resolution
 
 
-def share_budget(text, epochs, cost):
+def share_budget(
+    text: str, epochs: float, cost: Callable[[Resolution], float]
+) -> PhaseSchedule:
     """Gives phases the epochs that their shares of a compute budget buy.
 
     Without shares each phase gets the same compute, whatever its resolution:

@@ -1,10 +1,19 @@
 """Phases that end when what they learn does not carry over."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from keras_c2f.phases.budget import check_rising, end_early
 from keras_c2f.phases.schedule import PhaseSchedule
 from keras_c2f.phases.transplant import transplant
+
+if TYPE_CHECKING:
+    import keras
+
+    from keras_c2f.phases.phased_model import PhasedModel
 
 HERE, THERE = "carry_over_here", "carry_over_there"
 
@@ -57,7 +66,15 @@ class CarryOver:
         The paper leaves open when to move on. The rule is ours.
     """
 
-    def __init__(self, loss, learning_rates=PhaseSchedule, checks=4, logs=()):
+    def __init__(
+        self,
+        loss: Callable[[keras.Model], float],
+        learning_rates: Callable[
+            [PhaseSchedule], PhaseSchedule
+        ] = PhaseSchedule,
+        checks: int = 4,
+        logs: Sequence[dict[str, Any]] = (),
+    ):
         if checks < 2:
             raise ValueError(
                 "A phase is checked twice or more, to see a change. "
@@ -68,7 +85,12 @@ class CarryOver:
         self.checks = checks
         self.logs_before = list(logs)
 
-    def begin(self, schedule, costs, initial_epoch):
+    def begin(
+        self,
+        schedule: PhaseSchedule,
+        costs: Sequence[float],
+        initial_epoch: int,
+    ) -> PhaseSchedule:
         """The schedule with which a `fit` begins.
 
         Args:
@@ -97,7 +119,9 @@ class CarryOver:
             self._judge(epoch)
         return self.learning_rates(self._schedule)
 
-    def after_epoch(self, model, epoch, logs):
+    def after_epoch(
+        self, model: PhasedModel, epoch: int, logs: dict[str, Any]
+    ) -> PhaseSchedule:
         """Looks, where it is time to; adds what it sees to `logs`.
 
         Args:

@@ -1,8 +1,12 @@
 """Learning rates of phases."""
 
+from __future__ import annotations
+
 import dataclasses
 import itertools
 import math
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 import keras
 from keras import ops
@@ -10,8 +14,19 @@ from keras.optimizers.schedules import LearningRateSchedule
 
 from keras_c2f.phases.schedule import PhaseSchedule
 
+if TYPE_CHECKING:
+    from keras_c2f.phases.schedule import Phase
+    from keras_c2f.resolution import Resolution
+    from keras_c2f.utils.annotations import Tensor
 
-def with_cosine(schedule, peak, steps, warmup=0.0, cost=None):
+
+def with_cosine(
+    schedule: PhaseSchedule | str | Iterable[Phase | str],
+    peak: float,
+    steps: int,
+    warmup: float = 0.0,
+    cost: Callable[[Resolution], float] | None = None,
+) -> PhaseSchedule:
     """Gives phases a cosine each, or their pieces of one cosine.
 
     Args:
@@ -75,14 +90,21 @@ class Cosine(LearningRateSchedule):
         [0.5, 0.15, 0.0]
     """
 
-    def __init__(self, peak, steps, begin=0.0, end=1.0, warmup=0.0):
+    def __init__(
+        self,
+        peak: float,
+        steps: int,
+        begin: float = 0.0,
+        end: float = 1.0,
+        warmup: float = 0.0,
+    ):
         self.peak = peak
         self.steps = steps
         self.begin = begin
         self.end = end
         self.warmup = warmup
 
-    def __call__(self, step):
+    def __call__(self, step: Tensor) -> Tensor:
         done = ops.minimum(ops.cast(step, "float32") / self.steps, 1.0)
         position = self.begin + (self.end - self.begin) * done
         falling = (position - self.warmup) / max(1.0 - self.warmup, 1e-6)
@@ -93,7 +115,7 @@ class Cosine(LearningRateSchedule):
             )
         return self.peak * rate
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "peak": self.peak,
             "steps": self.steps,

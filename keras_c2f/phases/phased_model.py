@@ -1,5 +1,9 @@
+from __future__ import annotations
+
 import inspect
 import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Self
 
 import keras
 import numpy as np
@@ -17,6 +21,11 @@ from keras_c2f.phases.torch_optimizer import fused_adam
 from keras_c2f.phases.transplant import transplant
 from keras_c2f.resolution import Resolution
 from keras_c2f.utils.files import atomic_write
+
+if TYPE_CHECKING:
+    from keras_c2f.phases.schedule import Phase
+    from keras_c2f.phases.transplant import TransplantReport
+    from keras_c2f.utils.annotations import PathLike, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_c2f")
@@ -58,7 +67,11 @@ class PhasedModel(keras.Model):
     """
 
     def __init__(
-        self, build_network, resolution="full", network=None, **kwargs
+        self,
+        build_network: keras.Model | Callable[[Resolution], keras.Model],
+        resolution: Resolution | str = "full",
+        network: keras.Model | None = None,
+        **kwargs: Any,
     ):
         # no autocast: the network may want float32 under mixed precision
         super().__init__(autocast=False, **kwargs)
@@ -79,11 +92,11 @@ class PhasedModel(keras.Model):
         self.built = True
         self.epochs_done = None  # in a `fit` that PhaseScheduler leads
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         inputs = of_known_shape(inputs, self.network)
         return self.network(inputs, training=training)
 
-    def train_step(self, *args, **kwargs):
+    def train_step(self, *args: Any, **kwargs: Any) -> Any:
         if keras_private.compiles_on_torch(
             self
         ):  # its compiler wants no `with`
@@ -91,22 +104,22 @@ class PhasedModel(keras.Model):
         with short_graph(self), fused_adam(self), after_batch(args):
             return super().train_step(*args, **kwargs)
 
-    def test_step(self, *args, **kwargs):
+    def test_step(self, *args: Any, **kwargs: Any) -> Any:
         if keras_private.compiles_on_torch(self):
             return super().test_step(*args, **kwargs)
         with short_graph(self), after_batch(args):
             return super().test_step(*args, **kwargs)
 
-    def zero_grad(self, set_to_none=True):
+    def zero_grad(self, set_to_none: bool = True) -> None:
         """PyTorch's: Keras forgets one of two weights that share a path."""
         super().zero_grad(set_to_none)
         for variable in self.trainable_variables:
             variable.value.grad = None
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return self.network.compute_output_shape(input_shape)
 
-    def network_at(self, resolution):
+    def network_at(self, resolution: Resolution | str) -> keras.Model:
         """A new, randomly initialised network at `resolution`.
 
         Raises:
@@ -125,14 +138,14 @@ class PhasedModel(keras.Model):
             )
         return _checked(build(resolution))
 
-    def compile(self, *args, **kwargs):
+    def compile(self, *args: Any, **kwargs: Any) -> None:
         super().compile(*args, **kwargs)
         if self.optimizer is not None:
             check_optimizer(self.optimizer)
             # what a phase with `reset` returns to
             self._compiled_optimizer = unbuilt_copy(self.optimizer)
 
-    def get_compile_config(self):
+    def get_compile_config(self) -> dict[str, Any] | None:
         config = super().get_compile_config()
         if config and self.optimizer is not None:
             serialize = keras.saving.serialize_keras_object
@@ -145,7 +158,7 @@ class PhasedModel(keras.Model):
             config["without_weight_decay"] = [v.path for v in excluded]
         return config
 
-    def compile_from_config(self, config):
+    def compile_from_config(self, config: dict[str, Any]) -> None:
         config = keras.saving.deserialize_keras_object(config)
         compiled_optimizer = config.pop("compiled_optimizer", None)
         excluded = config.pop("without_weight_decay", None)
@@ -160,7 +173,7 @@ class PhasedModel(keras.Model):
 
     # Keras saves no seeds; a resumed run would repeat the dropout of its start.
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: Any) -> None:
         for index, seed in enumerate(self._seeds()):
             store[str(index)] = keras.ops.convert_to_numpy(seed)
         resolution = str(self.resolution).encode()
@@ -172,7 +185,7 @@ class PhasedModel(keras.Model):
         if isinstance(rate, FromStep):
             store["first_step"] = np.array(rate.first_step)
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         names = list(store.keys())
         if "resolution" in names:
             resolution = np.array(store["resolution"], "uint8").tobytes()
@@ -182,7 +195,9 @@ class PhasedModel(keras.Model):
             for index, seed in enumerate(seeds):
                 seed.assign(store[str(index)])
 
-    def save_weights(self, filepath, overwrite=True, **kwargs):
+    def save_weights(
+        self, filepath: PathLike, overwrite: bool = True, **kwargs: Any
+    ) -> None:
         """`keras.Model.save_weights`; a kill leaves the file of before."""
         path, save = str(filepath), super().save_weights
         if not overwrite or "://" in path or not path.endswith(".weights.h5"):
@@ -190,7 +205,9 @@ class PhasedModel(keras.Model):
         else:
             atomic_write(path, lambda whole: save(whole, **kwargs))
 
-    def load_weights(self, filepath, *args, **kwargs):
+    def load_weights(
+        self, filepath: PathLike, *args: Any, **kwargs: Any
+    ) -> None:
         """`keras.Model.load_weights`, of a file of the same resolution.
 
         Raises:
@@ -218,7 +235,7 @@ class PhasedModel(keras.Model):
     def _seeds(self):
         return [v for v in self.network.variables if "seed_generator" in v.path]
 
-    def fit(self, *args, **kwargs):
+    def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """`keras.Model.fit`, led by the `PhaseScheduler` among the callbacks.
 
         The scheduler checks that schedule, data and other callbacks go
@@ -247,7 +264,7 @@ class PhasedModel(keras.Model):
         with refusing_uneven_batches(keras_private.num_devices(self)):
             return super().fit(**arguments)
 
-    def switch(self, phase):
+    def switch(self, phase: Phase) -> TransplantReport | None:
         """Moves network and optimizer to `phase`, between two epochs.
 
         Args:
@@ -274,7 +291,7 @@ class PhasedModel(keras.Model):
                 keras_private.renew_functions(self)
         return report
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object
         build = self.build_network
         name = getattr(build, "__name__", "<lambda>")  # a partial has none
@@ -289,7 +306,7 @@ class PhasedModel(keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         deserialize = keras.saving.deserialize_keras_object
         config = dict(config)
         network = deserialize(config.pop("network"))

@@ -1,10 +1,17 @@
 """What is trained when: phases in order, coarse to fine."""
 
+from __future__ import annotations
+
 import math
 import numbers
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from keras_c2f.resolution import Resolution
+
+if TYPE_CHECKING:
+    from keras.optimizers.schedules import LearningRateSchedule
 
 OPTIMIZER_STATES = ("carry", "reset")
 MOST_EPOCHS = 1_000_000
@@ -30,9 +37,9 @@ class Phase:
             schedule, or `optimizer` is unknown.
     """
 
-    resolution: Resolution
+    resolution: Resolution | str
     epochs: int
-    learning_rate: object = None
+    learning_rate: float | LearningRateSchedule | None = None
     weight_decay: float | None = None
     optimizer: str = "carry"
 
@@ -67,7 +74,7 @@ class Phase:
             )
 
     @classmethod
-    def parse(cls, text):
+    def parse(cls, text: str) -> Phase:
         """Reads `pool:4@8`, optionally with `lr=`, `wd=`, `reset`.
 
         Example:
@@ -139,7 +146,9 @@ class PhaseSchedule:
         (10, 0, 1)
     """
 
-    def __init__(self, phases):
+    def __init__(
+        self, phases: PhaseSchedule | Phase | str | Iterable[Phase | str]
+    ):
         if isinstance(phases, PhaseSchedule):
             phases = phases.phases
         elif isinstance(phases, Phase):
@@ -156,15 +165,15 @@ class PhaseSchedule:
             )
 
     @property
-    def epochs(self):
+    def epochs(self) -> int:
         """int, epochs of all phases together: `fit(epochs=...)`."""
         return sum(phase.epochs for phase in self.phases)
 
-    def first_epoch(self, index):
+    def first_epoch(self, index: int) -> int:
         """The epoch, counted from 0, with which phase `index` begins."""
         return sum(phase.epochs for phase in self.phases[:index])
 
-    def index_at(self, epoch):
+    def index_at(self, epoch: int) -> int:
         """Index of the phase that trains `epoch` (counted from 0).
 
         Epochs past the end belong to the last phase.

@@ -1,4 +1,8 @@
+from __future__ import annotations
+
 import warnings
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import keras
 
@@ -10,6 +14,9 @@ from keras_c2f.phases.learning_rate import FromStep
 from keras_c2f.phases.phased_model import PhasedModel
 from keras_c2f.phases.schedule import Phase, PhaseSchedule
 from keras_c2f.phases.transplant import transplant, weights_by_path
+
+if TYPE_CHECKING:
+    from keras_c2f.phases.carry_over import CarryOver
 
 FIGURES = ("phase", "num_tokens", "gmacs")  # of an epoch, in its logs
 # What these remember does not outlive a change of network.
@@ -82,7 +89,13 @@ class PhaseScheduler(keras.callbacks.Callback):
         starts the optimizer's state afresh.
     """
 
-    def __init__(self, schedule, data=None, verbose=1, adapt=None):
+    def __init__(
+        self,
+        schedule: PhaseSchedule | str | Iterable[Phase | str],
+        data: Any = None,
+        verbose: int = 1,
+        adapt: CarryOver | None = None,
+    ):
         super().__init__()
         self.schedule = PhaseSchedule(schedule)
         self.data = data
@@ -91,7 +104,7 @@ class PhaseScheduler(keras.callbacks.Callback):
         self._planned = self.schedule
         self.reports = []  # one per phase begun: TransplantReport or None
 
-    def set_model(self, model):
+    def set_model(self, model: keras.Model) -> None:
         if not isinstance(model, PhasedModel):
             raise ValueError(
                 "PhaseScheduler exchanges the network inside a PhasedModel. "
@@ -100,7 +113,9 @@ class PhaseScheduler(keras.callbacks.Callback):
             )
         super().set_model(model)
 
-    def prepare_fit(self, model, arguments):
+    def prepare_fit(
+        self, model: keras.Model, arguments: dict[str, Any]
+    ) -> None:
         """Checks what `fit` was given and moves to the first phase.
 
         Args:
@@ -171,7 +186,9 @@ class PhaseScheduler(keras.callbacks.Callback):
             shapes.append(network.input_shape)
         return shapes, reports
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         index = self.schedule.index_at(epoch)
         for callback in self._others:
             if isinstance(callback, keras.callbacks.SwapEMAWeights):
@@ -180,7 +197,9 @@ class PhaseScheduler(keras.callbacks.Callback):
             self._begin(index, True)
         self._tell_data(epoch)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         self.model.epochs_done = epoch + 1
         cost = self.costs[self._index]
         logs["phase"] = self._index + 1
@@ -192,7 +211,7 @@ class PhaseScheduler(keras.callbacks.Callback):
             if epoch + 1 >= self.schedule.epochs:  # fewer, but dearer ones
                 self.model.stop_training = True
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self.model.stop_training and self._index < len(self.schedule) - 1:
             self._print(
                 f"Training was stopped in phase {self._index + 1} of "

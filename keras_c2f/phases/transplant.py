@@ -1,5 +1,7 @@
 """Weights of one network into another of a different resolution."""
 
+from __future__ import annotations
+
 import inspect
 import re
 from collections import Counter
@@ -33,10 +35,10 @@ class TransplantReport:
         dropped: in the source alone.
     """
 
-    copied: tuple
-    resized: tuple
-    fresh: tuple
-    dropped: tuple
+    copied: tuple[str, ...]
+    resized: tuple[tuple[str, tuple[int, ...], tuple[int, ...]], ...]
+    fresh: tuple[str, ...]
+    dropped: tuple[str, ...]
 
     def __str__(self):
         parts = [f"copied {len(self.copied)} weights"]
@@ -51,7 +53,9 @@ class TransplantReport:
         return "; ".join(parts)
 
 
-def transplant(source, target, carry_trainable=True):
+def transplant(
+    source: keras.Model, target: keras.Model, carry_trainable: bool = True
+) -> TransplantReport:
     """Carries all weights that fit from one built network to another.
 
     Weights are matched by `variable.path`, so layers must be named alike in

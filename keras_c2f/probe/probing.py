@@ -19,6 +19,11 @@ from the other. Pieces of one recording are not found out: they flatter every
 factor alike.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from keras_c2f.probe.report import FactorScore, ProbeReport
@@ -26,19 +31,23 @@ from keras_c2f.probe.ridge import predict_left_out, stratified_folds
 from keras_c2f.probe.time_summary import summarise
 from keras_c2f.resolution import Resolution
 
+if TYPE_CHECKING:
+    from keras_c2f.data.clips import Clips
+    from keras_c2f.data.pipeline import AudioPipeline
+
 METHODS = {"pool": "pool:{}", "pool:max": "pool:{}:max", "shift": "shift:{}"}
 FOLDS = 10
 CLIPS_PER_CLASS = 20  # rather fewer classes than fewer clips of each
 
 
 def probe(
-    pipeline,
-    clips,
-    factors=(1, 2, 4, 8, 16),
-    method="pool",
-    max_clips=1000,
-    seed=0,
-):
+    pipeline: AudioPipeline,
+    clips: Clips,
+    factors: Sequence[int] = (1, 2, 4, 8, 16),
+    method: str = "pool",
+    max_clips: int = 1000,
+    seed: int = 0,
+) -> ProbeReport:
     """Foresees what compression in time will lose, in about a minute.
 
     Args:

@@ -1,5 +1,7 @@
 """What a probe found, in a table, a sentence and a schedule."""
 
+from __future__ import annotations
+
 import itertools
 from dataclasses import dataclass
 
@@ -27,7 +29,9 @@ class FactorScore:
     loss_error: float
 
     @classmethod
-    def of(cls, resolution, scores, at_full_resolution):
+    def of(
+        cls, resolution: str, scores: np.ndarray, at_full_resolution: np.ndarray
+    ) -> FactorScore:
         """From the scores of clips, float `(n,)` each."""
         lost = at_full_resolution - scores
         return cls(
@@ -39,12 +43,12 @@ class FactorScore:
         )
 
     @property
-    def factor(self):
+    def factor(self) -> int:
         """int, C."""
         return Resolution.parse(self.resolution).factor
 
     @property
-    def loses(self):
+    def loses(self) -> bool:
         """bool, whether the loss is above two standard errors."""
         return self.loss > 2 * self.loss_error
 
@@ -75,14 +79,14 @@ class ProbeReport:
         10.0 points. Try --schedule="pool:4@18, full@2".
     """
 
-    rows: tuple
+    rows: tuple[FactorScore, ...]
     chance: float
     measure: str
     num_clips: int
     num_classes: int
 
     @property
-    def coarsest(self):
+    def coarsest(self) -> FactorScore:
         """`FactorScore` of the largest C up to which none loses.
 
         Of factors that lose nothing one in forty seems to, by chance; one
@@ -92,12 +96,12 @@ class ProbeReport:
         return list(fine)[-1]
 
     @property
-    def is_conclusive(self):
+    def is_conclusive(self) -> bool:
         """bool, whether full resolution is two standard errors above chance."""
         full = self.rows[0]
         return full.score - self.chance > 2 * full.standard_error
 
-    def schedule(self, epochs=20):
+    def schedule(self, epochs: int = 20) -> str:
         """A schedule that begins at `coarsest`, as text.
 
         Three phases, as the default of `keras-c2f train` has: the factor
@@ -129,7 +133,7 @@ class ProbeReport:
             f"+- one standard error, chance {self.chance:.1%}."
         ).replace("%", " %")
 
-    def sentence(self):
+    def sentence(self) -> str:
         """str, what to make of it."""
         if not self.is_conclusive:
             return (

@@ -1,5 +1,9 @@
 """Ridge regression on time summaries, to compare a network with."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from keras_c2f.evaluation.evaluate import primary_metric
@@ -7,12 +11,22 @@ from keras_c2f.evaluation.metrics import ExactMetrics
 from keras_c2f.probe.ridge import fit_ridge, folds_of
 from keras_c2f.probe.time_summary import summarise
 
+if TYPE_CHECKING:
+    from keras_c2f.data.clips import Clips
+    from keras_c2f.data.pipeline import AudioPipeline
+
 FOLDS = 10
 MOST_CLIPS = 2000  # to learn from: eigenvectors of so many take seconds
 FEWEST_CLIPS = 20
 
 
-def score_simple_classifier(pipeline, train, validation, num_frames, seed=0):
+def score_simple_classifier(
+    pipeline: AudioPipeline,
+    train: Clips,
+    validation: Clips,
+    num_frames: int,
+    seed: int = 0,
+) -> dict[str, Any]:
     """What a classifier scores that takes seconds to train.
 
     A network that ends below it has learned less than its data allow.

@@ -1,7 +1,10 @@
 """One page about training data: what the network will really be shown."""
 
+from __future__ import annotations
+
 from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +23,11 @@ from keras_c2f.report.words import SPACE, format_count, format_percent
 from keras_c2f.training.from_recipe import make_pipeline, recipe_frontend
 from keras_c2f.utils.files import write_text
 
+if TYPE_CHECKING:
+    from keras_c2f.data.clips import Clips
+    from keras_c2f.training.recipe import Recipe
+    from keras_c2f.utils.annotations import PathLike
+
 CLIPS_OF_PHASE = 3
 EFFECTS = {
     "mixup": "another clip added",
@@ -31,7 +39,9 @@ EFFECTS = {
 }
 
 
-def write_data_page(folder, recipe, clips):
+def write_data_page(
+    folder: PathLike, recipe: Recipe, clips: tuple[Clips, Clips]
+) -> Path:
     """Writes `data.html`: clips of each phase, augmentations, classes, lengths.
 
     Args:

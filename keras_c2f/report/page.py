@@ -4,9 +4,12 @@ The page is a single HTML file that opens without a network. What is computed
 is in `runs.py`, what is drawn in `plots.py`; here are the words.
 """
 
+from __future__ import annotations
+
 import json
 from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -41,8 +44,11 @@ from keras_c2f.report.words import (
 )
 from keras_c2f.utils.files import write_text
 
+if TYPE_CHECKING:
+    from keras_c2f.utils.annotations import PathLike
 
-def write_report(folder):
+
+def write_report(folder: PathLike) -> Path:
     """Writes `report.html` about the runs below a folder.
 
     Works while runs are still training: what is missing is left out.

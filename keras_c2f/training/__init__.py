@@ -1,1 +1,5 @@
 """Training runs: recipes, run folders, and what resumes after a kill."""
+
+from keras_c2f.utils.lazy_names import lazy_names
+
+__getattr__, __dir__, __all__ = lazy_names(__name__)

@@ -2,7 +2,8 @@
 
 import os
 
-from keras_c2f.convert import CARD, PUBLISHED, from_preset
+from keras_c2f.convert import load_preset
+from keras_c2f.convert.published import is_preset
 from keras_c2f.layers.log_mel import Frontend
 from keras_c2f.phases import transplant
 from keras_c2f.phases.transplant import weights_by_path
@@ -19,10 +20,9 @@ def start_from(network, init_from, fewer_blocks=False):
 
     Args:
         network: model with a `backbone`, such as `AudioClassifier`.
-        init_from: path of a run's folder, of a `.keras` file or of a folder
-            that `keras-c2f convert` wrote, or the name of a published
-            checkpoint (`PUBLISHED`): a backbone, or a model with one, such
-            as `MaskedPatchModel`.
+        init_from: path of a run's folder or of a `.keras` file, or a preset,
+            see `load_preset`: a backbone, or a model with one, such as
+            `MaskedPatchModel`.
         fewer_blocks: bool, whether `network` may have fewer blocks, and then
             takes the first ones.
 
@@ -49,8 +49,8 @@ def start_from(network, init_from, fewer_blocks=False):
 
 def _load(init_from):
     """A model, and the `Frontend` that it was trained with if that is known."""
-    if init_from in PUBLISHED or os.path.exists(os.path.join(init_from, CARD)):
-        found = from_preset(init_from)
+    if is_preset(init_from):
+        found = load_preset(init_from)
         return found.model, found.frontend
     if not init_from.endswith(".keras"):
         init_from = os.path.join(find_run(init_from), "model.keras")

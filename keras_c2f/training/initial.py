@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import keras
 
-from keras_c2f.convert import CARD, from_preset
+from keras_c2f.convert import CARD, load_preset
 from keras_c2f.layers.log_mel import Frontend
 from keras_c2f.models.presets import (
     AST_PRESETS,
@@ -110,7 +110,7 @@ def _model_config(init_from):
     if os.path.isfile(init_from):
         config, is_of_run = _archived(init_from)
         return config, is_of_run, not is_of_run
-    model = from_preset(init_from).model
+    model = load_preset(init_from).model
     return keras.saving.serialize_keras_object(model), False, True
 
 

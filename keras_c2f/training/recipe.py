@@ -1,7 +1,11 @@
 """One training run as data: what the command line asks, what a run keeps."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
 
 from keras_c2f.datasets.kinds import KINDS, SYNTHETIC, form
 from keras_c2f.models.presets import (
@@ -22,6 +26,11 @@ from keras_c2f.utils.values import (
     share,
     values_of,
 )
+
+if TYPE_CHECKING:
+    from keras_c2f.data.clips import Clips
+    from keras_c2f.layers.log_mel import Frontend
+    from keras_c2f.resolution import Resolution
 
 LONGEST = 3600  # seconds; what is longer is windows, not a clip
 KEEP = ("best", "last")  # epochs
@@ -236,7 +245,9 @@ class Recipe:
                 f"mean={self.mean}, std={self.std}."
             )
 
-    def open_data(self, more_classes=()):
+    def open_data(
+        self, more_classes: Sequence[str] = ()
+    ) -> tuple[Clips, Clips]:
         """`(train, validation)`, two `Clips`.
 
         Args:
@@ -258,7 +269,7 @@ class Recipe:
             options |= registry.holding_out(kind, self.held_out)
         return registry.open_dataset(self.data, **options)
 
-    def baseline(self):
+    def baseline(self) -> Recipe:
         """The same recipe without coarse phases, for as many epochs.
 
         At full resolution, and with clips padded to whole patches alone, as
@@ -272,7 +283,7 @@ class Recipe:
         return replace(recipe, num_frames=frames)
 
     @property
-    def frontend(self):
+    def frontend(self) -> Frontend:
         """`Frontend` of the weights to start from, else of the preset."""
         from keras_c2f.models import preset_frontend
         from keras_c2f.training.initial import initial_frontend
@@ -281,7 +292,7 @@ class Recipe:
             self.backbone
         )
 
-    def frames(self, frontend):
+    def frames(self, frontend: Frontend) -> int:
         """T, frames of a clip at full resolution.
 
         Args:
@@ -315,19 +326,19 @@ class Recipe:
         return padded
 
     @property
-    def resolutions(self):
+    def resolutions(self) -> list[Resolution]:
         """list of `Resolution`, one per phase."""
         if self.budget:
             return [first for first, _, _ in parse_shares(self.schedule)]
         return [phase.resolution for phase in self.phases]
 
     @property
-    def phases(self):
+    def phases(self) -> PhaseSchedule:
         """`PhaseSchedule` of this recipe, which has no budget: see
         `from_recipe.spend_budget`."""
         return PhaseSchedule(self.schedule)
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Plain dict, for JSON."""
         return asdict(self)
 

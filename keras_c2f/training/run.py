@@ -11,9 +11,13 @@ its own resolution), `evaluation.json` and `evaluation.csv` (a row per class),
 One process at a time works in the folder.
 """
 
+from __future__ import annotations
+
 import importlib.util
 import os
 import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -69,6 +73,11 @@ from keras_c2f.utils.files import (
 )
 from keras_c2f.utils.folder_lock import alone_in
 
+if TYPE_CHECKING:
+    from keras_c2f.data.clips import Clips
+    from keras_c2f.training.recipe import Recipe
+    from keras_c2f.utils.annotations import PathLike
+
 SAMPLE = 64  # training clips that decide whether a phase carries over
 
 
@@ -90,26 +99,33 @@ class Run:
 
     task = "classification"
 
-    def __init__(self, folder, recipe, clips, command="", reasons=()):
+    def __init__(
+        self,
+        folder: PathLike,
+        recipe: Recipe,
+        clips: tuple[Clips, Clips],
+        command: str = "",
+        reasons: Mapping[str, str] | None = None,
+    ):
         self.folder = folder
         self.recipe = recipe
         self.train_clips, self.validation_clips = clips
         self.command = command
-        self.reasons = dict(reasons)
+        self.reasons = dict(reasons or {})
         os.makedirs(folder, exist_ok=True)
         self._checkpoints = Checkpoints(folder)
         self._refuse_other_run()
 
     @property
-    def name(self):
+    def name(self) -> str:
         """str, label in progress bar and report: the folder's name."""
         return os.path.basename(os.path.normpath(self.folder))
 
-    def path(self, name):
+    def path(self, name: str) -> str:
         """Path of a file of this run."""
         return os.path.join(self.folder, name)
 
-    def train(self):
+    def train(self) -> dict[str, Any]:
         """Trains, or goes on after a kill, then evaluates.
 
         Returns:
@@ -199,7 +215,9 @@ class Run:
         rows = read_rows(self.path("history.csv"))
         return kept_epoch(rows, self.recipe.keep, len(self.recipe.phases))
 
-    def save_epoch(self, model, rows):
+    def save_epoch(
+        self, model: PhasedModel, rows: list[dict[str, Any]]
+    ) -> None:
         """Keeps model and history after a complete epoch.
 
         Args:

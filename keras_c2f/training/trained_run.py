@@ -1,9 +1,12 @@
 """What a finished run has learned, read back from its folder."""
 
+from __future__ import annotations
+
 import dataclasses
 import os
+from typing import TYPE_CHECKING
 
-from keras_c2f.convert import CARD, load_folder
+from keras_c2f.convert import CARD, load_preset
 from keras_c2f.layers.log_mel import Frontend
 from keras_c2f.models import AudioClassifier, of_compressed
 from keras_c2f.models.metadata import ClassifierInfo
@@ -13,6 +16,9 @@ from keras_c2f.training.run_folder import (
     read_config,
     refuse_unknown,
 )
+
+if TYPE_CHECKING:
+    from keras_c2f.utils.annotations import PathLike
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +38,7 @@ class TrainedRun:
     frontend: Frontend
 
     @property
-    def info(self):
+    def info(self) -> ClassifierInfo:
         """`ClassifierInfo`; a window is a clip as long as in training."""
         rate = self.frontend.sample_rate
         seconds = self.config["clip_seconds"]
@@ -45,7 +51,7 @@ class TrainedRun:
         )
 
 
-def read_trained_run(folder):
+def read_trained_run(folder: PathLike) -> TrainedRun:
     """`TrainedRun` of a folder that `keras-c2f train` or `convert` wrote.
 
     Raises:
@@ -90,7 +96,7 @@ def read_frontend(config, folder):
 
 def _converted(folder):
     """`TrainedRun` of a folder that `convert` wrote; it has no data set."""
-    found = load_folder(folder)
+    found = load_preset(os.fspath(folder))
     if not isinstance(found.model, AudioClassifier):
         raise ValueError(
             f"{folder} holds a converted backbone without classes. "

@@ -14,6 +14,7 @@ EXTRAS = {
     "tensorflow_io": "tensorflow-io",
     **dict.fromkeys(("soundfile", "soxr", "tqdm"), "audio"),
     "safetensors": "convert",
+    "huggingface_hub": "hub",
     "matplotlib": "report",
     "espeakng_loader": "demo",
     "scipy": "study",

@@ -10,7 +10,7 @@ import torch
 from contract import numpy
 from transformers import WhisperConfig, WhisperModel
 
-from keras_c2f.convert import PUBLISHED, load_checkpoint, load_folder
+from keras_c2f.convert import PUBLISHED, load_checkpoint, load_preset
 from keras_c2f.cost import count_macs
 from keras_c2f.models import WhisperEncoder, backbone_from_size
 from keras_c2f.models.presets import WHISPER_PRESETS
@@ -302,7 +302,7 @@ def test_converted_folder_is_read_back(hugging_face, tmp_path):
     folder, _, states = hugging_face
     converted = load_checkpoint(str(folder), num_frames=60)
     converted.save(tmp_path / "out")
-    loaded = load_folder(tmp_path / "out")
+    loaded = load_preset(str(tmp_path / "out"))
     assert loaded.frontend == converted.frontend
     np.testing.assert_allclose(
         loaded.model.predict(CLIPS, verbose=0), states[-1], atol=1e-4

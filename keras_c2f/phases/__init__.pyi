@@ -1,0 +1,10 @@
+from keras_c2f.phases.budget import share_budget as share_budget
+from keras_c2f.phases.carry_over import CarryOver as CarryOver
+from keras_c2f.phases.learning_rate import Cosine as Cosine
+from keras_c2f.phases.learning_rate import with_cosine as with_cosine
+from keras_c2f.phases.phased_model import PhasedModel as PhasedModel
+from keras_c2f.phases.schedule import Phase as Phase
+from keras_c2f.phases.schedule import PhaseSchedule as PhaseSchedule
+from keras_c2f.phases.scheduler import PhaseScheduler as PhaseScheduler
+from keras_c2f.phases.transplant import TransplantReport as TransplantReport
+from keras_c2f.phases.transplant import transplant as transplant
