@@ -1,6 +1,7 @@
 """Names of a checkpoint's outputs, from the list its authors numbered by."""
 
 import csv
+import io
 import json
 from pathlib import Path
 from typing import NamedTuple
@@ -69,16 +70,44 @@ def read_class_names(path):
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"There is no list of class names at {path}.")
-    if path.suffix == ".json":
-        return _names_of_json(path)
-    if path.suffix != ".csv":
-        return path.read_text(encoding="utf-8").splitlines()
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path} is not UTF-8 ({error.reason}). Save it as UTF-8."
+        ) from None
+    read = {".json": _names_of_json, ".csv": _names_of_csv}
+    names = read.get(path.suffix.lower(), _names_of_text)(text, path)
+    check_names(names, path)
+    return names
+
+
+def check_names(names, source):
+    """Refuses names that are empty, or that two classes share."""
+    for index, name in enumerate(names):
+        if not isinstance(name, str) or not name.strip():
+            raise ValueError(
+                f"{source} has the name {name!r} for class {index}. Name each "
+                "class."
+            )
+    double = [name for name in names if names.count(name) > 1]
+    if double:
+        raise ValueError(
+            f"{source} names two classes {double[0]!r}. Give each a name of "
+            "its own (--class-names)."
+        )
+
+
+def _names_of_text(text, path):
+    return [line.strip() for line in text.rstrip().split("\n")]
+
+
+def _names_of_csv(text, path):
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
     try:
         numbers = [int(row["index"]) for row in rows]
         names = [row["display_name"] for row in rows]
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, TypeError) as error:
         raise ValueError(
             f"{path} has no columns `index` and `display_name` as AST's lists "
             "of classes have."
@@ -88,8 +117,11 @@ def read_class_names(path):
     return names
 
 
-def _names_of_json(path):
-    numbers = json.loads(path.read_text(encoding="utf-8"))
+def _names_of_json(text, path):
+    try:
+        numbers = json.loads(text)
+    except ValueError:
+        numbers = None
     is_map = isinstance(numbers, dict)
     if not is_map or sorted(map(str, numbers.values())) != sorted(
         map(str, range(len(numbers)))
@@ -100,19 +132,20 @@ def _names_of_json(path):
     return sorted(numbers, key=lambda name: int(numbers[name]))
 
 
-def numbered_names(labels, num_classes):
+def numbered_names(labels, num_classes, reverse=None):
     """Names in the order of the outputs, from a config's `id2label`.
 
     Args:
         labels: dict of number -> name.
         num_classes: int, outputs of the head.
+        reverse: dict, `label2id`: name -> number, or `None`.
 
     Returns:
         list of str.
 
     Raises:
-        ValueError: if the numbers are not 0 up to `num_classes - 1`, or two
-            classes have one name.
+        ValueError: if the numbers are not 0 up to `num_classes - 1`, two
+            classes have one name, or `label2id` numbers them otherwise.
     """
     wanted = [str(index) for index in range(num_classes)]
     if set(map(str, labels)) != set(wanted):
@@ -125,12 +158,15 @@ def numbered_names(labels, num_classes):
             "(--class-names)."
         )
     names = [labels[index] for index in wanted]
-    double = [name for name in names if names.count(name) > 1]
-    if double:
-        raise ValueError(
-            f"id2label of config.json names two classes {double[0]!r}. Give "
-            "`class_names` that differ (--class-names)."
-        )
+    check_names(names, "id2label of config.json")
+    for index, name in enumerate(names):
+        other = (reverse or {}).get(name, index)
+        if str(other) != str(index):
+            raise ValueError(
+                f"config.json numbers {name!r} {index} in id2label and "
+                f"{other} in label2id. Give `class_names` in the order of the "
+                "outputs (--class-names)."
+            )
     return names
 
 

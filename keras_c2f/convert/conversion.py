@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_c2f.convert.checkpoint import read_checkpoint
 from keras_c2f.convert.class_names import (
+    check_names,
     find_class_names,
     numbered_names,
     read_class_names,
@@ -111,7 +112,7 @@ def load_checkpoint(
         raise ValueError(
             f"`positions` is one of {POSITIONS}. Received: {positions!r}."
         )
-    labels = checkpoint.config.get("id2label")
+    labels = [checkpoint.config.get(n) for n in ("id2label", "label2id")]
     if multi_label is None:
         multi_label = _is_multi_label(checkpoint.config, entry)
     checkpoint = _with_known_fields(checkpoint, frontend)
@@ -206,8 +207,8 @@ def _class_names(given, model, report, labels, checkpoint, entry):
     if given is None:
         if num_classes is None or "head/bias" in report.fresh:
             return None
-        if labels:
-            return numbered_names(labels, num_classes)
+        if labels[0]:
+            return numbered_names(labels[0], num_classes, labels[1])
         found = find_class_names(checkpoint, entry) or ()
         return found if len(found) == num_classes else None
     names = read_class_names(given) if isinstance(given, str) else list(given)
@@ -216,4 +217,5 @@ def _class_names(given, model, report, labels, checkpoint, entry):
             f"{len(names)} class names are given, and the model has "
             f"{num_classes} classes."
         )
+    check_names(names, "The list of class names")
     return names

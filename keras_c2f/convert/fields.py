@@ -42,7 +42,7 @@ NO_EFFECT = frozenset(
     initializer_range is_encoder_decoder label2id length_penalty min_length
     model_type no_repeat_ngram_size num_beam_groups num_beams num_labels
     num_return_sequences output_attentions output_hidden_states output_past
-    output_scores pad_token_id prefix problem_type remove_invalid_values
+    output_scores pad_token_id prefix remove_invalid_values
     repetition_penalty return_dict return_dict_in_generate sep_token_id
     suppress_tokens task_specific_params temperature tf_legacy_loss
     tie_encoder_decoder tie_word_embeddings tokenizer_class top_k top_p
@@ -54,6 +54,9 @@ COMMON = {
     "is_decoder": ONCE,
     "add_cross_attention": ONCE,
     "pruned_heads": Field(allowed=({},)),
+    "problem_type": Field(
+        allowed=("single_label_classification", "multi_label_classification")
+    ),
 }
 VIT = {
     **COMMON,

@@ -254,6 +254,31 @@ def test_classes_in_any_order_of_the_file(folder):
     write(folder, "config.json", id2label=dict.fromkeys(labels, "same"))
     with pytest.raises(ValueError, match="two classes 'same'"):
         load_checkpoint(folder)
+    write(folder, "config.json", id2label=labels | {"2": " "})
+    with pytest.raises(ValueError, match="has the name ' ' for class 2"):
+        load_checkpoint(folder)
+
+
+def test_classes_that_are_numbered_in_two_ways(folder):
+    labels = {str(number): f"class {number}" for number in range(5)}
+    reverse = {name: int(number) for number, name in labels.items()}
+    write(folder, "config.json", id2label=labels, label2id=reverse)
+    assert load_checkpoint(folder).class_names == list(labels.values())
+    reverse |= {"class 1": 2, "class 2": 1}
+    write(folder, "config.json", label2id=reverse)
+    match = "numbers 'class 1' 1 in id2label and 2 in label2id"
+    with pytest.raises(ValueError, match=match):
+        load_checkpoint(folder)
+
+
+def test_a_kind_of_problem_without_classes_is_refused(folder):
+    write(folder, "config.json", problem_type="regression")
+    with pytest.raises(ValueError, match="problem_type='regression'"):
+        load_checkpoint(folder)
+    for multi_label, kind in enumerate(("single", "multi")):
+        name = f"{kind}_label_classification"
+        write(folder, "config.json", problem_type=name)
+        assert load_checkpoint(folder).multi_label == multi_label
 
 
 # Names of keys

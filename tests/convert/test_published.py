@@ -186,6 +186,41 @@ def test_class_names_of_another_form_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "suffix, text",
+    [
+        (".txt", "dog\ncat\n"),
+        (".txt", "\ufeff dog\r\ncat\r\n\r\n"),
+        (".csv", "\ufeffindex,display_name\n0,dog\n1,cat\n"),
+        (".JSON", '\ufeff{"cat": 1, "dog": 0}'),
+    ],
+)
+def test_class_names_as_other_programs_save_them(tmp_path, suffix, text):
+    path = tmp_path / f"names{suffix}"
+    path.write_text(text, encoding="utf-8", newline="")
+    assert read_class_names(path) == ["dog", "cat"]
+
+
+@pytest.mark.parametrize(
+    "suffix, content, match",
+    [
+        (".txt", b"dog\n\ncat\n", "the name '' for class 1"),
+        (".txt", b"", "the name '' for class 0"),
+        (".txt", b"dog\ncat\ndog\n", "two classes 'dog'"),
+        (".txt", b"d\xf6g\n", "names.txt is not UTF-8"),
+        (".csv", b"index,display_name\n0\n1,cat\n", "the name None for"),
+        (".csv", b"index,display_name\n0,a\n1,a\n", "two classes 'a'"),
+        (".json", b'{"dog":', "not a JSON of class name -> number"),
+        (".json", b'{"dog": null}', "not a JSON of class name -> number"),
+    ],
+)
+def test_class_names_that_are_none(tmp_path, suffix, content, match):
+    path = tmp_path / f"names{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=match):
+        read_class_names(path)
+
+
+@pytest.mark.parametrize(
     "file, text",
     [
         ("class_label_indice.csv", "index,mid,display_name\n0,/m/1,dog\n"),
