@@ -8,6 +8,7 @@ from keras.optimizers.schedules import LearningRateSchedule
 
 from keras_c2f.phases import keras_private
 from keras_c2f.phases.optimizer import refuse_unnamed_state
+from keras_c2f.phases.tensorflow_graph import NO_PART
 
 SETS_LEARNING_RATE = (
     keras.callbacks.LearningRateScheduler,
@@ -264,10 +265,10 @@ def refusing_uneven_batches(num_devices):
     """
     try:
         yield
-    except ValueError as error:
+    except Exception as error:
         # JAX has had two sentences for it, and now has an error of its own
         said = f"{type(error).__name__} {error}"
-        if num_devices > 1 and "divisible" in said:
+        if num_devices > 1 and ("divisible" in said or NO_PART in said):
             _refuse_batch("batch of the data", num_devices)
         raise
 

@@ -20,6 +20,8 @@ import keras
 
 from keras_c2f.phases import keras_private
 
+NO_PART = "A device has no part of the batch."
+
 
 def short_graph(model):
     """Context in which to trace a step of `model`.
@@ -49,13 +51,21 @@ def short_graph(model):
 def after_batch(batch):
     """Context in which every op waits for `batch`, a nest of tensors.
 
-    Does nothing on other backends.
+    Where several devices share a batch, a device without a part of it raises
+    an error that has `NO_PART` in its message: Keras would go on, up to where
+    an op cannot be without samples. Does nothing on other backends.
     """
     if keras.backend.backend() != "tensorflow":
         return contextlib.nullcontext()
     import tensorflow as tf
 
     parts = [part for part in tf.nest.flatten(batch) if tf.is_tensor(part)]
+    if tf.distribute.has_strategy():
+        parts = [
+            tf.debugging.assert_positive(tf.shape(part)[0], NO_PART)
+            for part in parts
+            if part.shape.rank
+        ]
     return tf.control_dependencies(parts)
 
 

@@ -40,15 +40,20 @@ def fit():
 def refuse_uneven_data():
     import tensorflow as tf
 
-    data = tf.data.Dataset.from_tensor_slices(clips(5)).batch(4)
-    try:
-        phased(compiled={}).fit(
-            data, verbose=0, callbacks=[PhaseScheduler("full@1", verbose=0)]
-        )
-    except ValueError as error:
-        assert "A batch of the data cannot be divided among 2" in str(error)
-    else:
-        raise AssertionError("not refused")
+    even, uneven = (
+        tf.data.Dataset.from_tensor_slices(clips(count)).batch(4)
+        for count in (8, 5)
+    )
+    for train, validation in ((uneven, None), (even, uneven)):
+        try:
+            phased(compiled={}).fit(
+                train, validation_data=validation, verbose=0,
+                callbacks=[PhaseScheduler("full@1", verbose=0)],
+            )
+        except ValueError as error:
+            assert "A batch of the data cannot be divided among 2" in str(error)
+        else:
+            raise AssertionError("not refused")
 """
 PROGRAMS = {
     "jax": """
@@ -56,7 +61,7 @@ import jax
 assert len(jax.devices()) == 2
 keras.distribution.set_distribution(keras.distribution.DataParallel())
 model = fit()
-refuse_uneven_data()  # TensorFlow has an error of its own for these
+refuse_uneven_data()
 assert len(model.network.weights[0].value.sharding.device_set) == 2
 """,
     "tensorflow": """
@@ -69,6 +74,7 @@ with strategy.scope():
     model = fit()
     uneven = [PhaseScheduler("full@1", verbose=0)]  # 3 are 2 and 1
     phased(compiled={}).fit(*clips(7), batch_size=4, callbacks=uneven)
+    refuse_uneven_data()
 assert strategy.num_replicas_in_sync == 2
 assert len(model.network.weights[0].value.values) == 2  # a copy each
 """,
