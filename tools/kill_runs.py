@@ -6,6 +6,8 @@ starts the same command again, and so on. Every few kills the run is left to
 finish and compared with one that was never interrupted: weights of
 `model.keras`, history, evaluation.
 
+With `--work` a set of kills that was interrupted itself goes on where it was.
+
 Run time: on two free cores about 20 s a kill, half of it imports. Prints
 Markdown. Expected: every run finishes, with no difference above 1e-3 (float32
 sums in another order of threads), and leaves no unfinished file.
@@ -13,9 +15,11 @@ sums in another order of threads), and leaves no unfinished file.
     python tools/kill_runs.py --kills=tensorflow:15,jax:5,torch:10
 """
 
+import contextlib
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -30,13 +34,14 @@ import numpy as np
 from absl import app, flags
 
 from keras_c2f.utils.environment import hardware
-from keras_c2f.utils.files import read_json, read_rows
+from keras_c2f.utils.files import read_json, read_rows, write_json
 from keras_c2f.utils.folder_lock import NAME
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list("kills", ["tensorflow:15"], "BACKEND:NUMBER of kills.")
 flags.DEFINE_integer("kills_per_run", 5, "Kills of a run before it may end.")
 flags.DEFINE_integer("seed", 0, "Of the moments.")
+flags.DEFINE_string("work", None, "Folder to keep; default: a temporary one.")
 
 TOLERANCE = 1e-3  # float32 sums in another order of threads
 MEASURED = {"seconds", "cpu_seconds", "joules"}
@@ -56,7 +61,7 @@ def write_tones(folder):
     rng = np.random.default_rng(0)
     times = np.arange(5120) / 16000
     for name, hertz in (("high", 3000), ("low", 300)):
-        (folder / name).mkdir(parents=True)
+        (folder / name).mkdir(parents=True, exist_ok=True)
         for index in range(5):
             tone = 0.1 * np.sin(2 * np.pi * hertz * times)
             samples = tone + 0.01 * rng.normal(size=times.size)
@@ -183,33 +188,50 @@ def row(backend, kills, work):
     Raises:
         RuntimeError: if a run fails, ends otherwise or leaves a file over.
     """
-    rng = random.Random(FLAGS.seed)
     data, whole = work / "tones", work / f"{backend}-whole"
-    process = start(whole, data, backend)
-    wait_for_lock(process, whole)
-    began = time.monotonic()
-    finish(process, whole)
-    seconds = time.monotonic() - began
-    kept, worst, left, runs = [], np.zeros(3), [], 0
-    while len(kept) < kills:
-        folder = work / f"{backend}-{runs}"
-        wanted = min(FLAGS.kills_per_run, kills - len(kept))
-        kept += kill_and_finish(folder, data, backend, seconds, wanted, rng)
+    progress = work / f"{backend}.json"
+    if progress.exists():
+        done = read_json(progress)
+    else:
+        done = {"seconds": seconds_of(whole, data, backend), "kept": []}
+        done |= {"worst": [0.0] * 3, "left": [], "runs": 0}
+    while len(done["kept"]) < kills:
+        write_json(progress, done)
+        folder = work / f"{backend}-{done['runs']}"
+        shutil.rmtree(folder, ignore_errors=True)  # of an interrupted set
+        rng = random.Random(f"{FLAGS.seed} {backend} {done['runs']}")
+        wanted = min(FLAGS.kills_per_run, kills - len(done["kept"]))
+        done["kept"] += kill_and_finish(
+            folder, data, backend, done["seconds"], wanted, rng
+        )
         differences, over = compare(folder, whole)
-        worst = np.maximum(worst, differences)
-        left += over
-        runs += 1
-        what = json.dumps([backend, kept, differences, over])
+        done["worst"] = np.maximum(done["worst"], differences).tolist()
+        done["left"] += over
+        done["runs"] += 1
+        what = json.dumps([backend, done["kept"], differences, over])
         print(what, file=sys.stderr, flush=True)
-    if not (worst <= TOLERANCE).all() or left:
+    write_json(progress, done)
+    kept, worst, left = done["kept"], done["worst"], done["left"]
+    if not (np.array(worst) <= TOLERANCE).all() or left:
         raise RuntimeError(f"{backend}: differences {worst}, left {left}.")
-    counts = (backend, len(kept), kept.count(0), runs)
+    counts = (backend, len(kept), kept.count(0), done["runs"])
     return (*counts, *(f"{value:.1e}" for value in worst), len(left))
+
+
+def seconds_of(folder, data, backend):
+    """float, how long an uninterrupted run has its folder locked."""
+    shutil.rmtree(folder, ignore_errors=True)
+    process = start(folder, data, backend)
+    wait_for_lock(process, folder)
+    began = time.monotonic()
+    finish(process, folder)
+    return time.monotonic() - began
 
 
 def main(argv):
     wanted = [text.partition(":") for text in FLAGS.kills]
-    with tempfile.TemporaryDirectory() as work:
+    with contextlib.ExitStack() as stack:
+        work = FLAGS.work or stack.enter_context(tempfile.TemporaryDirectory())
         write_tones(Path(work) / "tones")
         print(f"`python {' '.join(sys.argv)}`\n")
         print(f"{hardware()}\n")
