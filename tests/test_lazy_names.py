@@ -65,3 +65,16 @@ def test_light_modules_import_nothing_heavy():
         "assert not {'keras', 'numpy'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_packages_inside_are_attributes():
+    """After `import keras_c2f` alone."""
+    program = (
+        "import keras_c2f\n"
+        "for name in ('layers', 'models', 'data', 'resolution', 'callbacks'):\n"
+        "    found = getattr(keras_c2f, name)\n"
+        "    assert found.__name__ == f'keras_c2f.{name}', name\n"
+        "assert keras_c2f.callbacks.PhaseScheduler\n"
+        "assert keras_c2f.layers.PositionGrid\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
