@@ -60,6 +60,7 @@ def to_fail(command, name, nowhere):
         "describe": ["--patch-size=0", "--seed=-1"],
         "evaluate": [f"--run={nowhere}"],
         "export": [f"--run={nowhere}"],
+        "embed": [f"--run={nowhere}", f"--out={nowhere}.npz", f"{nowhere}.wav"],
         "predict": [f"--run={nowhere}", f"{nowhere}.wav"],
         "convert": [f"{nowhere}.pth", f"{nowhere}/out"],
         "stats": data,
@@ -104,6 +105,8 @@ def data_lines(paths):
         yield ["predict", f"--run={path}", f"{path}/a.wav"]
         yield ["predict", f"--run={paths[-3]}", path]
         yield ["predict", f"--model={path}", f"{path}/a.wav"]
+        yield ["embed", f"--run={path}", "--out=a.npz", f"{path}/a.wav"]
+        yield ["embed", f"--run={paths[-3]}", "--out=a.npz", path]
         yield ["evaluate", f"--run={path}"]
         yield ["export", f"--run={path}"]
         yield ["convert", path, f"{path}/below"]

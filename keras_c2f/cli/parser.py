@@ -9,6 +9,7 @@ from absl.flags import argparse_flags
 from keras_c2f.cli import (
     conversion,
     data,
+    embedding,
     evaluation,
     export,
     predict,
@@ -102,6 +103,9 @@ def make_parser():
         )
         return command
 
-    for module in (training, evaluation, predict, export, data, conversion):
+    for module in (
+        *(training, evaluation, predict, embedding, export, data),
+        conversion,
+    ):
         module.add_commands(add)
     return parser

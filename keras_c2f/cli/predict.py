@@ -6,6 +6,7 @@ import os
 import re
 import sys
 
+from keras_c2f.cli.recordings import Recordings, find_recordings
 from keras_c2f.convert.published_file import CARD
 from keras_c2f.training.run_folder import find_run
 from keras_c2f.utils.packages import require
@@ -14,35 +15,23 @@ from keras_c2f.utils.values import Choice, Folder, Number, Text, add_option
 FORMATS = ("text", "csv", "json")
 STANDARD_INPUT = "-"
 COUNT = Number(int, at_least=0, at_most=1_000_000)
+OVERLAP = Number(float, at_least=0, below=1)
+OVERLAPS = "share of a window that the next one overlaps"
 BLOCK_SECONDS = 0.1  # read at once from a microphone
 
 
 def add_commands(add):
     """Adds the command of this module; see `cli.parse`."""
     command = add(predict)
-    group = command.add_mutually_exclusive_group(required=True)
-    add_option(
-        group,
-        "run",
-        Text(wanted=True),
+    add_model(
+        command,
         "folder of a trained run, or one that convert wrote",
-    )
-    add_option(
-        group,
-        "model",
-        Text(wanted=True),
         "exported model: .tflite, .onnx or .keras file, or SavedModel folder",
     )
     add_option(
         command, "top", COUNT, "likeliest classes to print, 0 for all", 3
     )
-    add_option(
-        command,
-        "overlap",
-        Number(float, at_least=0, below=1),
-        "share of a window that the next one overlaps",
-        0.0,
-    )
+    add_option(command, "overlap", OVERLAP, OVERLAPS, 0.0)
     add_option(
         command,
         "format",
@@ -65,28 +54,33 @@ def add_commands(add):
     )
 
 
+def add_model(command, run, model):
+    """Adds `--run` and `--model`, of which one is needed.
+
+    Args:
+        command: `argparse.ArgumentParser`.
+        run, model: str, what each is.
+    """
+    group = command.add_mutually_exclusive_group(required=True)
+    add_option(group, "run", Text(wanted=True), run)
+    add_option(group, "model", Text(wanted=True), model)
+
+
 def predict(arguments):
     """Classifies files, folders or a stream, window by window.
 
     Returns 1 if a file could not be read to its end, or a picture could not
     be written.
     """
-    from keras_c2f.audio.walk import look_into
-
     from_input = arguments.audio == [STANDARD_INPUT]
     if arguments.timeline:
         if from_input:
             raise ValueError("--timeline draws files, not standard input.")
         os.makedirs(arguments.timeline, exist_ok=True)
-    _check_paths([] if from_input else arguments.audio)
-    found = [] if from_input else [look_into(p) for p in arguments.audio]
-    paths = [path for contents in found for path in contents.audio]
-    for contents in found:
-        if contents.audio != [contents.root]:
-            print(contents, file=sys.stderr)
-    path = _path_of_model(arguments)
+    paths = [] if from_input else find_recordings(arguments.audio)
+    path = path_of_model(arguments)
     require(
-        *_runtime(path),
+        *runtime_of(path),
         *([] if from_input else ["soundfile", "soxr"]),
         *(["matplotlib"] if arguments.timeline else []),
     )
@@ -99,7 +93,7 @@ def predict(arguments):
     return _predict_files(classifier, paths, arguments, printer)
 
 
-def _path_of_model(arguments):
+def path_of_model(arguments):
     """Path of the classifier, refused before Keras is imported if wrong."""
     run, model = arguments.run, arguments.model
     path = run or model
@@ -125,19 +119,12 @@ def _is_saved_model(folder):
     return bool(glob.glob(os.path.join(glob.escape(folder), "**/*.pb")))
 
 
-def _runtime(path):
+def runtime_of(path):
     """Packages that open an exported model."""
     if os.path.isdir(path):
         return ["tensorflow"] if _is_saved_model(path) else []
     endings = {".tflite": ["ai_edge_litert"], ".onnx": ["onnxruntime"]}
     return endings.get(os.path.splitext(path)[1], [])
-
-
-def _check_paths(paths):
-    """Refuses to begin where a file that was named is not there."""
-    for path in paths:
-        if not os.path.exists(path) and "://" not in path:
-            raise ValueError(f"There is no file {path!r}. Check the path.")
 
 
 class Printer:
@@ -172,33 +159,23 @@ class Printer:
 
 
 def _predict_files(classifier, paths, arguments, printer):
-    from keras_c2f.audio.decode import AudioError
-    from keras_c2f.inference.output import clock
     from keras_c2f.utils.file_names import FileNames
 
-    problems, names = 0, FileNames()
-    for path in paths:
-        windows = []
-        try:
-            for window in classifier.predict(path, arguments.overlap):
-                windows.append(window)
-        except AudioError as error:
-            if not windows and len(paths) == 1:
-                raise
-            how_far = "skipped"
-            if windows:
-                how_far = f"classified to {clock(windows[-1].end)}, then"
-            print(f"{how_far} {error}", file=sys.stderr)
-            problems += 1
-        if windows:
-            printer(path, windows)
-        if windows and arguments.timeline:
+    recordings, names = Recordings(paths, "classified"), FileNames()
+    problems = 0
+
+    def windows_of(path):
+        return classifier.predict(path, arguments.overlap)
+
+    for path, windows in recordings.read(windows_of):
+        printer(path, windows)
+        if arguments.timeline:
             name = names.of(
                 re.sub(r"[\\/:]+", "-", path.strip("./")), ".png", path
             )
             picture = os.path.join(arguments.timeline, name)
             problems += _draw(windows, classifier.info, picture, path)
-    return int(problems > 0)
+    return int(problems + recordings.num_problems > 0)
 
 
 def _draw(windows, info, picture, path):

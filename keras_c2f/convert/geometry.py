@@ -39,7 +39,7 @@ def at_geometry(network, filled, wanted, positions, frontend):
     other = backbone.with_arguments(**wanted)
     if other.get_config() == config and not head:
         return network, filled
-    _refuse_squeezed(other)
+    refuse_squeezed(other)
     if head.get("input_kind") == "waveform":
         if not isinstance(frontend, Frontend):
             raise ValueError(
@@ -89,7 +89,7 @@ def _head_of(classifier, backbone):
     }
 
 
-def _refuse_squeezed(backbone):
+def refuse_squeezed(backbone):
     """HTS-AT squeezes no clip: see the error."""
     most = getattr(backbone, "stretch_to", None)
     if most is not None and backbone.num_frames > most:

@@ -1,4 +1,4 @@
-"""Classifiers from run folders and exported files."""
+"""Classifiers, and features, from run folders and exported files."""
 
 from __future__ import annotations
 
@@ -11,12 +11,19 @@ import numpy as np
 from keras_c2f.audio.decode import audio_blocks
 from keras_c2f.inference.runtimes import OPENERS, in_batches, keras_scores
 from keras_c2f.inference.stream import Stream, as_floats
-from keras_c2f.models import waveform_classifier
-from keras_c2f.training.trained_run import read_trained_run
+from keras_c2f.models import (
+    WhisperEncoder,
+    waveform_classifier,
+    waveform_features,
+)
+from keras_c2f.models.metadata import ClassifierInfo
+from keras_c2f.training.trained_run import TrainedRun, read_trained_run
 
 if TYPE_CHECKING:
     from keras_c2f.inference.stream import Window
-    from keras_c2f.models.metadata import ClassifierInfo
+    from keras_c2f.layers.log_mel import Frontend
+    from keras_c2f.models import AudioClassifier
+    from keras_c2f.models.phase_network import PhaseNetwork
     from keras_c2f.utils.annotations import PathLike
 
 
@@ -28,10 +35,13 @@ class Classifier:
         run: function from waveforms `(batch, info.num_samples)` and counts
             `(batch,)` to scores.
         batch_size: int that `run` insists on, or `None`.
+        trained: pair of `AudioClassifier` and `Frontend`, where they are
+            known: for `embed`.
 
     Attributes:
         info: `ClassifierInfo`: `class_names`, `sample_rate` and more.
         batch_size: int, windows that are scored at once without waste.
+        trained: see above.
     """
 
     def __init__(
@@ -39,8 +49,11 @@ class Classifier:
         info: ClassifierInfo,
         run: Callable[[np.ndarray, np.ndarray], np.ndarray],
         batch_size: int | None = None,
+        trained: tuple[AudioClassifier, Frontend] | None = None,
     ):
         self.info = info
+        self.trained = trained
+        self._embedders = {}
         self.batch_size = batch_size or 1
         self._run = run if batch_size is None else in_batches(run, batch_size)
 
@@ -106,6 +119,140 @@ class Classifier:
             yield from stream.feed(samples)
         yield from stream.finish()
 
+    def embed(
+        self,
+        audio: PathLike | np.ndarray,
+        overlap: float = 0.0,
+        depth: int = 0,
+        pooling: str = "statistics",
+    ) -> np.ndarray:
+        """Features of a recording of any length, window by window.
+
+        Args:
+            audio, overlap: see `predict`.
+            depth, pooling: see `waveform_features`.
+
+        Returns:
+            float32 `(num_windows, num_features)`; their mean over the windows
+            is a vector for the whole recording.
+
+        Raises:
+            AudioError: if the file cannot be read, or not to its end.
+            ValueError: if this was opened from a file that gives scores
+                alone; or see `waveform_features`.
+        """
+        if self.trained is None:
+            raise ValueError(GIVES_SCORES_ALONE)
+        key = depth, pooling
+        if key not in self._embedders:
+            size = self.info.num_samples
+            self._embedders[key] = Embedder(*self.trained, size, *key)
+        return self._embedders[key].embed(audio, overlap)
+
+
+class Embedder:
+    """A trained network that gives features of windows of audio.
+
+    Args:
+        network, frontend, num_samples, depth, pooling: see
+            `waveform_features`.
+
+    Attributes:
+        info: `ClassifierInfo` without classes: sample rate and window.
+        num_features: int.
+
+    Raises:
+        ValueError: see `waveform_features`.
+    """
+
+    def __init__(
+        self,
+        network: PhaseNetwork,
+        frontend: Frontend,
+        num_samples: int,
+        depth: int = 0,
+        pooling: str = "statistics",
+    ):
+        model = waveform_features(
+            network, frontend, num_samples, depth, pooling
+        )
+        self.num_features = model.output_shape[-1]
+        self.info = ClassifierInfo(
+            (),
+            frontend.sample_rate,
+            num_samples,
+            resolution=str(network.resolution),
+        )
+        self._windows = Classifier(self.info, keras_scores(model))
+
+    def windows(
+        self, audio: PathLike | np.ndarray, overlap: float = 0.0
+    ) -> Iterator[Window]:
+        """As `Classifier.predict`; `scores` of a `Window` are features."""
+        return self._windows.predict(audio, overlap)
+
+    def embed(
+        self, audio: PathLike | np.ndarray, overlap: float = 0.0
+    ) -> np.ndarray:
+        """float32 `(num_windows, num_features)`; see `Classifier.embed`."""
+        rows = [window.scores for window in self.windows(audio, overlap)]
+        return np.reshape(rows, (len(rows), self.num_features))
+
+
+GIVES_SCORES_ALONE = (
+    "This classifier was opened from a file that gives scores alone. For "
+    "features take the run that it was exported from, or its export in Keras' "
+    "own format (--format keras)."
+)
+WHISPER_SECONDS = 10  # of its 30, which few clips fill
+
+
+def load_embedder(
+    path: PathLike,
+    depth: int = 0,
+    pooling: str = "statistics",
+    clip_seconds: float | None = None,
+) -> Embedder:
+    """Opens what was trained or converted, to get features from it.
+
+    Args:
+        path: folder of a run, pre-trained ones too, or one that
+            `keras-c2f convert` wrote, backbones too; or a `.keras` file that
+            `keras-c2f export` wrote.
+        depth, pooling: see `waveform_features`.
+        clip_seconds: float, length of a window. Default: that of the clips
+            that it was trained on, of a converted Whisper encoder 10 s.
+            Shorter recordings are padded, as in training.
+
+    Returns:
+        `Embedder`.
+
+    Raises:
+        ValueError: if there is no such model, it has no front end, or see
+            `waveform_features`.
+    """
+    path = os.fspath(path)
+    if not os.path.isdir(path) or _saved_model_in(path):
+        classifier = load_classifier(path)
+        if classifier.trained is None:
+            raise ValueError(GIVES_SCORES_ALONE)
+        trained = TrainedRun(path, vars(classifier.info), *classifier.trained)
+    else:
+        trained = read_trained_run(path, with_classes=False)
+        is_converted = not trained.config["recipe"]["data"]
+        is_whisper = isinstance(trained.network, WhisperEncoder)
+        if is_converted and is_whisper:
+            clip_seconds = clip_seconds or WHISPER_SECONDS
+    if clip_seconds:
+        trained = trained.with_clips_of(clip_seconds)
+    return Embedder(
+        trained.network,
+        trained.frontend,
+        trained.num_samples,
+        depth,
+        pooling,
+    )
+
 
 def load_classifier(
     path: PathLike, num_threads: int | None = None
@@ -132,11 +279,10 @@ def load_classifier(
     path = os.fspath(path)
     ending = os.path.splitext(path)[1]
     if os.path.isdir(path):
-        versions = (path, os.path.join(path, "1"))
-        found = [v for v in versions if _is_saved_model(v)]
+        found = _saved_model_in(path)
         if not found:
             return _of_run(path)
-        path, ending = found[0], ""
+        path, ending = found, ""
     elif not os.path.exists(path):
         raise ValueError(f"There is no file {path}.")
     elif ending not in OPENERS or not ending:
@@ -147,8 +293,12 @@ def load_classifier(
     return Classifier(*OPENERS[ending](path, num_threads))
 
 
-def _is_saved_model(folder):
-    return os.path.exists(os.path.join(folder, "saved_model.pb"))
+def _saved_model_in(folder):
+    """str, the SavedModel at or below a folder; `""` if there is none."""
+    for inner in (folder, os.path.join(folder, "1")):
+        if os.path.exists(os.path.join(inner, "saved_model.pb")):
+            return inner
+    return ""
 
 
 def _of_run(folder):
@@ -170,4 +320,6 @@ def classifier_of(network, frontend, info, batch_size=None):
     model = waveform_classifier(
         network, frontend, info.num_samples, info.multi_label
     )
-    return Classifier(info, keras_scores(model), batch_size)
+    return Classifier(
+        info, keras_scores(model), batch_size, (network, frontend)
+    )

@@ -1,7 +1,8 @@
 """What each runtime needs to turn windows of audio into scores.
 
 Every function here opens a file and returns its description, a function from
-`(waveforms, counts)` to scores, and the batch size that it insists on.
+`(waveforms, counts)` to scores, and the batch size that it insists on; that of
+Keras also the network and its front end.
 """
 
 import os
@@ -10,7 +11,7 @@ import zipfile
 import keras
 import numpy as np
 
-from keras_c2f.models import AudioClassifier  # noqa: F401  archives hold one
+from keras_c2f.models import AudioClassifier
 from keras_c2f.models.metadata import FILE_NAME, PROPERTY, ClassifierInfo
 from keras_c2f.utils.optional import LazyModule, tf
 
@@ -24,11 +25,14 @@ def open_keras(path, num_threads=None):
     Threads are Keras' backend's affair.
     """
     info = _archived_info(path)
-    return info, keras_scores(keras.models.load_model(path)), None
+    model = keras.models.load_model(path)
+    (network,) = (x for x in model.layers if isinstance(x, AudioClassifier))
+    trained = network, model.get_layer("frontend").frontend
+    return info, keras_scores(model), None, trained
 
 
 def keras_scores(model):
-    """The function of what `waveform_classifier` returned."""
+    """The function of what `waveform_classifier` returned, or its like."""
 
     def run(waveforms, counts):
         inputs = {"waveform": waveforms, "num_samples": counts}

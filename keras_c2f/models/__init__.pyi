@@ -16,4 +16,7 @@ from keras_c2f.models.waveform_classifier import of_compressed as of_compressed
 from keras_c2f.models.waveform_classifier import (
     waveform_classifier as waveform_classifier,
 )
+from keras_c2f.models.waveform_features import (
+    waveform_features as waveform_features,
+)
 from keras_c2f.models.whisper_model import WhisperEncoder as WhisperEncoder

@@ -12,6 +12,7 @@ from keras_c2f.layers.log_mel import Frontend, LogMel
 from keras_c2f.models.phase_network import PhaseNetwork
 
 if TYPE_CHECKING:
+    from keras_c2f.models.phase_network import Backbone
     from keras_c2f.resolution import Resolution
 
 INPUT_KINDS = ("compressed", "log_mel", "waveform")
@@ -38,7 +39,10 @@ class Task(PhaseNetwork):
 
         `transplant` fills it with this one's weights.
         """
-        backbone = self.backbone.at_resolution(resolution)
+        return self.with_backbone(self.backbone.at_resolution(resolution))
+
+    def with_backbone(self, backbone: Backbone) -> Self:
+        """A new, randomly initialised copy on another backbone."""
         return type(self)(**{**self._options(), "backbone": backbone})
 
     def get_config(self) -> dict[str, Any]:

@@ -42,7 +42,25 @@ def waveform_classifier(
         of the logits, or their sigmoid if `multi_label`. Weights are copies.
     """
     network = of_compressed(network)
-    backbone, resolution = network.backbone, network.resolution
+    inputs, features = log_mel_input(
+        network.backbone, frontend, num_samples, use_fft
+    )
+    logits = network(features)
+    scores = ops.sigmoid(logits) if multi_label else ops.softmax(logits)
+    return keras.Model(inputs, scores, name="waveform_classifier")
+
+
+def log_mel_input(backbone, frontend, num_samples, use_fft=None):
+    """Inputs of a model for audio, and what its backbone is fed.
+
+    Args:
+        backbone: `Backbone`.
+        frontend, num_samples, use_fft: as in `waveform_classifier`.
+
+    Returns:
+        List of the two symbolic inputs, and the compressed log-mel.
+    """
+    resolution = backbone.resolution
     waveform = keras.Input((num_samples,), name="waveform")
     count = keras.Input((), dtype="int32", name="num_samples")
     features = LogMel(
@@ -57,15 +75,15 @@ def waveform_classifier(
         dtype="float32",
         name="time_compression",
     )(features)
-    logits = network(features)
-    scores = ops.sigmoid(logits) if multi_label else ops.softmax(logits)
-    return keras.Model([waveform, count], scores, name="waveform_classifier")
+    return [waveform, count], features
 
 
 def of_compressed(network: AudioClassifier) -> AudioClassifier:
     """A float32 copy that is fed with log-mel at its resolution."""
     config = _in_float32(network.get_config())
-    copy = type(network).from_config({**config, "input_kind": "compressed"})
+    if "input_kind" in config:  # a backbone knows no other input
+        config["input_kind"] = "compressed"
+    copy = type(network).from_config(config)
     copy.set_weights(network.get_weights())
     return copy
 

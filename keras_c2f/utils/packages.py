@@ -18,6 +18,7 @@ EXTRAS = {
     "matplotlib": "report",
     "espeakng_loader": "demo",
     "scipy": "study",
+    "pyarrow": "parquet",
     **dict.fromkeys(
         (
             "ai_edge_litert",
