@@ -47,6 +47,17 @@ CITATIONS = {
   title={An Image is Worth 16x16 Words: Transformers for Image Recognition at
          Scale},
   booktitle={Proc. ICLR}, year={2021}}""",
+    "dinov2": """\
+@article{oquab2024dinov2,
+  author={Maxime Oquab and others},
+  title={{DINO}v2: Learning Robust Visual Features without Supervision},
+  journal={Transactions on Machine Learning Research}, year={2024}}""",
+    "dinov2_registers": """\
+@inproceedings{darcet2024vision,
+  author={Timoth{\\'e}e Darcet and Maxime Oquab and Julien Mairal and
+          Piotr Bojanowski},
+  title={Vision Transformers Need Registers},
+  booktitle={Proc. ICLR}, year={2024}}""",
     "whisper": """\
 @misc{radford2022whisper,
   author={Alec Radford and Jong Wook Kim and Tao Xu and Greg Brockman and

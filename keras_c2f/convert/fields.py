@@ -86,6 +86,24 @@ IMAGE_FIELDS = {
         ("encoder_stride", "pooler_act", "pooler_output_size"), READ
     ),
 }
+DINOV2_FIELDS = {
+    **VIT,
+    "layer_norm_eps": Field("epsilon", default=1e-6),
+    "mlp_ratio": Field("mlp_ratio", default=4),
+    "image_size": Field("image_size"),
+    "num_channels": Field("num_channels"),
+    "num_register_tokens": Field("num_registers"),
+    "use_swiglu_ffn": ONCE,
+    # what the scale is before training, and how states are handed out
+    **dict.fromkeys(
+        """
+        apply_layernorm interpolate_antialias interpolate_offset
+        layerscale_value out_features out_indices reshape_hidden_states
+        stage_names use_mask_token
+        """.split(),
+        READ,
+    ),
+}
 CLAP_FIELDS = {
     **COMMON,
     "depths": Field("depths"),
@@ -164,6 +182,8 @@ MODELS = {
     "vit": IMAGE_FIELDS,
     "vit_msn": IMAGE_FIELDS,
     "deit": IMAGE_FIELDS,
+    "dinov2": DINOV2_FIELDS,
+    "dinov2_with_registers": DINOV2_FIELDS,
     "clap_audio_model": CLAP_FIELDS,
     "whisper": WHISPER_FIELDS,
 }

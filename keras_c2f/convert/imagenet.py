@@ -1,4 +1,4 @@
-"""ViT and DeiT of images, plain and distilled: where AST starts from."""
+"""ViT, DeiT and DINOv2 of images: where AST starts from."""
 
 import math
 
@@ -12,14 +12,19 @@ HEADS = (
     r"(.*\.)?(head|head_dist|pre_logits\.fc)\.(weight|bias)",
     r"(.*\.)?(cls_|distillation_)?classifier\.(weight|bias)",
     r"(.*\.)?pooler\.dense\.(weight|bias)",
+    r"(.*\.)?mask_token",  # of training
 )
+EPSILON = 1e-6  # timm's, and DINOv2's everywhere
+SWIGLU = ("mlp.w12.weight", "mlp.weights_in.weight")
 
 
 def imagenet_plan(checkpoint, trained):
     """`Plan` of an image transformer, as an `AST` over a square "clip".
 
     Rows of an image are mel bins and columns are frames, as in AST; the
-    kernel is summed over colours, and the heads are dropped.
+    kernel is summed over colours, and the heads are dropped. DINOv2's layer
+    scale is multiplied into the kernels before it, and its registers are
+    prefix tokens behind the class token.
 
     Args:
         checkpoint: `Checkpoint`.
@@ -27,13 +32,23 @@ def imagenet_plan(checkpoint, trained):
 
     Raises:
         ValueError: if the table of positions is not that of a square image:
-            ImageNet models see no others.
+            ImageNet models see no others; or perceptrons have gates.
     """
     vit = vit_of(checkpoint)
+    gates = [key for key in checkpoint.tensors if key.endswith(SWIGLU)]
+    if gates:
+        raise ValueError(
+            f"{checkpoint.path} has perceptrons with gates (SwiGLU, "
+            f"{gates[0]!r}), as DINOv2's giant size, and AST has none. Take "
+            "the small, base or large one."
+        )
     positions = vit.key("positions")
     if positions not in vit.tensors:
         raise ValueError(f"{checkpoint.path} lacks the key {positions!r}.")
-    count = vit.tensors[positions].shape[1] - vit.num_prefix_tokens
+    rows = vit.tensors[positions].shape[1]
+    count = rows - vit.num_prefix_tokens + vit.num_registers
+    if math.isqrt(rows) ** 2 == rows:  # of patches alone
+        count = rows
     side = math.isqrt(count)
     if side**2 != count:
         raise ValueError(
@@ -45,11 +60,12 @@ def imagenet_plan(checkpoint, trained):
         **vit.sizes,
         "num_frames": side * time,
         "num_mel_bins": side * freq,
-        "epsilon": 1e-6,
+        "epsilon": EPSILON,
     }
     hub = checkpoint.config
     if vit.is_hugging_face:
-        config["epsilon"] = hub.get("layer_norm_eps", HUB_EPSILON)
+        default = EPSILON if vit.has_layer_scale else HUB_EPSILON
+        config["epsilon"] = hub.get("layer_norm_eps", default)
     if "num_attention_heads" in hub:
         config["num_heads"] = hub["num_attention_heads"]
     config |= trained

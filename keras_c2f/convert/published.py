@@ -300,6 +300,19 @@ PUBLISHED |= {
     )
 }
 PUBLISHED |= {
+    f"facebook/dinov2-{kind}{size}": _hub(
+        f"facebook/dinov2-{kind}{size}",
+        "dinov2",
+        "Apache-2.0",
+        f"dinov2{kind and '_registers'}",
+        HUB_FILES[:2],
+        trained={"depth": depth},
+        score="trained on images without labels",
+    )
+    for kind in ("", "with-registers-")
+    for size, depth in (("small", 12), ("base", 12), ("large", 24))
+}
+PUBLISHED |= {
     f"hts_at_audioset_{number}": Published(
         "hts_at",
         (f"HTSAT_AudioSet_Saved_{number}.ckpt",),

@@ -29,6 +29,16 @@ SOURCES = {
         "cut",  # as AST starts from ImageNet
         {"num_frames": 1024, "num_mel_bins": 128, "patch_stride": (10, 10)},
     ),
+    "dinov2": Source(
+        imagenet_plan,
+        "interpolate",  # as its authors change its resolution
+        {
+            "num_frames": 1024,
+            "num_mel_bins": 128,
+            "patch_size": (16, 16),  # of 14 x 14; growing a kernel is exact
+            "patch_stride": (10, 10),
+        },
+    ),
     "hts_at": Source(hts_at_plan),
     "kwt": Source(kwt_plan),
     "whisper": Source(whisper_plan),
@@ -39,6 +49,8 @@ MARKS = {
     "p_input_fdim": "ssast",
     "patch_embed/kernel": "kwt",
     "relative_position_bias_table": "hts_at",
+    ".ls1.gamma": "dinov2",
+    ".layer_scale1.lambda1": "dinov2",
     "encoder.embed_positions.weight": "whisper",
     "encoder.positional_embedding": "whisper",
     "encoder.position_encodings.encodings": "whisper",

@@ -1,7 +1,7 @@
 """Vision transformers over spectrograms: names of their parts, and rules.
 
-timm's layout is that of AST, SSAST, PaSST, ViT and DeiT; Hugging Face splits
-queries, keys and values. Both lay frequency before time.
+timm's layout is that of AST, SSAST, PaSST, ViT, DeiT and DINOv2; Hugging Face
+splits queries, keys and values. Both lay frequency before time.
 """
 
 import math
@@ -27,6 +27,10 @@ class Names:
     mlp_in: str
     mlp_out: str
     norm: str
+    # of DINOv2 and its kin
+    registers: tuple = ()
+    attention_scale: str = ""
+    mlp_scale: str = ""
 
 
 TIMM = Names(
@@ -41,6 +45,9 @@ TIMM = Names(
     mlp_in="blocks.{i}.mlp.fc1",
     mlp_out="blocks.{i}.mlp.fc2",
     norm="norm",
+    registers=("register_tokens", "reg_token"),  # its authors', timm's
+    attention_scale="blocks.{i}.ls1.gamma",
+    mlp_scale="blocks.{i}.ls2.gamma",
 )
 HUGGING_FACE = Names(
     class_token="embeddings.cls_token",
@@ -67,6 +74,17 @@ HUGGING_FACE_5 = replace(  # as transformers 5 has them in memory
     mlp_in="layers.{i}.mlp.fc1",
     mlp_out="layers.{i}.mlp.fc2",
 )
+DINOV2 = replace(
+    HUGGING_FACE,
+    attention_norm="encoder.layer.{i}.norm1",
+    mlp_norm="encoder.layer.{i}.norm2",
+    mlp_in="encoder.layer.{i}.mlp.fc1",
+    mlp_out="encoder.layer.{i}.mlp.fc2",
+    registers=("embeddings.register_tokens",),
+    attention_scale="encoder.layer.{i}.layer_scale1.lambda1",
+    mlp_scale="encoder.layer.{i}.layer_scale2.lambda1",
+)
+FAMILIES = (HUGGING_FACE, HUGGING_FACE_5, DINOV2, TIMM)
 
 
 @dataclass(frozen=True)
@@ -93,9 +111,34 @@ class Vit:
         return self.tensors[self.key("patch", ".weight")]
 
     @property
+    def prefix_tokens(self):
+        """tuple of str, keys of the class token, those behind it, registers."""
+        names = self.names
+        keys = (
+            f"{self.prefix}{name}"
+            for name in (names.distillation_token, *names.registers)
+        )
+        others = [key for key in keys if key in self.tensors]
+        return (self.key("class_token"), *others)
+
+    @property
+    def num_registers(self):
+        """int, tokens without a position or a meaning of their own."""
+        keys = [f"{self.prefix}{name}" for name in self.names.registers]
+        found = [self.tensors[key] for key in keys if key in self.tensors]
+        return sum(tokens.shape[1] for tokens in found)
+
+    @property
     def num_prefix_tokens(self):
-        """int, 2 with a distillation token, else 1."""
-        return 2 if self.key("distillation_token") in self.tensors else 1
+        """int, 2 with a distillation token, else 1; registers more."""
+        distilled = self.key("distillation_token") in self.tensors
+        return 1 + distilled + self.num_registers
+
+    @property
+    def has_layer_scale(self):
+        """bool, whether branches are multiplied by a weight a channel."""
+        key = self.key("attention_scale")
+        return bool(key and numbers_in(self.tensors, key))
 
     @property
     def is_hugging_face(self):
@@ -148,6 +191,7 @@ class Vit:
             "hidden": self.hidden,
             "qkv_bias": self.has_qkv_bias,
             "num_channels": self.kernel.shape[1],
+            "num_registers": self.num_registers,
             "image_size": (backbone.num_mel_bins, backbone.num_frames),
             "time_stride": stride[0],
             "frequency_stride": stride[1],
@@ -165,7 +209,7 @@ def find_vit(tensors):
     """`Vit` of a dict of arrays, by the key of its patch kernel, or `None`."""
     found = [
         Vit(names, key.removesuffix(f"{names.patch}.weight"), tensors)
-        for names in (HUGGING_FACE, HUGGING_FACE_5, TIMM)
+        for names in FAMILIES
         for key, value in tensors.items()
         if key.endswith(f"{names.patch}.weight") and value.ndim == 4
     ]
@@ -206,12 +250,19 @@ def vit_rules(vit):
         ("norm", "norm"),
     ):
         rules += norm_rules(path, vit.key(part))
-    for path, part in (
-        ("block_{i}/attention/output_projection", "attention_output"),
-        ("block_{i}/mlp_in", "mlp_in"),
-        ("block_{i}/mlp_out", "mlp_out"),
+    rules += dense_rules("block_{i}/mlp_in", vit.key("mlp_in"))
+    for path, part, scale in (
+        (
+            "block_{i}/attention/output_projection",
+            "attention_output",
+            "attention_scale",
+        ),
+        ("block_{i}/mlp_out", "mlp_out", "mlp_scale"),
     ):
-        rules += dense_rules(path, vit.key(part))
+        if vit.has_layer_scale:
+            rules += scaled_rules(path, vit.key(part), vit.key(scale))
+        else:
+            rules += dense_rules(path, vit.key(part))
     qkv = dense_rules(
         "block_{i}/attention/qkv",
         *(vit.prefix + name for name in vit.names.qkv),
@@ -224,19 +275,21 @@ def vit_rules(vit):
 def table_rules(vit, grid_size):
     """`Rule`s of a file with one table of positions, prefix first.
 
+    Registers have no position, and the other prefix tokens need not.
+
     Args:
         vit: `Vit`.
         grid_size: pair `(time, freq)`.
     """
-    count = vit.num_prefix_tokens
-    tokens = [vit.key("class_token"), vit.key("distillation_token")][:count]
-    positions = vit.key("positions")
+    tokens, positions = vit.prefix_tokens, vit.key("positions")
+    count = vit.num_prefix_tokens - vit.num_registers
+    if vit.tensors[positions].shape[1] == math.prod(grid_size):
+        count = 0
 
     def prefix(positions, *tokens):
-        return (
-            np.concatenate([token[0] for token in tokens])
-            + (positions[0, :count])
-        )
+        tokens = np.concatenate([token[0] for token in tokens])
+        tokens[:count] += positions[0, :count]
+        return tokens
 
     def grid(positions):
         # (f*t, d) -> (t, f, d)
@@ -265,6 +318,17 @@ def dense_rules(path, *keys):
     ]
 
 
+def scaled_rules(path, key, scale):
+    """`Rule`s of a dense layer whose outputs are multiplied by a weight each.
+
+    The product is that of a dense layer alone, so it is made here.
+    """
+    return [
+        Rule(f"{path}/kernel", (f"{key}.weight", scale), scaled_dense),
+        Rule(f"{path}/bias", (f"{key}.bias", scale), np.multiply),
+    ]
+
+
 def unchanged(array):
     """The array as it is."""
     return array
@@ -283,6 +347,11 @@ def no_bias(*kernels):
 def dense(*arrays):
     """`(out, in)` of each -> `(in, sum of out)`."""
     return np.concatenate(arrays).T
+
+
+def scaled_dense(kernel, scale):
+    """`(out, in)` -> `(in, out)`, times `(out,)`."""
+    return kernel.T * scale
 
 
 def patch_kernel(array):

@@ -6,9 +6,13 @@ import functools
 from keras_c2f.cost import network_cost
 from keras_c2f.data import AudioPipeline, Augment
 from keras_c2f.models import AudioClassifier, backbone_from_size
+from keras_c2f.models.presets import AST_PRESETS
 from keras_c2f.phases import share_budget
 from keras_c2f.resolution import Resolution
-from keras_c2f.training.initial import initial_frontend
+from keras_c2f.training.initial import (
+    initial_frontend,
+    initial_prefix_tokens,
+)
 from keras_c2f.training.recipe import parse_pair
 
 
@@ -83,6 +87,9 @@ def _backbone_options(recipe, frontend):
             "`precision` is float32 or mixed_bfloat16. "
             f"Received: {recipe.precision!r}."
         )
+    prefix_tokens = None
+    if recipe.backbone in AST_PRESETS:
+        prefix_tokens = initial_prefix_tokens(recipe.init_from)
     return {
         "name": recipe.backbone,
         "num_frames": recipe.frames(frontend),
@@ -97,6 +104,7 @@ def _backbone_options(recipe, frontend):
         "patchout": recipe.patchout or None,
         "token_merging": recipe.token_merging or None,
         "frozen_blocks": recipe.frozen_blocks or None,
+        "num_prefix_tokens": prefix_tokens,
         "dtype": recipe.precision,
     }
 

@@ -1,5 +1,6 @@
 """Settings that fit the initial weights, read without loading them."""
 
+import functools
 import json
 import os
 import zipfile
@@ -7,7 +8,7 @@ from dataclasses import dataclass, field
 
 import keras
 
-from keras_c2f.convert import CARD, load_preset
+from keras_c2f.convert import CARD, PUBLISHED, load_preset
 from keras_c2f.layers.log_mel import Frontend
 from keras_c2f.models.presets import (
     AST_PRESETS,
@@ -58,11 +59,7 @@ def read_initial(init_from):
     if not init_from:
         return None
     config, is_run, is_converted = _model_config(init_from)
-    task = {}
-    for outer in ("network", "backbone"):  # of a checkpoint, of a task
-        if outer in config["config"]:
-            task, config = config["config"], config["config"][outer]
-    kind, backbone = config["class_name"], config["config"]
+    task, kind, backbone = _parts(config)
     return Initial(
         kind,
         backbone.get("depth", 0),
@@ -97,6 +94,30 @@ def initial_frontend(init_from):
     return None
 
 
+def initial_prefix_tokens(init_from):
+    """int, prefix tokens of the weights: ViT and DINOv2 have 1, AST 2.
+
+    `None` where there are no weights, or their backbone has no such argument.
+    """
+    is_name = init_from in PUBLISHED or init_from.startswith("hf://")
+    if not is_name and not os.path.exists(init_from):
+        return None
+    _, _, backbone = _parts(_model_config(init_from)[0])
+    return backbone.get("num_prefix_tokens")
+
+
+def _parts(config):
+    """Of Keras' config of a model: arguments, class and those of its backbone.
+
+    The first are empty of a backbone alone.
+    """
+    task = {}
+    for outer in ("network", "backbone"):  # of a checkpoint, of a task
+        if outer in config["config"]:
+            task, config = config["config"], config["config"][outer]
+    return task, config["class_name"], config["config"]
+
+
 def _model_config(init_from):
     """Keras' config of a model, whether it is of a run, whether converted."""
     if os.path.isfile(os.path.join(init_from, CARD)):
@@ -110,8 +131,13 @@ def _model_config(init_from):
     if os.path.isfile(init_from):
         config, is_of_run = _archived(init_from)
         return config, is_of_run, not is_of_run
-    model = load_preset(init_from).model
-    return keras.saving.serialize_keras_object(model), False, True
+    return _published_config(init_from), False, True
+
+
+@functools.cache
+def _published_config(name):
+    """Keras' config of a published checkpoint, which is loaded for it."""
+    return keras.saving.serialize_keras_object(load_preset(name).model)
 
 
 def _archived(path):
