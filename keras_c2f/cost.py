@@ -7,7 +7,8 @@ activations and additions are left out, as in torch's FlopCounterMode. A
 training step costs about three times the forward pass, in each phase, so
 ratios between schedules are those of the MACs. Frozen layers cost one forward
 pass in training, or two where gradients pass through them: they are counted as
-a third or two thirds then.
+a third or two thirds then; two thirds too where low-rank adapters are trained
+beside a frozen kernel.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ class NetworkCost:
         num_tokens: int, patches a clip is cut into (prefix tokens are not
             counted), or `None` where the network does not say.
         num_parameters: int.
+        num_trained: int, those of them that are trained.
         macs: int, a third of the multiply-accumulates of a training step of
             one clip: the forward pass, without tokens that `Patchout` leaves
             out, and less for frozen layers.
@@ -56,6 +58,7 @@ class NetworkCost:
     num_tokens: int | None
     num_parameters: int
     macs: int
+    num_trained: int = 0
 
     def __str__(self):
         tokens = f"{self.num_tokens} tokens, " if self.num_tokens else ""
@@ -68,6 +71,7 @@ def network_cost(network: keras.Model) -> NetworkCost:
         getattr(network, "num_tokens", None),
         network.count_params(),
         count_macs(network, training=True),
+        sum(math.prod(v.shape) for v in network.trainable_variables),
     )
 
 
@@ -118,7 +122,10 @@ def count_macs(
         )
     known = input_shape is not None
     if known and isinstance(layer, keras.layers.Dense):
-        return math.prod(input_shape[1:]) * layer.units
+        points = math.prod(input_shape[1:-1])
+        sizes = input_shape[-1], layer.units
+        rank = layer.lora_rank if layer.lora_enabled else 0
+        return points * (math.prod(sizes) + rank * sum(sizes))
     if known and isinstance(layer, keras.layers.EinsumDense):
         return _einsum_macs(layer, input_shape)
     if known and isinstance(layer, keras.layers.MultiHeadAttention):
@@ -174,11 +181,23 @@ def _model_macs(model, training, learns=False):
             own = count_macs(layer, shape, training)
             if training and layer.weights and not trained:
                 own = own * (1 + learns) // PASSES
+            elif training:  # a kernel beside adapters has no gradient
+                own -= _frozen_macs(layer, shape) // PASSES
         macs += own
         learns = learns or trained
         if training and known and hasattr(layer, "num_kept"):
             left_out += shape[1] - layer.num_kept(shape[1])
     return macs
+
+
+def _frozen_macs(layer, shape):
+    """Multiply-accumulates of frozen kernels with adapters beside them."""
+    if hasattr(layer, "count_frozen_macs"):
+        return layer.count_frozen_macs(shape)
+    is_dense = isinstance(layer, keras.layers.Dense) and shape is not None
+    if is_dense and layer.lora_enabled and not _has_unknown_axis(shape):
+        return math.prod(shape[1:]) * layer.units
+    return 0
 
 
 NO_MACS = (
@@ -289,4 +308,10 @@ def cost_table(
         f"The schedule costs {share:.1%} of {schedule.epochs} epochs at full "
         "resolution."
     )
+    last = costs[-1]
+    if 0 < last.num_trained < last.num_parameters:
+        lines.append(
+            f"{last.num_trained:,} of {last.num_parameters:,} weights are "
+            "trained."
+        )
     return "\n".join(lines)

@@ -61,7 +61,7 @@ def at_geometry(network, filled, wanted, positions, frontend):
         target = MaskedPatchModel(other, name=network.name)
     else:
         target = other
-    moved = transplant(network, target)
+    moved = transplant(network, target, carry_trainable=False)
     if positions != "interpolate":
         cut_positions(network, target, positions)
     return target, TransplantReport(

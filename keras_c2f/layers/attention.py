@@ -5,6 +5,11 @@ from typing import TYPE_CHECKING, Any
 import keras
 from keras import ops
 
+from keras_c2f.layers.adaptable_dense import (
+    AdaptableDense,
+    lora_macs,
+)
+
 if TYPE_CHECKING:
     from keras_c2f.utils.annotations import Shape, Tensor
 
@@ -57,10 +62,10 @@ class SelfAttention(keras.layers.Layer):
                 "Choose a width that is a multiple of `num_heads`."
             )
         options = {"dtype": self.dtype_policy}
-        self.qkv = keras.layers.Dense(
+        self.qkv = AdaptableDense(
             3 * width, use_bias=self.qkv_bias, name="qkv", **options
         )
-        self.output_projection = keras.layers.Dense(
+        self.output_projection = AdaptableDense(
             width, name="output_projection", **options
         )
         self.weight_dropout = keras.layers.Dropout(self.dropout, **options)
@@ -107,10 +112,21 @@ class SelfAttention(keras.layers.Layer):
         )
         return ops.transpose(ops.matmul(weights, value), (0, 2, 1, 3))
 
+    @property
+    def dense_layers(self) -> list:
+        """list of the `AdaptableDense` layers."""
+        return [self.qkv, self.output_projection]
+
     def count_macs(self, input_shape: Shape) -> int:
         _, num_tokens, width = input_shape
         projections = 4 * num_tokens * width**2
-        return projections + 2 * num_tokens**2 * width
+        adapters = sum(lora_macs(x, num_tokens) for x in self.dense_layers)
+        scores = 2 * num_tokens * self._num_seen(num_tokens) * width
+        return projections + adapters + scores
+
+    def _num_seen(self, num_tokens):
+        """int, tokens that each token attends to."""
+        return num_tokens
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape

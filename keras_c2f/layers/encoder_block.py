@@ -5,6 +5,11 @@ from typing import TYPE_CHECKING, Any
 import keras
 from keras import ops
 
+from keras_c2f.layers.adaptable_dense import (
+    AdaptableDense,
+    frozen_macs,
+    lora_macs,
+)
 from keras_c2f.layers.attention import SelfAttention
 from keras_c2f.layers.drop_path import DropPath
 
@@ -68,8 +73,8 @@ class EncoderBlock(keras.layers.Layer):
         self.mlp_norm = keras.layers.LayerNormalization(
             epsilon=self.epsilon, name="mlp_norm", **options
         )
-        self.mlp_in = keras.layers.Dense(hidden, name="mlp_in", **options)
-        self.mlp_out = keras.layers.Dense(width, name="mlp_out", **options)
+        self.mlp_in = AdaptableDense(hidden, name="mlp_in", **options)
+        self.mlp_out = AdaptableDense(width, name="mlp_out", **options)
         self.mlp_dropout = keras.layers.Dropout(self.dropout, **options)
         self.branch_drop = DropPath(self.drop_path, name="drop", **options)
         for layer in (
@@ -100,10 +105,22 @@ class EncoderBlock(keras.layers.Layer):
         branch = self.mlp_dropout(self.mlp_out(hidden), training=training)
         return ops.reshape(branch, (-1, num_tokens, width))
 
+    @property
+    def dense_layers(self) -> list:
+        """list of the `AdaptableDense` layers, which may have adapters."""
+        return [*self.attention.dense_layers, self.mlp_in, self.mlp_out]
+
     def count_macs(self, input_shape: Shape) -> int:
         _, num_tokens, width = input_shape
         perceptron = 2 * num_tokens * width * int(width * self.mlp_ratio)
-        return self.attention.count_macs(input_shape) + perceptron
+        adapters = lora_macs(self.mlp_in, num_tokens)
+        adapters += lora_macs(self.mlp_out, num_tokens)
+        return self.attention.count_macs(input_shape) + perceptron + adapters
+
+    def count_frozen_macs(self, input_shape: Shape) -> int:
+        """Of `count_macs`, those of kernels that adapters stand beside."""
+        num_tokens = input_shape[1]
+        return sum(frozen_macs(x, num_tokens) for x in self.dense_layers)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape

@@ -1,3 +1,4 @@
+from keras_c2f.models.adapters import merge_adapters as merge_adapters
 from keras_c2f.models.ast_model import AST as AST
 from keras_c2f.models.backbones import backbone_from_size as backbone_from_size
 from keras_c2f.models.backbones import preset_frontend as preset_frontend

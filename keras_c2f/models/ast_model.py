@@ -15,6 +15,7 @@ from keras_c2f.layers import (
     PrefixTokens,
     TokenPooling,
 )
+from keras_c2f.models.adapters import add_adapters
 from keras_c2f.models.encoder import check_encoder, encode, freeze_blocks
 from keras_c2f.models.phase_network import Backbone
 from keras_c2f.models.presets import AST_PRESETS, size_config
@@ -55,6 +56,8 @@ class AST(Backbone):
         frozen_blocks: int, first blocks that are not trained, with all in
             front of them: for a start from weights of another training.
             Their dropout goes on; grid and kernel are still resized.
+        lora_rank: int, rank of adapters that are trained in place of all
+            weights: see `add_adapters`; 0, none.
         epsilon: float, of the layer norms.
         kernel_resize: `"pi"`, `"bilinear"` or `"base"`: see
             `PatchEmbedding`; matters with `Patch` only.
@@ -110,6 +113,7 @@ class AST(Backbone):
         "patchout",
         "token_merging",
         "frozen_blocks",
+        "lora_rank",
         "epsilon",
         "kernel_resize",
         "position_resize",
@@ -133,6 +137,7 @@ class AST(Backbone):
         patchout: float = 0.0,
         token_merging: float = 0.0,
         frozen_blocks: int = 0,
+        lora_rank: int = 0,
         epsilon: float = 1e-6,
         kernel_resize: str = "pi",
         position_resize: str = "bilinear",
@@ -194,6 +199,7 @@ class AST(Backbone):
         )
         super().__init__(inputs=inputs, outputs=tokens, dtype=dtype, **kwargs)
         freeze_blocks(self, frozen_blocks)
+        add_adapters(self, lora_rank)
 
         self.num_frames = num_frames
         self.num_mel_bins = num_mel_bins
@@ -210,6 +216,7 @@ class AST(Backbone):
         self.patchout = patchout
         self.token_merging = token_merging
         self.frozen_blocks = frozen_blocks
+        self.lora_rank = lora_rank
         self.epsilon = epsilon
         self.kernel_resize = kernel_resize
         self.position_resize = position_resize

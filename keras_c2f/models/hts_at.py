@@ -15,6 +15,7 @@ from keras_c2f.layers import (
     TokenPooling,
     WindowBlock,
 )
+from keras_c2f.models.adapters import add_adapters
 from keras_c2f.models.phase_network import Backbone
 from keras_c2f.models.presets import HTS_AT_PRESETS, size_config
 from keras_c2f.resolution import Resolution
@@ -52,6 +53,8 @@ class HTSAT(Backbone):
         dropout: float, in attention and perceptrons.
         drop_path: float, stochastic depth of the last block; grows linearly
             from 0 at the first.
+        lora_rank: int, rank of adapters that are trained in place of all
+            weights: see `add_adapters`; 0, none.
         epsilon: float, of all norms.
         kernel_resize: `"pi"`, `"bilinear"` or `"base"`: see
             `PatchEmbedding`; matters with `Patch` only.
@@ -97,6 +100,7 @@ class HTSAT(Backbone):
         "mlp_ratio",
         "dropout",
         "drop_path",
+        "lora_rank",
         "epsilon",
         "kernel_resize",
         "resolution",
@@ -116,6 +120,7 @@ class HTSAT(Backbone):
         mlp_ratio: float = 4.0,
         dropout: float = 0.0,
         drop_path: float = 0.1,
+        lora_rank: int = 0,
         epsilon: float = 1e-5,
         kernel_resize: str = "pi",
         resolution: Resolution | str = "full",
@@ -204,6 +209,7 @@ class HTSAT(Backbone):
         )(tokens)
         outputs = unfold(tokens, grid_size, num_folds)
         super().__init__(inputs=inputs, outputs=outputs, dtype=dtype, **kwargs)
+        add_adapters(self, lora_rank)
 
         self.num_frames = num_frames
         self.num_mel_bins = num_mel_bins
@@ -217,6 +223,7 @@ class HTSAT(Backbone):
         self.mlp_ratio = mlp_ratio
         self.dropout = dropout
         self.drop_path = drop_path
+        self.lora_rank = lora_rank
         self.epsilon = epsilon
         self.kernel_resize = kernel_resize
         self.resolution = resolution

@@ -8,10 +8,12 @@ from keras import ops
 
 from keras_c2f.layers import TimeCompression
 from keras_c2f.layers.log_mel import LogMel
+from keras_c2f.models.adapters import merge_adapters
 
 if TYPE_CHECKING:
     from keras_c2f.layers.log_mel import Frontend
     from keras_c2f.models.classifier import AudioClassifier
+    from keras_c2f.models.phase_network import PhaseNetwork
 
 
 def waveform_classifier(
@@ -78,8 +80,12 @@ def log_mel_input(backbone, frontend, num_samples, use_fft=None):
     return [waveform, count], features
 
 
-def of_compressed(network: AudioClassifier) -> AudioClassifier:
-    """A float32 copy that is fed with log-mel at its resolution."""
+def of_compressed(network: PhaseNetwork) -> PhaseNetwork:
+    """A float32 copy that is fed with log-mel at its resolution.
+
+    Adapters are merged into the kernels.
+    """
+    network = merge_adapters(network)
     config = _in_float32(network.get_config())
     if "input_kind" in config:  # a backbone knows no other input
         config["input_kind"] = "compressed"

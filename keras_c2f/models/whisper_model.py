@@ -12,6 +12,7 @@ from keras_c2f.layers import (
     TimeConvolution,
     TokenPooling,
 )
+from keras_c2f.models.adapters import add_adapters
 from keras_c2f.models.encoder import check_encoder, encode, freeze_blocks
 from keras_c2f.models.phase_network import Backbone
 from keras_c2f.models.presets import WHISPER_PRESETS, size_config
@@ -48,6 +49,8 @@ class WhisperEncoder(Backbone):
             `TokenMerging`.
         frozen_blocks: int, first blocks that are not trained, with all in
             front of them.
+        lora_rank: int, rank of adapters that are trained in place of all
+            weights: see `add_adapters`; 0, none.
         final_norm: bool, whether a layer norm follows the last block, as in
             Whisper. `False` gives the block's own output, for the first blocks
             of a deeper encoder, whose norm was trained on another one.
@@ -97,6 +100,7 @@ class WhisperEncoder(Backbone):
         "patchout",
         "token_merging",
         "frozen_blocks",
+        "lora_rank",
         "final_norm",
         "epsilon",
         "kernel_resize",
@@ -116,6 +120,7 @@ class WhisperEncoder(Backbone):
         patchout: float = 0.0,
         token_merging: float = 0.0,
         frozen_blocks: int = 0,
+        lora_rank: int = 0,
         final_norm: bool = True,
         epsilon: float = 1e-5,
         kernel_resize: str = "pi",
@@ -168,6 +173,7 @@ class WhisperEncoder(Backbone):
         )
         super().__init__(inputs=inputs, outputs=tokens, dtype=dtype, **kwargs)
         freeze_blocks(self, frozen_blocks)
+        add_adapters(self, lora_rank)
 
         self.num_frames = num_frames
         self.num_mel_bins = num_mel_bins
@@ -180,6 +186,7 @@ class WhisperEncoder(Backbone):
         self.patchout = patchout
         self.token_merging = token_merging
         self.frozen_blocks = frozen_blocks
+        self.lora_rank = lora_rank
         self.final_norm = final_norm
         self.epsilon = epsilon
         self.kernel_resize = kernel_resize

@@ -62,7 +62,22 @@ def cost_table(runs, metric):
         "of a phase also compiles. Clips are training clips. GMACs are 10⁹ "
         "multiply-accumulates of one forward pass, less for frozen layers; "
         "training is counted as three. Shares are of epochs done."
-        + (AT_SWITCH if switched else ""),
+        + (AT_SWITCH if switched else "")
+        + "".join(map(_trained_weights, runs)),
+    )
+
+
+def _trained_weights(run):
+    """Sentence about a run that trains some of its weights alone, or `""`."""
+    phase = run.phases[-1]
+    whole, trained = phase["num_parameters"], phase.get("num_trained")
+    if trained in (None, whole):
+        return ""
+    rank = run.config["recipe"].get("lora")
+    return (
+        f" {run.name} trains {format_count(trained)} of its "
+        f"{format_count(whole)} weights"
+        + (f", adapters of rank {rank} among them." if rank else ".")
     )
 
 

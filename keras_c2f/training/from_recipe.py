@@ -104,6 +104,7 @@ def _backbone_options(recipe, frontend):
         "patchout": recipe.patchout or None,
         "token_merging": recipe.token_merging or None,
         "frozen_blocks": recipe.frozen_blocks or None,
+        "lora_rank": recipe.lora or None,
         "num_prefix_tokens": prefix_tokens,
         "dtype": recipe.precision,
     }

@@ -1,4 +1,4 @@
-"""Which recipes leave the backbone as it is, and what they cannot have."""
+"""Which recipes freeze the backbone, and what they cannot have."""
 
 import dataclasses
 
@@ -20,6 +20,7 @@ OF_EPOCHS = (
     "patchout",
     "ema",
     "frozen_blocks",
+    "lora",
 )
 
 
@@ -46,6 +47,33 @@ def check_frozen(recipe):
             "With `freeze=all` features of each clip are computed once and no "
             f"epoch follows, so {', '.join(given)} would change nothing. Leave "
             "it out."
+        )
+
+
+def check_adapters(recipe):
+    """Refuses settings that do not go with adapters beside frozen weights.
+
+    Raises:
+        ValueError: if there are no weights to start from, positions would be
+            drawn anew, or blocks are frozen.
+    """
+    if not recipe.init_from:
+        raise ValueError(
+            "`lora` trains adapters beside weights that stay as they are, so "
+            "these have to be trained. Give a run or a checkpoint to start "
+            f"from with `init_from`. Received: lora={recipe.lora}."
+        )
+    if recipe.frozen_blocks:
+        raise ValueError(
+            "`lora` freezes the weights of all blocks, and puts adapters into "
+            "each. Leave `frozen_blocks` out. Received: "
+            f"frozen_blocks={recipe.frozen_blocks}, lora={recipe.lora}."
+        )
+    if recipe.position_resize == "random":
+        raise ValueError(
+            "With `position_resize=random` positions begin anew, and "
+            f"lora={recipe.lora} keeps them from being learned. Choose "
+            "another `position_resize`."
         )
 
 

@@ -1,6 +1,7 @@
 """Starting a training from the backbone of an earlier one."""
 
 import os
+from dataclasses import replace
 
 from keras_c2f.convert import load_preset
 from keras_c2f.convert.published import is_preset
@@ -44,7 +45,10 @@ def start_from(network, init_from, fewer_blocks=False):
         )
     _refuse_other_sizes(backbone, network.backbone, init_from, fewer_blocks)
     _refuse_other_frontend(frontend, network, init_from)
-    return transplant(source, network, carry_trainable=False)
+    report = transplant(source, network, carry_trainable=False)
+    # adapters begin at zero, and change nothing yet
+    fresh = tuple(path for path in report.fresh if "lora_kernel" not in path)
+    return replace(report, fresh=fresh)
 
 
 def _load(init_from):
@@ -64,7 +68,8 @@ def _refuse_other_sizes(source, target, path, fewer_blocks):
     old, new = weights_by_path(source), weights_by_path(target)
     left_out = _parts_left_out(source, target) if fewer_blocks else ()
     for name in {**new, **old}:
-        if name.startswith(left_out) or "seed_generator" in name:
+        new_here = "seed_generator" in name or "lora_kernel" in name
+        if name.startswith(left_out) or new_here:
             continue
         shapes = [
             tuple(weights[name][0].shape) if name in weights else ()

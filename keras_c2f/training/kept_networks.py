@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_c2f.evaluation.evaluate import primary_metric
+from keras_c2f.models import merge_adapters
 from keras_c2f.phases.keras_private import moving_averages
 from keras_c2f.training.run_folder import phase_file
 from keras_c2f.utils.files import atomic_write
@@ -63,8 +64,9 @@ class KeepNetworks(keras.callbacks.Callback):
             paths.append(os.path.join(self.folder, phase_file(phase)))
         if paths:
             with self.stopwatch.paused(), averaged_weights(self.model):
+                network = merge_adapters(self.model.network)
                 for path in paths:
-                    atomic_write(path, self.model.network.save)
+                    atomic_write(path, network.save)
 
     @property
     def _num_phases(self):

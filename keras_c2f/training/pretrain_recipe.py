@@ -72,6 +72,7 @@ OF_CLASSIFIERS = (
     "patchout",
     "token_merging",
     "frozen_blocks",
+    "lora",
     "freeze",
     "adaptive",
     "keep",

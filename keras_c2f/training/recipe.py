@@ -15,7 +15,7 @@ from keras_c2f.models.presets import (
 )
 from keras_c2f.phases.budget import parse_shares
 from keras_c2f.phases.schedule import PhaseSchedule
-from keras_c2f.training.frozen import check_frozen
+from keras_c2f.training.frozen import check_adapters, check_frozen
 from keras_c2f.utils.values import (
     MOST,
     Choice,
@@ -178,6 +178,12 @@ class Recipe:
         "freeze the patch embedding and the first encoder blocks, as "
         "--init-from has them",
     )
+    lora: int = setting(
+        0,
+        "rank of low-rank adapters that are trained, with the head, in place "
+        "of the backbone's weights, and merged into them at the end: --lora=8",
+        Number(int, at_least=0, at_most=1024),
+    )
     freeze: str = setting(
         "",
         "all: freeze the backbone; features of each clip are computed once, at "
@@ -236,6 +242,8 @@ class Recipe:
                 "random weights would stay. Give a run or a checkpoint to "
                 f"start from. Received: frozen_blocks={self.frozen_blocks}."
             )
+        if self.lora:
+            check_adapters(self)
         if self.freeze:
             check_frozen(self)
         if self.mean and not self.std:

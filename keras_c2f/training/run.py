@@ -23,6 +23,7 @@ import keras
 import numpy as np
 
 from keras_c2f.evaluation.evaluate import Validation, evaluate, primary_metric
+from keras_c2f.models import merge_adapters
 from keras_c2f.phases import (
     CarryOver,
     PhasedModel,
@@ -177,6 +178,7 @@ class Run:
             config = with_epochs(config, recipe, scheduler.schedule)
             write_json(self.path("config.json"), config)
         network = kept_network(self.folder, self._kept_epoch(), model)
+        network = merge_adapters(network)
         self._save_network(network)
         return network
 

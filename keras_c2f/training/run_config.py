@@ -30,6 +30,7 @@ def make_config(run, network, started, digests):
             "epochs": phase.epochs,
             "num_tokens": cost.num_tokens,
             "num_parameters": cost.num_parameters,
+            "num_trained": cost.num_trained,
             "gmacs": cost.macs / 1e9,
         }
         for phase, cost in zip(
