@@ -104,6 +104,7 @@ def assert_ranked(summary, classes, targets, scores):
     assert [row["name"] for row in classes] == ["a", "b", "c"]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("multi_label", [False, True])
 def test_crops_are_averaged_as_probabilities(scored, multi_label):
     network, pipeline, _, _ = scored

@@ -12,6 +12,8 @@ from keras_c2f.models import AST, AudioClassifier
 from keras_c2f.phases import Phase, PhaseSchedule
 from keras_c2f.resolution import FrameShift, Patch, Pool
 
+pytestmark = pytest.mark.once
+
 
 def torch_macs(config):
     """As torch counts, without weights. A MAC is two of its FLOPs.

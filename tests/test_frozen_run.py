@@ -118,6 +118,7 @@ def test_run_is_a_usual_one(finished, recordings):
     assert os.path.exists(write_report(os.path.dirname(run.folder)))
 
 
+@pytest.mark.once
 def test_features_are_computed_once(
     finished, recordings, init_from, cache, monkeypatch
 ):

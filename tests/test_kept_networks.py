@@ -56,6 +56,7 @@ def assert_holds(path, weights):
     return network
 
 
+@pytest.mark.once
 def test_best_epoch_of_the_final_phase_is_kept(scripted, tmp_path):
     """Of two with the same score, the one with the lower loss."""
     run = make_run(tmp_path / "run")

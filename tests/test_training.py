@@ -406,6 +406,7 @@ def test_impossible_recipes_are_refused(options):
         Recipe(**options)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("data", ["keywords", "timing", "timbre"])
 def test_made_recordings_have_the_rate_of_the_model(data):
     """HTS-AT takes 32 kHz, AST 16 kHz: the same clips, half as many samples."""

@@ -51,6 +51,7 @@ def test_equals_hugging_face(name, frontend, use_fft):
     np.testing.assert_allclose(mine, expected, atol=atol)
 
 
+@pytest.mark.once
 @each
 @pytest.mark.parametrize("name", ["noise", "chirp", "bursts", "silence"])
 def test_pipeline_equals_hugging_face(name, frontend):

@@ -35,6 +35,8 @@ from keras_c2f.convert.fields import (
 from keras_c2f.convert.vit import ratio
 from keras_c2f.layers.log_mel import Frontend, LogMel
 
+pytestmark = pytest.mark.once
+
 CLIPS = np.random.default_rng(0).normal(size=(2, 53, 38)).astype("float32")
 
 
@@ -133,7 +135,6 @@ def test_fields_that_are_not_set_or_not_there(folder):
     np.testing.assert_array_equal(numpy(mine), numpy(logits))
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(
     "config",
     [ASTConfig(), ViTConfig(), DeiTConfig(), ViTMSNConfig(), ClapAudioConfig()],
@@ -147,7 +148,6 @@ def test_every_field_of_transformers_is_known(config):
 EMPTY_FILTERS = "ignore:At least one mel filter"  # AST's 128 mel bins have one
 
 
-@pytest.mark.once
 @pytest.mark.filterwarnings(EMPTY_FILTERS)
 @pytest.mark.parametrize(
     "extractor, kind",

@@ -185,6 +185,7 @@ def test_images_are_square(tmp_path):
         load_checkpoint(path)
 
 
+@pytest.mark.once
 @pytest.mark.skipif(keras.backend.backend() == "torch", reason="is the backend")
 def test_needs_no_torch_for_safetensors(state, tmp_path):
     for name in ("a.safetensors", "a.pth"):

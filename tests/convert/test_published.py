@@ -27,6 +27,8 @@ from keras_c2f.convert.class_names import CLASS_LISTS, read_class_names
 from keras_c2f.convert.download import download
 from keras_c2f.layers.log_mel import Frontend, LogMel
 
+pytestmark = pytest.mark.once
+
 TRAINED = {
     "num_frames": 53,
     "num_mel_bins": 38,

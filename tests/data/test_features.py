@@ -12,6 +12,8 @@ from keras_c2f.models import preset_frontend
 from keras_c2f.models.presets import CLAP_FRONTEND, PASST_FRONTEND
 from keras_c2f.resolution import Resolution
 
+pytestmark = pytest.mark.once
+
 tf = pytest.importorskip("tensorflow")
 AST = Frontend()
 OTHER = Frontend(8000, 40, 32.0, 12.5, 60.0, 3700.0, 0.9, -5.0, 3.0)
@@ -34,8 +36,8 @@ NOISE = np.random.default_rng(0).normal(0, 0.2, 16000).astype("float32") + 0.3
     [
         (1, True),
         (3, False),
-        pytest.param(2, True, marks=pytest.mark.once),
-        pytest.param(4, False, marks=pytest.mark.once),
+        (2, True),
+        (4, False),
     ],
 )
 def test_equals_the_layer(frontend, shift, normalize):

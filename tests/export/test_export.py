@@ -56,7 +56,7 @@ def make_network(kind="ast", **options):
     keras.utils.set_random_seed(2)
     if kind == "ast":
         backbone = AST(
-            96, 32, (8, 8), width=24, depth=2, num_heads=3, **options
+            96, 32, (8, 8), width=48, depth=2, num_heads=3, **options
         )
         return AudioClassifier(backbone, 5), KALDI
     backbone = HTSAT(
@@ -215,6 +215,7 @@ def test_saved_model_answers_the_rest_shape_of_tensorflow_serving(exported):
     assert described["sample_rate"].numpy() == 8000
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "resolution",
     [
@@ -245,6 +246,7 @@ def test_hts_at_at_every_resolution(tmp_path, resolution):
     np.testing.assert_allclose(scores, expected, atol=1e-4)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "options",
     [

@@ -65,6 +65,7 @@ def test_windows_of_the_original():
     assert windows((16, 8), (8, 8)) == ((8, 8), (4, 0))
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "num_frames",
     [
@@ -190,6 +191,7 @@ def original_cost():
     return cost
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("resolution", METHODS)
 def test_halving_time_costs_at_most_55_percent(original_cost, resolution):
     backbone = HTSAT.from_size("tiny", resolution=resolution)

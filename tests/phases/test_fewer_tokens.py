@@ -124,6 +124,7 @@ def test_training_costs_what_kept_patches_cost():
     assert network_cost(plain).macs == count_macs(plain) == count_macs(model)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("pooling", ["mean", "prefix"])
 def test_number_of_merged_patches_follows_the_phase(pooling):
     """Compiled, on each backend; in use they merge too."""

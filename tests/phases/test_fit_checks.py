@@ -317,6 +317,7 @@ def test_what_the_next_phase_brings_is_refused_at_once():
     )
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("wrapped", [False, True], ids=["plain", "scaled"])
 def test_state_that_does_not_say_its_weight(wrapped):
     def optimizer():

@@ -73,6 +73,7 @@ def assert_switched(recorder, resized):
         np.testing.assert_allclose(loss, state["true_loss"], rtol=1e-4)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "resolution, resized",
     [
