@@ -5,6 +5,7 @@ import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
+from page_parser import HOSTILE, PageParser
 
 from keras_c2f.data import Clips, prepare, read_prepared
 from keras_c2f.data.lengths import clip_seconds
@@ -47,10 +48,11 @@ def make_recipe(**options):
 def page(tmp_path_factory):
     folder = tmp_path_factory.mktemp("page") / "new"
     clips = make_clips()
-    broken = folder.parent / "broken.wav"
+    broken = folder.parent / "<script>&'broken.wav"
     broken.write_bytes(b"no audio")
-    clips = Clips([*clips.audio, broken], [*clips.labels, 0], NAMES)
-    recipe = make_recipe(mixup=0.5, time_mask=12, balanced=True)
+    clips = Clips([*clips.audio, broken], [*clips.labels, 0], HOSTILE[:3])
+    options = {"mixup": 0.5, "time_mask": 12, "balanced": True}
+    recipe = make_recipe(**options, data=HOSTILE[3])
     return write_data_page(folder, recipe, (clips, clips.subset([0, 1])))
 
 
@@ -97,12 +99,9 @@ def test_each_augmentation_is_shown_by_itself():
 def test_targets_in_words():
     assert describe_target([0, 0, 1], NAMES) == "$1 coin$"
     assert (
-        describe_target([0.25, 0.75, 0], NAMES)
-        == "rain & <wind> 75 %, dog 25 %"
+        describe_target([0.25, 0.75, 0], NAMES) == "rain & <wind> 75%, dog 25%"
     )
-    assert (
-        describe_target([1, 0.4, 0], NAMES) == "dog 100 %, rain & <wind> 40 %"
-    )
+    assert describe_target([1, 0.4, 0], NAMES) == "dog 100%, rain & <wind> 40%"
     assert describe_target([0, 0, 0], NAMES) == "no class"
     assert describe_target(np.ones(9), "abcdefghi") == "a, b, c, 6 more"
 
@@ -151,7 +150,14 @@ def test_page_is_whole(page):
     assert "drawn in an epoch" in words and "network: 0.32 s" in words
     assert "mixup=0.5: " in words and "time_mask=12: " in words
     assert "mathdefault" not in words  # no label is left as a formula
-    assert "<wind>" not in text and "broken.wav" in text
+    read = PageParser(text)
+    assert not {"script", "img"} & {tag for tag, *_ in read.structure}
+    assert not {"onload", "onerror"} & set(sum(read.structure, ()))
+    for name in HOSTILE[:3]:
+        assert name in "".join(read.labels) and name in "".join(read.texts)
+    assert HOSTILE[3] in read.texts[1] and "<script>&'broken.wav" in "".join(
+        read.texts
+    )
     for heading in ("pool:2, epochs 1–2", "patch:2, epoch 3", "full, epoch 4"):
         assert heading in text
     assert "13 clips of 3 classes to train on, 2 to validate on" in text

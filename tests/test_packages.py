@@ -62,13 +62,13 @@ def test_nothing_is_installed_from_the_index_under_our_name():
 
 def test_all_that_is_missing_is_said_at_once(tmp_path):
     (tmp_path / "a").mkdir()
-    hidden = ("tensorflow", "soundfile", "soxr", "matplotlib")
+    hidden = ("tensorflow", "soundfile", "soxr", "matplotlib", "jinja2")
     words = ("train", f"--run={tmp_path}/run", f"--data=folder:{tmp_path}")
     code, _, errors = run(command(*words), hidden, tmp_path)
     assert code == 2
     # Keras has another backend, if one is there
     sentence = errors.splitlines()[-1]
-    assert "tensorflow, soundfile, soxr and matplotlib" in sentence
+    assert "tensorflow, soundfile, soxr, matplotlib and jinja2" in sentence
     assert 'pip install -e ".[tensorflow,audio,report]"' in sentence
 
 
@@ -91,6 +91,12 @@ def test_each_command_says_what_it_needs(words, hidden, extras, tmp_path):
     assert code == 2, errors
     found = re.search(r'pip install -e "\.\[(.*)\]"$', errors.strip())
     assert sorted(found[1].split(",")) == sorted(extras.split(","))
+
+
+def test_pages_load_their_packages_where_they_are_written(tmp_path):
+    program = "import keras_c2f, keras_c2f.report"
+    code, _, errors = run(program, ("jinja2", "matplotlib"), tmp_path)
+    assert code == 0, errors
 
 
 CHOICE = """

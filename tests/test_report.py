@@ -10,13 +10,10 @@ import xml.etree.ElementTree as ElementTree
 import matplotlib
 import numpy as np
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.text import Text
+from page_parser import HOSTILE, PageParser
 from PIL import Image
 
 from keras_c2f.report import write_report
-from keras_c2f.report.labels import Mark, place_labels
 from keras_c2f.report.runs import chance_points, read_runs
 
 pytestmark = pytest.mark.once
@@ -32,7 +29,6 @@ COARSE = [
     ("pool:2", 3, 1.0, 5.0),
     ("full", 3, 2.0, 11),
 ]
-CROWD = [(0, 0), (1, 2), (1.05, 2), (1, 2.05), (3, 3), (3, 2.95)]
 NAMES = ["dog", "rain & <wind>", "$1 coin$"]
 
 
@@ -122,15 +118,15 @@ def test_headline_and_shares_are_those_computed_by_hand(experiment):
     # time: 4 x 3 + 3 x 5 + 3 x 11 = 60 of 10 x 10 = 100
     text = read_text(experiment)
     assert (
-        "coarse_to_fine reached 94.1 % accuracy against 93.8 % for the "
-        "baseline (0.3 points better), with 55 % of its compute and 60 % of "
+        "coarse_to_fine reached 94.1% accuracy against 93.8% for the "
+        "baseline (0.3 points better), with 55% of its compute and 60% of "
         "its time." in text
     )
     # resolution, tokens, GMACs, epochs, seconds, clips per second, time, shares
-    assert "pool:4 – 0.5 4 3 s 33.3 12 s 10 % 12 %" in text
-    assert "pool:2 – 1 3 5 s 20 15 s 15 % 15 %" in text
-    assert "full – 2 3 11 s 9.09 33 s 30 % 33 %" in text
-    assert "all phases 10 1 min 0 s 55 % 60 %" in text
+    assert "pool:4 – 0.5 4 3 s 33.3 12 s 10% 12%" in text
+    assert "pool:2 – 1 3 5 s 20 15 s 15% 15%" in text
+    assert "full – 2 3 11 s 9.09 33 s 30% 33%" in text
+    assert "all phases 10 1 min 0 s 55% 60%" in text
     # 1.96 x sqrt(2 x 0.94 x 0.06 / 1000) = 2.1 points
     assert "1000 validation clips: differences below about 2.1" in text
 
@@ -144,8 +140,8 @@ def test_scores_at_the_switch_are_beside_those_before(experiment):
     write_history(folder, rows, [*names, "switch_accuracy"])
     text = read_text(experiment)
     # 0.1 + 0.05 x 3 at the end of the phase before
-    assert "pool:2 – 1 3 5 s 20 15 s 15 % 15 % 25.0 % → 27.5 % full" in text
-    assert "full – 2 3 11 s 9.09 33 s 30 % 33 % all phases" in text
+    assert "pool:2 – 1 3 5 s 20 15 s 15% 15% 25.0% → 27.5% full" in text
+    assert "full – 2 3 11 s 9.09 33 s 30% 33% all phases" in text
 
 
 def test_a_checkpoint_beside_the_runs_is_none(experiment):
@@ -166,7 +162,7 @@ def test_worse_is_called_worse(tmp_path):
     write_run(tmp_path / "baseline", BASELINE, 0.938)
     write_run(tmp_path / "coarse", COARSE, 0.9, hardware="another machine")
     assert (
-        "(3.8 points worse), with 55 % of its compute and 60 % of its time "
+        "(3.8 points worse), with 55% of its compute and 60% of its time "
         "(on other hardware)." in read_text(tmp_path)
     )
 
@@ -174,7 +170,7 @@ def test_worse_is_called_worse(tmp_path):
 def test_without_baseline_compares_with_full_resolution_throughout(tmp_path):
     write_run(tmp_path / "mine", COARSE, 0.9)
     assert (
-        "mine reached 90.0 % accuracy, with 55 % of the compute that full "
+        "mine reached 90.0% accuracy, with 55% of the compute that full "
         "resolution throughout would take." in read_text(tmp_path)
     )
 
@@ -183,9 +179,9 @@ def test_run_in_progress_is_not_compared(tmp_path):
     write_run(tmp_path / "baseline", BASELINE, 0.938)
     write_run(tmp_path / "coarse", COARSE, epochs=5)
     text = read_text(tmp_path)
-    assert "coarse is in progress: 5 of 10 epochs, 30.0 % accuracy." in text
+    assert "coarse is in progress: 5 of 10 epochs, 30.0% accuracy." in text
     assert "reached" not in text
-    assert "pool:2 – 1 1 of 3 5 s 20 5 s 5.0 % 5.0 %" in text
+    assert "pool:2 – 1 1 of 3 5 s 20 5 s 5.0% 5.0%" in text
 
 
 def test_page_needs_no_network_and_its_images_decode(experiment):
@@ -207,12 +203,50 @@ def test_page_needs_no_network_and_its_images_decode(experiment):
     assert {t[1:] for t in targets if t.startswith("#")} <= set(ids)
 
 
-def test_names_are_text_not_markup_nor_formulas(experiment):
-    page = write_report(experiment).read_text("utf-8")
-    assert "<wind>" not in page and "three <recordings>" not in page
-    text = read_text(experiment)
-    assert "rain & <wind>" in text and "$1 coin$" in text
-    assert "keras-c2f demo --out 'a & b'" in text
+def page_of(folder, name):
+    """The page about runs, classes and files of a name."""
+    for number in range(2):
+        run = write_run(
+            folder / f"{number}",
+            COARSE,
+            0.9,
+            class_names=[name, "b", "c"],
+            **dict.fromkeys(("name", "data", "command", "schedule"), name),
+            **{name: [{name: name}]},
+        )
+        write_evaluation(run, skipped=[[name, name]])
+        write_classes(run, [(name, 1, 0.5, 0.5, 0, 0.5)], (*CLASSES, "recall"))
+        pictures = {"full": np.eye(64), "label": name}
+        np.savez(run / "example.npz", **pictures)
+        np.savez(run / "reconstruction.npz", **{name: np.eye(64)})
+        texts = dict.fromkeys(("file", "format", "variant", "metric"), name)
+        numbers = (
+            "megabytes milliseconds same_class largest_difference score "
+            "keras_score points_lost kept num_clips"
+        )
+        row = {**texts, "resolution": name, **dict.fromkeys(numbers.split(), 1)}
+        with (run / "exports.csv").open("w", newline="") as file:
+            csv.writer(file).writerows([row.keys(), *[row.values()] * 2])
+    return PageParser(write_report(folder).read_text("utf-8"))
+
+
+@pytest.fixture(scope="module")
+def harmless(tmp_path_factory):
+    return page_of(tmp_path_factory.mktemp("harmless"), "harmless")
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_names_are_text_not_markup_nor_formulas(tmp_path, harmless, name):
+    """Whoever names a run, a class or a file writes no markup."""
+    page = page_of(tmp_path, name)
+    assert page.structure == harmless.structure
+    for found, expected in (
+        (page.labels, harmless.labels),
+        (page.texts, harmless.texts),
+    ):
+        number = "".join(expected).count("harmless")
+        assert number >= 4
+        assert "".join(found).count(name) >= number - 20  # some are cut short
 
 
 def test_figures_name_phases_axes_and_mistakes(experiment):
@@ -243,7 +277,7 @@ def test_other_metrics_are_shown_as_they_are(tmp_path):
     text = read_text(tmp_path)
     assert (
         "coarse reached 0.459 mean average precision against 0.450 for the "
-        "baseline (0.009 better), with 100 %" in text
+        "baseline (0.009 better), with 100%" in text
     )
     assert "validation mean average precision" in text
 
@@ -260,10 +294,18 @@ def test_unmeasured_numbers_leave_gaps(tmp_path, value):
     assert "2 of 10 epochs." in read_text(tmp_path)
 
 
-@pytest.mark.parametrize("epochs", [0, 1])
-def test_first_epoch(tmp_path, epochs):
+@pytest.mark.parametrize("epochs", [0, 1, 2])
+def test_first_epochs(tmp_path, epochs):
+    """A curve of one point is a sentence."""
     folder = write_run(tmp_path / "mine", COARSE, epochs=epochs)
-    assert f"mine is in progress: {epochs} of 10" in read_text(tmp_path)
+    text = read_text(tmp_path)
+    assert f"mine is in progress: {epochs} of 10" in text
+    assert ("Loss by epoch" in text) == ("multiply-accumulates)" in text)
+    assert ("Loss by epoch" in text) == (epochs > 1)
+    assert (
+        "After one epoch: training loss 2.000, validation loss 2.000, "
+        "validation accuracy 10.0%." in text
+    ) == (epochs == 1)
     (folder / "history.csv").unlink()
     assert "mine is in progress: 0 of 10" in read_text(tmp_path)
 
@@ -318,10 +360,10 @@ def test_classes_are_listed_the_worst_first(experiment):
     text = read_text(experiment)
     assert (
         "Class by class run class clips average precision AUC d′ recognised "
-        "baseline cat 1 0.125 0.000 −∞ 0 % "
-        "rain & <wind> 10 0.250 0.500 0.000 100 % "
-        "dog 10 1.000 1.000 ∞ 80 % "
-        "all classes 1000 0.625 0.750 – 90 %" in text
+        "baseline cat 1 0.125 0.000 −∞ 0% "
+        "rain & <wind> 10 0.250 0.500 0.000 100% "
+        "dog 10 1.000 1.000 ∞ 80% "
+        "all classes 1000 0.625 0.750 – 90%" in text
     )
     assert "The worst class first. Average precision" in text
     assert "best guess it is. Absent, of no clip: 7." in text
@@ -353,8 +395,9 @@ def test_matplotlib_settings_stay_as_they_are(experiment):
     assert dict(matplotlib.rcParams) == before
 
 
-def test_missing_matplotlib_says_how_to_install_it(experiment, monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+@pytest.mark.parametrize("name", ["matplotlib.figure", "jinja2"])
+def test_what_is_missing_says_how_to_install_it(experiment, monkeypatch, name):
+    monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ImportError, match=r'-e "\.\[report\]"'):
         write_report(experiment)
 
@@ -372,22 +415,27 @@ def test_chance_points_cover_95_percent_of_equal_runs(accuracy, num_clips):
     assert within == pytest.approx(0.95, abs=0.015)  # counts are whole numbers
 
 
-def test_labels_keep_apart_and_inside():
-    figure = Figure((4.8, 3))
-    canvas = FigureCanvasAgg(figure)
-    axes = figure.add_axes((0.1, 0.1, 0.8, 0.8))
-    line = axes.plot([0, 1, 2, 3], [0, 2, 2.5, 3])[0]
-    marks = [Mark(x, y, f"pool:{n}", "k") for n, (x, y) in enumerate(CROWD)]
-    place_labels(axes, marks, [line])
-    canvas.draw()
-    boxes = [
-        Text.get_window_extent(text, canvas.get_renderer())
-        for text in axes.texts
-    ]
-    assert len(boxes) == len(CROWD)
-    for n, box in enumerate(boxes):
-        assert box.count_overlaps(boxes[:n]) == 0
-        # the font's real width is a little off the estimate
-        assert axes.bbox.padded(2).containsx(box.x0)
-        assert axes.bbox.padded(2).containsx(box.x1)
-        assert axes.bbox.padded(2).containsy(box.y1)
+EXPORTS = """\
+file,format,variant,resolution,megabytes,milliseconds,same_class,\
+largest_difference,score,keras_score,points_lost,kept,num_clips,metric
+a,litert,float32,full,24,20,1,0.01,0.8,0.8,0,1,400,accuracy
+b,litert,dynamic,full,6,10,1,0.01,0.8,0.8,-0.01,1,400,accuracy
+c,litert,float32,pool:2,24,20,1,0.01,0.8,0.8,0,1,80,accuracy
+d,litert,dynamic,pool:2,6,10,1,0.01,0.8,0.8,0,1,80,accuracy
+e,onnx,int8,full,6,10,0.5,0.01,0.8,0.8,9,0,400,accuracy
+"""
+
+
+def test_exported_files_and_which_of_each_kind_to_take(tmp_path):
+    folder = write_run(tmp_path / "mine", BASELINE, 0.9)
+    assert "for other programs" not in read_text(tmp_path)
+    (folder / "exports.csv").write_text(EXPORTS)
+    text = read_text(tmp_path)
+    assert "mine for other programs format weights resolution MB" in text
+    assert (
+        "litert float32 full 24.0 20.0 100.0% 1.0e-02 0.800 0.800 0.0 "
+        "dynamic full 6.0 10.0 100.0% 1.0e-02 0.800 0.800 0.0 float32" in text
+    )
+    assert "onnx int8 full" in text and "9.0, not kept" in text
+    assert "on 400 clips, of which one is 0.25 points or 80 clips" in text
+    assert text.count("Take ") == 2 and "Take b:" in text and "Take d:" in text

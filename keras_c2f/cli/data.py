@@ -56,7 +56,7 @@ def add_commands(add):
 
 def show_data(arguments):
     """Writes a page with the network's input in each phase."""
-    clips, recipe, _ = data_and_recipe(arguments, "matplotlib")
+    clips, recipe, _ = data_and_recipe(arguments, "matplotlib", "jinja2")
     from keras_c2f.report import write_data_page
     from keras_c2f.training.from_recipe import spend_budget
 

@@ -62,7 +62,7 @@ def demo(arguments):
 
 def train(arguments):
     """Trains a recipe, and a baseline if asked, and writes a report."""
-    clips, recipe, reasons = data_and_recipe(arguments, "matplotlib")
+    clips, recipe, reasons = data_and_recipe(arguments, "matplotlib", "jinja2")
     from keras_c2f.training.from_recipe import build_classifier, spend_budget
     from keras_c2f.training.frozen_run import FrozenRun
     from keras_c2f.training.run import Run
@@ -77,7 +77,7 @@ def pretrain(arguments):
     """Pre-trains a backbone on masked patches, without labels."""
     recipe = recipe_of(arguments, PretrainRecipe)
     check_initial(recipe.init_from)
-    require_for(recipe.data, "matplotlib")
+    require_for(recipe.data, "matplotlib", "jinja2")
     clips = recipe.open_data()
     print_data(clips)
     from keras_c2f.training.from_recipe import spend_budget

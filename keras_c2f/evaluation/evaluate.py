@@ -77,9 +77,11 @@ def primary_metric(summary):
     is right, `"mean_average_precision"`.
 
     Args:
-        summary: dict, as `evaluate` returns.
+        summary: dict, as `evaluate` returns, or the names in it; none where
+            nothing is measured yet.
     """
-    return "accuracy" if "accuracy" in summary else "mean_average_precision"
+    is_single = "accuracy" in summary or not summary
+    return "accuracy" if is_single else "mean_average_precision"
 
 
 def _scores(network, features, crops, multi_label):

@@ -3,26 +3,23 @@
 from keras_c2f.evaluation.table import metric_words
 from keras_c2f.export.comparison import INT8_POINTS, POINTS, SAME_CLASS
 
-# heading -> cell of a row of `export_run`
-COLUMNS = {
-    "format": lambda row: row["format"],
-    "weights": lambda row: row["variant"],
-    "resolution": lambda row: row["resolution"],
-    "MB": lambda row: f"{row['megabytes']:.1f}",
-    "ms a window": lambda row: f"{row['milliseconds']:.1f}",
-    "same class": lambda row: f"{row['same_class']:.1%}",
-    "off by at most": lambda row: f"{row['largest_difference']:.1e}",
-    "score": lambda row: f"{row['score']:.3f}",
-    "in Keras": lambda row: f"{row['keras_score']:.3f}",
-    "points lost": lambda row: _points(row),
-}
-NUM_TEXTS = 3  # columns that are not numbers
+NUM_TEXTS = 3  # columns that are not numbers, `format` among them
 
 
-def _points(row):
-    text = f"{row['points_lost']:.1f}"
-    text = "0.0" if text == "-0.0" else text
-    return text if row["kept"] else f"{text}, not kept"
+def export_cells(row):
+    """A row of `export_run`, its format aside, as dict of heading to text."""
+    lost = f"{row['points_lost']:z.1f}"
+    return {
+        "weights": row["variant"],
+        "resolution": row["resolution"],
+        "MB": f"{row['megabytes']:.1f}",
+        "ms a window": f"{row['milliseconds']:.1f}",
+        "same class": f"{row['same_class']:.1%}",
+        "off by at most": f"{row['largest_difference']:.1e}",
+        "score": f"{row['score']:.3f}",
+        "in Keras": f"{row['keras_score']:.3f}",
+        "points lost": lost if row["kept"] else f"{lost}, not kept",
+    }
 
 
 def export_table(rows):
@@ -34,23 +31,21 @@ def export_table(rows):
     Returns:
         str of several lines.
     """
-    table = [list(COLUMNS)]
-    table += [[cell(row) for cell in COLUMNS.values()] for row in rows]
+    cells = [{"format": row["format"], **export_cells(row)} for row in rows]
+    table = [list(cells[0]), *(list(row.values()) for row in cells)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-
-    def line(cells):
-        texts = [
-            cell.ljust(width) if position < NUM_TEXTS else cell.rjust(width)
-            for position, (cell, width) in enumerate(
-                zip(cells, widths, strict=True)
-            )
-        ]
-        return "  ".join(texts)
-
-    return "\n".join([*map(line, table), caption(rows)])
+    aligned = [str.ljust] * NUM_TEXTS + [str.rjust] * len(widths)
+    lines = [
+        "  ".join(
+            align(cell, width)
+            for align, cell, width in zip(aligned, line, widths, strict=False)
+        )
+        for line in table
+    ]
+    return "\n".join([*lines, export_caption(rows)])
 
 
-def caption(rows):
+def export_caption(rows):
     """str, what the columns are about.
 
     Args:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,17 +10,16 @@ import numpy as np
 from keras_c2f.data.lengths import clip_seconds
 from keras_c2f.data.sampling import balancing_weights, class_counts
 from keras_c2f.report import data_plots
-from keras_c2f.report.blocks import figure_section, paragraph, skipped_section
 from keras_c2f.report.data_plots import Panel
 from keras_c2f.report.data_sample import (
     samples_of_augmentations,
     samples_of_phases,
 )
 from keras_c2f.report.plots import frame_step
-from keras_c2f.report.style import PAGE
+from keras_c2f.report.rendering import write_page
 from keras_c2f.report.words import SPACE, format_count, format_percent
 from keras_c2f.training.from_recipe import make_pipeline, recipe_frontend
-from keras_c2f.utils.files import write_text
+from keras_c2f.utils import packages
 
 if TYPE_CHECKING:
     from keras_c2f.data.clips import Clips
@@ -54,9 +52,10 @@ def write_data_page(
 
     Raises:
         ValueError: if no clip can be read, or the recipe cannot be used.
-        ImportError: if matplotlib is missing.
+        ImportError: if matplotlib or jinja2 is missing.
     """
     training, validation = clips
+    packages.require("matplotlib", "jinja2")
     pipeline = make_pipeline(recipe, recipe.frontend)
     frontend = recipe_frontend(recipe, pipeline, training)
     seconds, bad = clip_seconds(training, frontend.sample_rate)
@@ -64,26 +63,22 @@ def write_data_page(
     alone = samples_of_augmentations(recipe, frontend, training)
     values = [sample.plain for samples in phases for sample in samples]
     limits = np.percentile(values, (1, 99.7))
-    sections = (
-        *_phase_sections(recipe, frontend, phases, limits),
-        _augmentation_section(frontend, alone, limits),
-        _clips_section(recipe, training, validation, seconds),
-        skipped_section({**bad, **dict(pipeline.skipped)}),
-    )
-    page = PAGE.substitute(
-        title=escape(f"Network input: {recipe.data}"),
-        headline="".join(
-            f"<p>{escape(sentence)}</p>"
-            for sentence in _headline(recipe, frontend, clips, alone)
-        ),
-        caution=paragraph(_statistics(frontend)),
-        body="\n".join(section for section in sections if section),
-    )
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "data.html"
-    write_text(path, page)
-    return path
+    return write_page(
+        folder / "data.html",
+        title=f"Network input: {recipe.data}",
+        headline=_headline(recipe, frontend, clips, alone),
+        note=_statistics(frontend),
+        phases=list(_phases(recipe, frontend, phases, limits)),
+        plain_frames=len(phases[0][0].plain),
+        alone=[
+            _augmentation(setting, sample, frontend, limits)
+            for setting, sample in alone.items()
+        ],
+        clips=list(_clips(recipe, training, validation, seconds)),
+        skipped={**bad, **dict(pipeline.skipped)},
+    )
 
 
 def _headline(recipe, frontend, clips, alone):
@@ -111,55 +106,38 @@ def _statistics(frontend):
     )
 
 
-def _phase_sections(recipe, frontend, phases, limits):
+def _phases(recipe, frontend, phases, limits):
+    """Pairs of a title and figures."""
     first = 1
-    for number, (phase, samples) in enumerate(
-        zip(recipe.phases, phases, strict=True), 1
-    ):
+    for phase, samples in zip(recipe.phases, phases, strict=True):
         text = str(phase.resolution)
         milliseconds = f"{frame_step(text) * frontend.frame_shift_ms:g}"
         frames = len(samples[0].shown)
         last = first + phase.epochs - 1
         epochs = f"epoch {first}" if last == first else f"epochs {first}–{last}"
-        yield figure_section(
-            f"Phase {number}: {text}, {epochs}, {frames} frames of "
-            f"{milliseconds}{SPACE}ms",
+        yield (
+            f"{text}, {epochs}, {frames} frames of {milliseconds}{SPACE}ms",
             [
                 (
-                    _draw(sample, frontend, limits, f"{frames} frames"),
                     sample.target,
+                    _draw(sample, frontend, limits, f"{frames} frames"),
                 )
                 for sample in samples
             ],
-            f"Above: cropped training clips, {len(samples[0].plain)} frames. "
-            f"Below: the network's input in epoch {first}, and its target. "
-            "Masks have the colour of padding."
-            if number == 1
-            else "",
-            kind="figures clips samples",
         )
         first = last + 1
 
 
-def _augmentation_section(frontend, alone, limits):
-    figures = []
-    for setting, sample in alone.items():
-        difference = sample.shown - sample.plain
-        effect = EFFECTS[setting.partition("=")[0]]
-        change = Panel(
-            f"{effect}: changes by up to {np.abs(difference).max():.2g}",
-            difference,
-            is_change=True,
-        )
-        svg = _draw(sample, frontend, limits, setting, change)
-        figures.append((svg, setting))
-    return figure_section(
-        "Each augmentation by itself",
-        figures,
-        "The clip, of a dozen, that it changed most. Red: higher values in the "
-        "network's input, blue: lower ones, each on its own scale.",
-        kind="figures clips samples",
+def _augmentation(setting, sample, frontend, limits):
+    """Its name, and a figure of a clip without it, with it and the change."""
+    difference = sample.shown - sample.plain
+    effect = EFFECTS[setting.partition("=")[0]]
+    change = Panel(
+        f"{effect}: changes by up to {np.abs(difference).max():.2g}",
+        difference,
+        is_change=True,
     )
+    return setting, _draw(sample, frontend, limits, setting, change)
 
 
 def _draw(sample, frontend, limits, what, *more):
@@ -172,17 +150,16 @@ def _draw(sample, frontend, limits, what, *more):
     return data_plots.sample_figure([*panels, *more], seconds, limits)
 
 
-def _clips_section(recipe, training, validation, seconds):
-    figures, sentences = [], []
+def _clips(recipe, training, validation, seconds):
+    """Triples of a label, a figure and a sentence."""
     if training.num_classes:
-        svg, sentence = _classes(recipe, training, validation)
-        figures.append((svg, "clips per class"))
-        sentences.append(sentence)
+        yield "clips per class", *_classes(recipe, training, validation)
     if len(seconds):
-        svg = data_plots.length_figure(seconds, recipe.clip_seconds)
-        figures.append((svg, "length of training clips"))
-        sentences.append(_length_sentence(recipe, seconds))
-    return figure_section("The clips", figures, " ".join(sentences))
+        yield (
+            "length of training clips",
+            data_plots.length_figure(seconds, recipe.clip_seconds),
+            _length_sentence(recipe, seconds),
+        )
 
 
 def _classes(recipe, training, validation):

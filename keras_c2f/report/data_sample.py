@@ -90,7 +90,7 @@ def describe_target(target, class_names, most=3):
         >>> describe_target([0, 1, 1], ["cat", "dog", "rain"])
         'dog, rain'
         >>> describe_target([0.4, 0.6, 0], ["cat", "dog", "rain"])
-        'dog 60 %, cat 40 %'
+        'dog 60%, cat 40%'
     """
     target = np.asarray(target)
     order = np.argsort(-target, kind="stable")[: int((target > 0).sum())]
@@ -99,7 +99,6 @@ def describe_target(target, class_names, most=3):
         class_names[i] + (f" {target[i]:.0%}" if is_mixed else "")
         for i in order
     ]
-    words = [word.replace("%", " %") for word in words]
     if len(words) > most:
         words[most:] = [f"{len(words) - most} more"]
     return ", ".join(words) or "no class"

@@ -2,8 +2,8 @@
 
 import math
 
+from keras_c2f.evaluation.evaluate import primary_metric
 from keras_c2f.evaluation.table import format_metric, metric_words
-from keras_c2f.report.runs import main_metric
 from keras_c2f.training.run_folder import phase_file
 
 POINTS = 0.02  # smaller differences are not reported
@@ -35,7 +35,7 @@ def findings(run):
     Args:
         run: `keras_c2f.report.runs.RunRecord`.
     """
-    metric = main_metric([run])
+    metric = primary_metric(run.metrics)
     trained = run.config.get("task", "classification") == "classification"
     score = run.evaluation.get(metric)
     if not (trained and run.metrics and isinstance(score, float)):

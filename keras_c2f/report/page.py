@@ -1,48 +1,49 @@
 """One page about one experiment: what training coarse to fine saved.
 
 The page is a single HTML file that opens without a network. What is computed
-is in `runs.py`, what is drawn in `plots.py`; here are the words.
+is in `runs.py`, what is drawn in `plots.py`, headlines in `words.py`; here are
+the values of the template.
 """
 
 from __future__ import annotations
 
 import json
-from html import escape
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_c2f.report import plots
-from keras_c2f.report.blocks import (
-    figure_section,
-    paragraph,
-    section,
-    skipped_section,
+from keras_c2f.evaluation.evaluate import primary_metric
+from keras_c2f.evaluation.table import format_metric, metric_words
+from keras_c2f.export.comparison import recommended
+from keras_c2f.export.table import (
+    export_caption,
+    export_cells,
+    recommendation,
 )
-from keras_c2f.report.classes import class_table
-from keras_c2f.report.cost_table import cost_table
-from keras_c2f.report.exports import exports_section
+from keras_c2f.report import plots
+from keras_c2f.report.classes import class_values
+from keras_c2f.report.costs import cost_rows, partly_trained
 from keras_c2f.report.findings import findings_of_all
+from keras_c2f.report.rendering import write_page
 from keras_c2f.report.runs import (
     find_baseline,
-    main_metric,
     read_runs,
     share,
     shared_example,
 )
-from keras_c2f.report.style import PAGE
 from keras_c2f.report.words import (
     DASH,
     caution,
+    column_words,
     format_duration,
-    format_percent,
-    format_score,
     format_si,
     headline,
-    words,
 )
-from keras_c2f.utils.files import write_text
+from keras_c2f.utils import packages
+
+SPENT = {"macs": "training compute", "seconds": "time"}
 
 if TYPE_CHECKING:
     from keras_c2f.utils.annotations import PathLike
@@ -64,187 +65,122 @@ def write_report(folder: PathLike) -> Path:
 
     Raises:
         FileNotFoundError: if there is no run.
-        ImportError: if matplotlib is missing.
+        ImportError: if matplotlib or jinja2 is missing.
     """
-    folder = Path(folder)
+    packages.require("matplotlib", "jinja2")
     runs = read_runs(folder)
-    metric = main_metric(runs)
-    sections = (
-        _cards(runs, metric),
-        _metric_section(runs),
-        cost_table(runs, metric),
-        _loss_section(runs),
-        _spectrogram_section(runs),
-        *map(_reconstruction_section, runs),
-        _confusion_section(runs),
-        _class_section(runs),
-        *map(exports_section, runs),
-        _skipped_section(runs),
-        _config_section(runs),
+    metric = primary_metric({name for run in runs for name in run.metrics})
+    return write_page(
+        Path(folder) / "report.html",
+        title=f"Coarse to fine: {runs[0].config.get('data', '')}",
+        headline=[*headline(runs, metric), *findings_of_all(runs)],
+        note=caution(runs, metric),
+        cards=[_card(run, find_baseline(runs), metric) for run in runs],
+        costs=cost_rows(runs, metric),
+        partly_trained=map(partly_trained, runs),
+        has_switches=any(run.at_switch(metric) for run in runs),
+        reconstructions=[
+            (run.name, _spectrograms(run, run.reconstruction))
+            for run in runs
+            if run.reconstruction
+        ],
+        exports=[(run.name, _exports(run)) for run in runs if run.exports],
+        skipped={
+            str(path): str(reason)
+            for run in runs
+            for path, reason in run.evaluation.get("skipped", [])
+        },
+        configs=[_configuration(run) for run in runs],
+        **_curves([run for run in runs if run.history]),
+        **_inputs(runs),
+        **_confusions([r for r in runs if r.evaluation.get("confusion")]),
+        **class_values(runs),
     )
-    sentences = [*headline(runs), *findings_of_all(runs)]
-    page = PAGE.substitute(
-        title=escape(f"Coarse to fine: {runs[0].config.get('data', '')}"),
-        headline="".join(f"<p>{escape(s)}</p>" for s in sentences),
-        caution=paragraph(caution(runs, metric)),
-        body="\n".join(section for section in sections if section),
-    )
-    write_text(folder / "report.html", page)
-    return folder / "report.html"
 
 
-def _cards(runs, metric):
-    baseline = find_baseline(runs)
-    cards = []
-    for number, run in enumerate(runs):
-        score = run.score(metric)
-        figure = DASH if score is None else format_score(score, metric)
-        what = (
-            words(metric)
-            if run.is_finished
-            else (
-                f"{words(metric)} after {len(run.history)} of "
-                f"{run.planned_epochs} epochs"
-            )
-        )
-        seconds = run.seconds.sum()
-        costs = [
-            ("compute", f"{format_si(run.macs.sum())}MACs", "macs"),
-            ("time", format_duration(seconds), "seconds"),
-        ]
-        rows = ""
-        for label, amount, of in costs:
-            part = None
-            if baseline and baseline.is_finished and run.is_finished:
-                whole = getattr(baseline, of).sum()
-                part = share(getattr(run, of).sum(), whole)
-            width = f"{100 * min(part, 1):.1f}" if part is not None else "0"
-            rows += (
-                f"<dt>{label}</dt><dd>{amount}"
-                + (
-                    f" <b>{format_percent(part)}</b>"
-                    if part is not None
-                    else ""
-                )
-                + f'<i class="bar"><i style="width:{width}%"></i></i></dd>'
-            )
-        cards.append(
-            f'<article style="--run:var(--run-{number % 6})">'
-            f"<h2>{escape(run.name)}</h2>"
-            f"<p class=score>{figure}<small>{escape(what)}</small></p>"
-            f"<dl>{rows}</dl>"
-            f"<p class=schedule>{escape(str(run.config.get('schedule', '')))}"
-            "</p></article>"
-        )
-    return f'<div class="cards">{"".join(cards)}</div>'
+def _card(run, baseline, metric):
+    score = run.score(metric)
+    is_compared = baseline and baseline.is_finished and run.is_finished
+    epochs = f"{len(run.history)} of {run.planned_epochs} epochs"
+
+    def part(name):
+        whole = getattr(baseline, name).sum() if is_compared else None
+        return share(getattr(run, name).sum(), whole)
+
+    return {
+        "name": run.name,
+        "score": DASH if score is None else format_metric(metric, score),
+        "measure": metric_words(metric)
+        + ("" if run.is_finished else f" after {epochs}"),
+        "costs": [
+            ("compute", f"{format_si(run.macs.sum())}MACs", part("macs")),
+            ("time", format_duration(run.seconds.sum()), part("seconds")),
+        ],
+        "schedule": run.config.get("schedule", ""),
+    }
 
 
-def _metric_section(runs):
-    runs = [run for run in runs if run.history]
-    figures = [
-        (plots.metric_figure(runs, metric, against), f"{metric} by {against}")
-        for metric in dict.fromkeys(m for run in runs for m in run.metrics)
-        for against in ("macs", "seconds")
+def _curves(runs):
+    """Figures of the history; what has a single point is said in words."""
+    metrics = dict.fromkeys(m for run in runs for m in run.metrics)
+    values = {}
+    for name in ("loss", "val_loss", *(f"val_{metric}" for metric in metrics)):
+        column = np.concatenate([[], *(run.column(name) for run in runs)])
+        values[name] = column[np.isfinite(column)]
+    single = [
+        f"{column_words(name)} {format_metric(name, found[0])}"
+        for name, found in values.items()
+        if len(found) == 1
     ]
-    caption = (
-        "Further left is cheaper. Open markers are the first epoch of a phase, "
-        "labelled with its resolution."
-    )
-    if any(run.reconstruction for run in runs):
-        caption += (
-            " Figures of masked patches do not compare between resolutions: "
-            "a coarse one has fewer patches to choose from."
-        )
-    return figure_section("Score against compute and time", figures, caption)
-
-
-def _loss_section(runs):
-    runs = [run for run in runs if run.history]
-    columns = {
-        column: np.concatenate([run.column(column) for run in runs])
-        for column in (("loss", "val_loss") if runs else ())
+    return {
+        "scores": [
+            (
+                f"{metric_words(metric)} by {spent}",
+                plots.metric_figure(runs, f"val_{metric}", against),
+            )
+            for metric in metrics
+            if len(values[f"val_{metric}"]) > 1
+            for against, spent in SPENT.items()
+        ],
+        "losses": [
+            (column_words(name), plots.loss_figure(runs, name))
+            for name in ("loss", "val_loss")
+            if len(values[name]) > 1
+        ],
+        "single": f"After one epoch: {', '.join(single)}." if single else "",
     }
-    columns = {
-        name: values[np.isfinite(values)]
-        for name, values in columns.items()
-        if np.isfinite(values).any()
-    }
-    if not columns:
-        return ""
-    values = np.concatenate(list(columns.values()))
-    margin = 0.05 * np.ptp(values) or 0.1
-    limits = values.min() - margin, values.max() + margin
-    return figure_section(
-        "Loss by epoch",
-        [(plots.loss_figure(runs, c, limits), c) for c in columns],
-        "",
-    )
 
 
-def _spectrogram_section(runs):
+def _inputs(runs):
+    """One clip as the network is given it, at each resolution."""
     label, example = shared_example(runs)
-    if not example:
-        return ""
     tokens = {
         phase["resolution"]: phase.get("num_tokens")
         for run in runs
         for phase in run.phases
     }
-    figures = plots.spectrogram_figures(
-        example, _frame_seconds(runs[0]), tokens
-    )
-    patches = (
-        " Patch phases keep the spectrogram and use longer patches."
-        if any("patch" in text for text in example)
-        else ""
-    )
-    return figure_section(
-        "Network input at each phase",
-        [(svg, f"spectrogram, {text}") for text, svg in figures.items()],
-        f"One clip ({label}) at the resolution of each phase. Brightness is "
-        f"log-mel power, on one scale.{patches}",
-        kind="figures clips",
-    )
+    drawn = _spectrograms(runs[0], example, tokens) if example else []
+    return {"input_label": label, "inputs": drawn}
 
 
-def _reconstruction_section(run):
-    if not run.reconstruction:
-        return ""
-    figures = plots.spectrogram_figures(
-        run.reconstruction, _frame_seconds(run), {}
-    )
-    return figure_section(
-        f"Masked patches reconstructed by {run.name}",
-        [(svg, f"spectrogram, {name}") for name, svg in figures.items()],
-        "One validation clip. Masked patches are blank; the last picture has "
-        "their reconstruction.",
-        kind="figures clips",
-    )
+def _spectrograms(run, log_mels, num_tokens=()):
+    seconds = run.config["frontend"]["frame_shift_ms"] / 1000
+    drawn = plots.spectrogram_figures(log_mels, seconds, dict(num_tokens))
+    return [(f"spectrogram, {name}", svg) for name, svg in drawn.items()]
 
 
-def _frame_seconds(run):
-    return run.config["frontend"]["frame_shift_ms"] / 1000
-
-
-def _confusion_section(runs):
-    figures, notes = [], []
-    for run in runs:
-        if run.evaluation.get("confusion"):
-            figures.append(
-                (plots.confusion_figure(run), f"confusion matrix, {run.name}")
-            )
-            notes.append(_confused_pairs(run))
-    note = " ".join(note for note in notes if note)
-    many_classes = any(
-        len(r.evaluation.get("confusion", ())) > 14 for r in runs
-    )
-    return figure_section(
-        "Confusion matrix",
-        figures,
-        "Colour: share of the true class’s clips (square root, so that single "
-        f"errors are visible). {note}",
-        kind="figures wide" if many_classes else "figures",
-    )
+def _confusions(runs):
+    sizes = [len(run.evaluation["confusion"]) for run in runs]
+    return {
+        "confusions": [
+            (f"confusion matrix, {run.name}", plots.confusion_figure(run))
+            for run in runs
+        ],
+        "confusion_kind": "wide" if max(sizes, default=0) > 14 else "",
+        "errors": [
+            (run.name, pairs) for run in runs if (pairs := _confused_pairs(run))
+        ],
+    }
 
 
 def _confused_pairs(run):
@@ -260,47 +196,38 @@ def _confused_pairs(run):
                 f"{names[true]} as {names[predicted]} ("
                 f"{wrong[true, predicted]} of {counts[true].sum()})"
             )
-    return (
-        f"Most frequent errors of {run.name}: {', '.join(pairs)}."
-        if pairs
-        else ""
-    )
+    return pairs
 
 
-def _class_section(runs):
-    table, caption = class_table(runs)
-    return section("Class by class", table, caption) if table else ""
+def _exports(run):
+    """Exported files beside Keras, and which of each kind to take."""
 
+    def kind(row):
+        return row["format"], row["resolution"]
 
-def _skipped_section(runs):
-    skipped = {
-        str(path): str(reason)
-        for run in runs
-        for path, reason in run.evaluation.get("skipped", [])
+    rows = sorted(run.exports, key=kind)
+    cells = {}
+    for row in rows:
+        cells.setdefault(row["format"], []).append(export_cells(row))
+    groups = [list(found) for _, found in groupby(rows, kind)]
+    return {
+        "rows": list(cells.items()),
+        "advice": [
+            recommendation(recommended(group), group)
+            for group in groups
+            if len(group) > 1
+        ],
+        "caption": export_caption(rows),
     }
-    return skipped_section(skipped)
 
 
-def _config_section(runs):
-    return section(
-        "Command and configuration",
-        "".join(_config_details(run) for run in runs),
-    )
-
-
-def _config_details(run):
-    config = {k: v for k, v in run.config.items() if k != "command"}
-    command = run.config.get("command")
-    rows = "".join(
-        f"<tr><th scope=row>{escape(key.replace('_', ' '))}</th>"
-        f"<td>{escape(_plain(value))}</td></tr>"
-        for key, value in config.items()
-    )
-    shown = f"<pre>{escape(command)}</pre>" if command else ""
-    return (
-        f"<details><summary>{escape(run.name)}</summary>{shown}"
-        f'<table class="config">{rows}</table></details>'
-    )
+def _configuration(run):
+    config = {
+        key.replace("_", " "): _plain(value)
+        for key, value in run.config.items()
+        if key != "command"
+    }
+    return run.name, run.config.get("command"), config
 
 
 def _plain(value):

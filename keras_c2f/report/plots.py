@@ -12,7 +12,7 @@ import zlib
 
 import numpy as np
 
-from keras_c2f.report.labels import Mark, place_labels
+from keras_c2f.report.words import column_words
 from keras_c2f.resolution import Resolution
 from keras_c2f.utils import packages
 
@@ -27,6 +27,7 @@ RUN_COLOURS = (
     "#5f6670",
 )
 MARKERS = "os^DvP"
+LABELLED = 3  # phases of more runs would be too many labels
 WIDTH = 4.8  # inches; two fit beside each other on a screen, one on a phone
 STYLE = {
     "font.size": 9.5,
@@ -88,12 +89,16 @@ def _for_page(svg):
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     prefix = f"f{zlib.crc32(svg.encode()):08x}-"
-    svg = re.sub(r'(\sid="|href="#|url\(#)', rf"\g<1>{prefix}", svg)
-    for number, colour in enumerate(RUN_COLOURS):
-        svg = svg.replace(colour, f"var(--run-{number})")
-    for name, colour in (("ink", INK), ("faint", FAINT), ("paper", PAPER)):
-        svg = svg.replace(colour, f"var(--{name})")
-    return svg
+    variables = {colour: f"run-{i}" for i, colour in enumerate(RUN_COLOURS)}
+    variables |= {INK: "ink", FAINT: "faint", PAPER: "paper"}
+
+    def adapt(tag):  # the text between tags is not ours
+        text = re.sub(r'(\sid="|href="#|url\(#)', rf"\g<1>{prefix}", tag[0])
+        return re.sub(
+            "|".join(variables), lambda c: f"var(--{variables[c[0]]})", text
+        )
+
+    return re.sub(r"<[^>]*>", adapt, svg)
 
 
 def _axes(legend_rows, left=0.62):
@@ -103,6 +108,7 @@ def _axes(legend_rows, left=0.62):
     axes = figure.add_axes(
         (left / WIDTH, 0.5 / height, 1 - (left + 0.16) / WIDTH, 2.55 / height)
     )
+    axes.margins(y=0.1)  # room for labels above and below the lines
     return figure, axes
 
 
@@ -138,12 +144,12 @@ def _line(axes, x, y, number, dense):
     )[0]
 
 
-def _mark_phases(axes, run, x, y, number):
-    """Open markers where a phase begins; returns a `Mark` for each."""
+def _mark_phases(axes, run, x, y, number, label_lift):
+    """Open markers where a phase begins, and its name some points above."""
     starts = np.flatnonzero(np.diff(run.phase_of_epoch, prepend=-1))
     starts = [i for i in starts if np.isfinite(y[i])]
     if len(run.phases) < 2 or not starts:
-        return []
+        return
     colour = RUN_COLOURS[number % len(RUN_COLOURS)]
     axes.plot(
         x[starts],
@@ -157,11 +163,19 @@ def _mark_phases(axes, run, x, y, number):
         clip_on=False,
         zorder=4,
     )
-    texts = [str(run.history[i].get("resolution", "")) for i in starts]
-    return [
-        Mark(x[i], y[i], text, colour)
-        for i, text in zip(starts, texts, strict=True)
-    ]
+    for i in starts if label_lift else ():
+        axes.annotate(
+            str(run.history[i].get("resolution", "")),
+            (x[i], y[i]),
+            (-7 if x[i] > 0.9 * x[-1] else 7, label_lift),
+            textcoords="offset points",
+            ha="right" if x[i] > 0.9 * x[-1] else "left",
+            va="center",
+            fontsize=8.5,
+            color=colour,
+            gid=f"halo-{number}-{i}",  # the page gives these a rim of its own
+            zorder=6,
+        )
 
 
 def _compute_unit(macs):
@@ -179,12 +193,12 @@ def _time_unit(seconds):
 
 
 @as_svg
-def metric_figure(runs, metric, against):
+def metric_figure(runs, column, against):
     """A validation metric, against what was spent up to then.
 
     Args:
-        runs: list of `Run`.
-        metric: str, column of the history without `val_`.
+        runs: list of `RunRecord`.
+        column: str, of the history.
         against: `"macs"` or `"seconds"`.
 
     Returns:
@@ -192,54 +206,51 @@ def metric_figure(runs, metric, against):
     """
     unit = {"macs": _compute_unit, "seconds": _time_unit}[against]
     size, label = unit(max(getattr(run, against).sum() for run in runs))
-    percent = "accuracy" in metric
+    percent = "accuracy" in column
     figure, axes = _axes(legend_rows=-(-len(runs) // 2))
-    lines, marks = [], []
+    lines = []
     for number, run in enumerate(runs):
         x = np.cumsum(getattr(run, against)) / size
-        y = run.column(f"val_{metric}") * (100 if percent else 1)
+        y = run.column(column) * (100 if percent else 1)
         lines.append(_line(axes, x, y, number, len(x) > 40))
-        mine = _mark_phases(axes, run, x, y, number)
-        marks += mine if len(runs) <= 3 else mine[1:]  # else too crowded
+        _mark_phases(axes, run, x, y, number, -9 * (len(runs) <= LABELLED))
     axes.set_xlim(left=0)
     axes.set_xlabel(label)
-    name = metric.replace("_", " ")
-    axes.set_ylabel(f"validation {name}" + (" (%)" if percent else ""))
+    axes.set_ylabel(column_words(column) + (" (%)" if percent else ""))
     _legend(axes, lines, [run.name for run in runs])
-    place_labels(axes, marks, lines)
     return figure
 
 
 @as_svg
-def loss_figure(runs, column, y_limits):
-    """Training or validation loss by epoch, phase changes as rings.
+def loss_figure(runs, column):
+    """Training or validation loss by epoch, on axes that agree.
 
     Args:
-        runs: list of `Run`.
+        runs: list of `RunRecord`.
         column: `"loss"` or `"val_loss"`.
-        y_limits: `(lowest, highest)` of the axis.
 
     Returns:
         str, SVG.
     """
     figure, axes = _axes(legend_rows=-(-len(runs) // 2))
-    lines, marks = [], []
+    lines = []
     for number, run in enumerate(runs):
         epochs = np.arange(1, len(run.history) + 1)
         loss = run.column(column)
         lines.append(_line(axes, epochs, loss, number, len(epochs) > 40))
-        marks += _mark_phases(axes, run, epochs, loss, number)
-    axes.set_ylim(y_limits)
+        lift = 9 * (len(runs) <= LABELLED)
+        _mark_phases(axes, run, epochs, loss, number, lift)
+    both = [run.column(name) for run in runs for name in ("loss", "val_loss")]
+    both = np.concatenate(both)
+    axes.update_datalim([(1, loss) for loss in both[np.isfinite(both)]])
     last = max(len(run.history) for run in runs)
     axes.set_xlim(0.5, last + 0.5)
     axes.xaxis.set_major_locator(
         import_matplotlib().ticker.MaxNLocator(integer=True)
     )
     axes.set_xlabel("epoch")
-    kind = "validation" if column == "val_loss" else "training"
-    axes.set_ylabel(f"{kind} loss")
+    axes.set_ylabel(column_words(column))
     _legend(axes, lines, [run.name for run in runs])
-    place_labels(axes, marks if len(runs) <= 3 else [], lines)
     return figure
 
 

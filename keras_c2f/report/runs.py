@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 
 from keras_c2f.cost import training_macs
-from keras_c2f.evaluation.evaluate import primary_metric
 from keras_c2f.utils.files import read_json, read_rows
 
 BASELINE = "baseline"
@@ -154,12 +153,6 @@ def read_runs(folder):
             "Give the folder above the runs, and start training first."
         )
     return sorted(runs, key=lambda run: run.name != BASELINE)
-
-
-def main_metric(runs):
-    """Name of the figure that stands for the others, of runs of one kind."""
-    names = {name for run in runs for name in run.metrics}
-    return primary_metric(names) if names else "accuracy"
 
 
 def find_baseline(runs):

@@ -3,12 +3,8 @@
 import numpy as np
 
 from keras_c2f.cost import training_macs
-from keras_c2f.report.runs import (
-    chance_points,
-    find_baseline,
-    main_metric,
-    share,
-)
+from keras_c2f.evaluation.table import format_metric, metric_words
+from keras_c2f.report.runs import chance_points, find_baseline, share
 
 DASH = "–"
 SPACE = "\u00a0"  # keeps a number and its unit on one line
@@ -18,13 +14,13 @@ BEST_KEPT = (
 )
 
 
-def headline(runs):
+def headline(runs, metric):
     """The result, a sentence per run, as a list of str.
 
     Args:
         runs: list of `keras_c2f.report.runs.RunRecord`.
+        metric: str, that stands for the others.
     """
-    metric = main_metric(runs)
     baseline = find_baseline(runs)
     others = [run for run in runs if run is not baseline]
     if baseline is None or not others:
@@ -50,12 +46,12 @@ def _comparison(run, baseline, metric):
     if score is None or reference is None:
         return (
             f"{run.name} finished, beside the baseline, {cost}; "
-            f"{words(metric)} was not measured for both."
+            f"{metric_words(metric)} was not measured for both."
         )
     return (
-        f"{run.name} reached {format_score(score, metric)} {words(metric)} "
-        f"against {format_score(reference, metric)} for the baseline "
-        f"({_difference(score - reference, metric)}), {cost}."
+        f"{run.name} reached {format_metric(metric, score)} "
+        f"{metric_words(metric)} against {format_metric(metric, reference)} "
+        f"for the baseline ({_difference(score - reference, metric)}), {cost}."
     )
 
 
@@ -75,9 +71,10 @@ def _lone_sentence(run, metric):
         return _progress_sentence(run, metric)
     score = run.score(metric)
     reached = (
-        f"{run.name} reached {format_score(score, metric)} {words(metric)}"
+        f"{run.name} reached {format_metric(metric, score)} "
+        f"{metric_words(metric)}"
         if score is not None
-        else f"{run.name} finished, without a measured {words(metric)}"
+        else f"{run.name} finished, without a measured {metric_words(metric)}"
     )
     throughout = _full_resolution_macs(run)
     if throughout is None:
@@ -109,7 +106,7 @@ def _progress_sentence(run, metric):
     )
     if score is None:
         return f"{sentence}."
-    return f"{sentence}, {format_score(score, metric)} {words(metric)}."
+    return f"{sentence}, {format_metric(metric, score)} {metric_words(metric)}."
 
 
 def caution(runs, metric):
@@ -141,21 +138,17 @@ def _within_chance(finished, metric):
     )
 
 
-def words(metric):
-    return metric.replace("_", " ")
-
-
-def format_score(value, metric):
-    if "accuracy" in metric:
-        return f"{100 * value:.1f}{SPACE}%"
-    return f"{value:.3f}"
+def column_words(column):
+    """`"val_loss"`, a column of the history, as a reader knows it."""
+    name = column.removeprefix("val_")
+    part = "training" if name == column else "validation"
+    return f"{part} {metric_words(name)}"
 
 
 def format_percent(value):
-    if value is None:
+    if value is None or not np.isfinite(value):
         return DASH
-    digits = 1 if 0 < value < 0.0995 else 0
-    return f"{100 * value:.{digits}f}{SPACE}%"
+    return f"{value:.1%}" if 0 < value < 0.0995 else f"{value:.0%}"
 
 
 def format_count(value):

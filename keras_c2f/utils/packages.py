@@ -15,7 +15,7 @@ EXTRAS = {
     **dict.fromkeys(("soundfile", "soxr", "tqdm"), "audio"),
     "safetensors": "convert",
     "huggingface_hub": "hub",
-    "matplotlib": "report",
+    **dict.fromkeys(("matplotlib", "jinja2"), "report"),
     "espeakng_loader": "demo",
     "scipy": "study",
     "pyarrow": "parquet",

@@ -4,8 +4,6 @@ import pytest
 
 from keras_c2f.export import recommended
 from keras_c2f.export.table import export_table, recommendation
-from keras_c2f.report.exports import exports_section
-from keras_c2f.report.runs import RunRecord
 
 pytestmark = pytest.mark.once
 
@@ -73,18 +71,3 @@ def test_words():
     lines = export_table(ROWS).splitlines()
     assert lines[4].endswith("3.0, not kept")
     assert "accuracy, of the file" in lines[5] and "400 clips" in lines[5]
-
-
-def test_section_of_the_report():
-    assert exports_section(RunRecord({"name": "mine"}, [], {}, {})) == ""
-    others = [
-        row("float32", 20, 24, resolution="pool:2", num_clips=80),
-        row("dynamic", 12, 6, resolution="pool:2", num_clips=80, file="b"),
-        row("float32", 21, 24, file="again"),  # a float32 of its own folder
-    ]
-    rows = [*ROWS[:2], *others, *ROWS[2:]]  # as exported, not in order
-    record = RunRecord({"name": "mine"}, [], {}, {}, exports=rows)
-    page = exports_section(record)
-    assert "mine for other programs" in page
-    assert "Take a-dynamic.tflite" in page and "Take b: " in page
-    assert "not kept" in page and "400 clips" in page and "80 clips" in page
