@@ -121,13 +121,18 @@ class PatchEmbedding(keras.layers.Layer):
             )
             growth = ops.cast(growth, kernel.dtype)
             kernel = ops.tensordot(growth, kernel, axes=1)
-        patches = ops.conv(
-            log_mel[..., None],
-            kernel,
-            self.current_stride,
-            "valid",
-            data_format="channels_last",
-        )
+        options = {"padding": "valid", "data_format": "channels_last"}
+        time_stride, _ = self.current_stride
+        if self.compute_output_shape(log_mel.shape)[2] == 1:
+            # Bins as channels: on CPUs with AMX, TensorFlow 2.21 computes a
+            # bfloat16 convolution 128 bins wide wrongly, without an error.
+            log_mel = log_mel[..., : self.patch_size[1]]
+            patches = ops.conv(log_mel, kernel[:, :, 0], time_stride, **options)
+            patches = patches[:, :, None]
+        else:
+            patches = ops.conv(
+                log_mel[..., None], kernel, self.current_stride, **options
+            )
         return patches + self.bias
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
