@@ -80,8 +80,8 @@ def embed(arguments):
     ending = os.path.splitext(out)[1]
     if ending not in ENDINGS:
         raise ValueError(
-            f"`out` ends in {', '.join(ENDINGS)}, which says how it is "
-            f"written. Received: out={out!r}."
+            f"--out ends in {', '.join(ENDINGS)}, which says how it is "
+            f"written. Received: --out={out!r}."
         )
     Folder().check("out", os.path.dirname(out) or ".")
     path = path_of_model(arguments)

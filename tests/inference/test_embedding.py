@@ -283,7 +283,7 @@ def test_sentences(folders, capsys, tmp_path):
     wav = folders / "audio" / "0.wav"
     whisper = ("--run", folders / "whisper")
     for arguments, sentence in (
-        ((*whisper, "--out=a.txt", wav), "`out` ends in .npz, .csv, .parquet"),
+        ((*whisper, "--out=a.txt", wav), "--out ends in .npz, .csv, .parquet"),
         ((*whisper, "--out=a.npz", "--depth=3", wav), "has 2 blocks"),
         (("--run", folders / "unknown", "--out=a.npz", wav), "--frontend"),
         (("--run", wav, "--out=a.npz", wav), "is not a run folder"),
