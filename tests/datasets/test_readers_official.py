@@ -152,9 +152,11 @@ def test_audioset_tells_what_is_missing(tmp_path):
     make_audioset(tmp_path, AUDIOSET_FILES[2:])
     train, evaluation = read_audioset(tmp_path)
     third = Path(AUDIOSET_FILES[2]).name
-    assert named(train) == {third: [0, 1, 0]} and evaluation.note == ""
+    assert named(train) == {third: [0, 1, 0]}
+    assert evaluation.note == "no clip to train on of 'Speech'"
     assert train.note == (
-        f"1 of 3 clips found in '{tmp_path}'; first missing: '{IDS[0]}'"
+        f"1 of 3 clips found in '{tmp_path}'; first missing: '{IDS[0]}'; "
+        "no clip to train on of 'Speech'"
     )
     with pytest.raises(ValueError, match="no clip to train on: 0 of 2 clips"):
         read_audioset(tmp_path, "balanced")

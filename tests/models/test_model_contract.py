@@ -197,6 +197,9 @@ def test_trains(case):
 
 @pytest.mark.parametrize("case", BACKBONES, ids=str)
 def test_mixed_precision_of_a_backbone(case):
+    if "token_merging" in case.arguments:  # rounding may merge other tokens
+        arguments = {**case.arguments, "token_merging": 0.0}
+        case = dataclasses.replace(case, arguments=arguments)
     contract.check_mixed_precision(case)
 
 
