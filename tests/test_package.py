@@ -340,7 +340,7 @@ def test_types_are_shipped():
     """`py.typed`, and the lists of exported names that editors read."""
     settings = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())
     patterns = settings["tool"]["setuptools"]["package-data"]["keras_c2f"]
-    assert set(patterns) == {"py.typed", "**/*.pyi"}
+    assert {"py.typed", "**/*.pyi"} <= set(patterns)
     assert (ROOT / "py.typed").is_file()
 
 

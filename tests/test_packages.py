@@ -48,8 +48,11 @@ def test_extras_are_those_of_the_project():
         extras = tomllib.load(file)["project"]["optional-dependencies"]
     for module, extra in packages.EXTRAS.items():
         wanted = module.replace("_", "-")
-        found = [re.split(r"[<>=\[;]", line)[0] for line in extras[extra]]
-        assert {wanted, f"{wanted}-cpu"} & set(found), (module, extra)
+        found = {
+            re.split(r"[<>=\[;]", line)[0].replace("_", "-")
+            for line in extras[extra]
+        }
+        assert {wanted, f"{wanted}-cpu"} & found, (module, extra)
 
 
 def test_nothing_is_installed_from_the_index_under_our_name():
