@@ -23,7 +23,7 @@ def test_is_kept_without_outputs():
 @pytest.mark.slow
 @pytest.mark.once
 def test_from_a_folder_to_a_report(tmp_path, monkeypatch):
-    monkeypatch.setattr(tempfile, "mkdtemp", lambda: str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     names = {}
     for cell in CELLS:
         if cell["cell_type"] == "code":
