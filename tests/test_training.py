@@ -188,6 +188,7 @@ def test_run_that_is_older_than_an_option(finished, tmp_path):
 def test_another_architecture_brings_its_front_end(recordings, tmp_path):
     options = {
         "backbone": "hts_at_micro",
+        "depth": 0,
         "pooling": "token_semantic",
         "schedule": "patch:2@1, full@1",
         "time_mask": 0,

@@ -1,12 +1,15 @@
 """Studies: grids of training runs that answer one question each."""
 
-from keras_c2f.utils.lazy_names import lazy_names
+from studies.plan import Cell, Study, plan_names, read_study
+from studies.results import Results, read_results
+from studies.runner import run_study
 
-__getattr__, __dir__, __all__ = lazy_names(
-    __name__,
-    {
-        ".plan": ["Cell", "Study", "plan_names", "read_study"],
-        ".results": ["Results", "read_results"],
-        ".runner": ["run_study"],
-    },
-)
+__all__ = [
+    "Cell",
+    "Results",
+    "Study",
+    "plan_names",
+    "read_results",
+    "read_study",
+    "run_study",
+]
