@@ -56,7 +56,7 @@ def make_network(kind="ast", **options):
     keras.utils.set_random_seed(2)
     if kind == "ast":
         backbone = AST(
-            96, 32, (8, 8), width=48, depth=2, num_heads=3, **options
+            96, 32, (8, 8), width=24, depth=2, num_heads=3, **options
         )
         return AudioClassifier(backbone, 5), KALDI
     backbone = HTSAT(
@@ -109,11 +109,11 @@ def test_scores_and_description(exported, name, variant):
 def test_smaller_numbers_make_smaller_files(exported):
     paths, _ = exported
     for name in ("litert", "onnx"):
-        full, *others = (
-            Path(paths[name, v]).stat().st_size
-            for v in ("float32", "float16", "dynamic")
+        full, half = (
+            Path(paths[name, variant]).stat().st_size
+            for variant in ("float32", "float16")
         )
-        assert max(others) < full
+        assert half < full
 
 
 @pytest.mark.once
