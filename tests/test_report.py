@@ -246,7 +246,7 @@ def test_names_are_text_not_markup_nor_formulas(tmp_path, harmless, name):
     ):
         number = "".join(expected).count("harmless")
         assert number >= 4
-        assert "".join(found).count(name) >= number - 5  # some are cut short
+        assert "".join(found).count(name) >= 0.8 * number  # some are cut short
 
 
 def test_figures_name_phases_axes_and_mistakes(experiment):
