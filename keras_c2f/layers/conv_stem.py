@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any
 import keras
 from keras import ops
 
-from keras_c2f.layers.patch_embedding import KERNEL_RESIZES, PatchEmbedding
+from keras_c2f.layers.patch_embedding import (
+    PatchEmbedding,
+    check_kernel_resize,
+)
 from keras_c2f.resolution import patch_grid
 
 if TYPE_CHECKING:
@@ -80,11 +83,7 @@ class ConvStem(keras.layers.Layer):
                 "`channels` has the channels of each stage, such as "
                 f"(32, 64, 128). Received: channels={channels}."
             )
-        if kernel_resize not in KERNEL_RESIZES:
-            raise ValueError(
-                f"`kernel_resize` is one of {KERNEL_RESIZES}. "
-                f"Received: kernel_resize={kernel_resize!r}."
-            )
+        check_kernel_resize(kernel_resize)
         self.width = width
         self.patch_size = tuple(patch_size)
         self.channels = tuple(channels)

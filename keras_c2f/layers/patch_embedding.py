@@ -17,6 +17,15 @@ if TYPE_CHECKING:
 KERNEL_RESIZES = ("pi", "bilinear", "base")
 
 
+def check_kernel_resize(kernel_resize: str) -> None:
+    """Raises `ValueError` unless it is one of `KERNEL_RESIZES`."""
+    if kernel_resize not in KERNEL_RESIZES:
+        raise ValueError(
+            f"`kernel_resize` is one of {KERNEL_RESIZES}. "
+            f"Received: kernel_resize={kernel_resize!r}."
+        )
+
+
 @keras.saving.register_keras_serializable("keras_c2f")
 class PatchEmbedding(keras.layers.Layer):
     """Cuts a spectrogram into patches, overlapping or not, and embeds them.
@@ -71,11 +80,7 @@ class PatchEmbedding(keras.layers.Layer):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        if kernel_resize not in KERNEL_RESIZES:
-            raise ValueError(
-                f"`kernel_resize` is one of {KERNEL_RESIZES}. "
-                f"Received: kernel_resize={kernel_resize!r}."
-            )
+        check_kernel_resize(kernel_resize)
         self.width = width
         self.patch_size = tuple(patch_size)
         self.patch_stride = tuple(patch_stride or patch_size)

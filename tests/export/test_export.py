@@ -108,12 +108,16 @@ def test_scores_and_description(exported, name, variant):
 
 def test_smaller_numbers_make_smaller_files(exported):
     paths, _ = exported
-    for name in ("litert", "onnx"):
-        full, half = (
+    # ONNX's 8 bits need operations that weigh as much as weights this small
+    for name, variants in (
+        ("litert", ("float16", "dynamic")),
+        ("onnx", ("float16",)),
+    ):
+        full, *others = (
             Path(paths[name, variant]).stat().st_size
-            for variant in ("float32", "float16")
+            for variant in ("float32", *variants)
         )
-        assert half < full
+        assert max(others) < full
 
 
 @pytest.mark.once
