@@ -47,7 +47,8 @@ TOLERANCE = 1e-3  # float32 sums in another order of threads
 MEASURED = {"seconds", "cpu_seconds", "joules"}
 OPTIONS = (
     *("--clip-seconds=0.32", "--schedule=pool:2@2, full@2", "--batch-size=4"),
-    *("--patch-size=8x128", "--dropout=0.1", "--time-mask=8", "--mixup=0.5"),
+    *("--patch-size=8x128", "--depth=1", "--dropout=0.1", "--time-mask=8"),
+    "--mixup=0.5",
 )
 COLUMNS = (
     *("backend", "kills", "of them before the first epoch was kept"),
