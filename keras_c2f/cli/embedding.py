@@ -93,10 +93,8 @@ def embed(arguments):
     embedder = load_embedder(
         path, arguments.depth, arguments.pooling, arguments.clip_seconds
     )
-    table, recordings = (
-        FeatureTable(arguments.rows == "window"),
-        Recordings(paths, "embedded"),
-    )
+    table = FeatureTable(arguments.rows == "window")
+    recordings = Recordings(paths, "embedded")
     seconds = embedder.info.num_samples / embedder.info.sample_rate
     num_files = num_short = 0
 

@@ -81,7 +81,8 @@ def push_to_hub(converted, address, private=False):
     with tempfile.TemporaryDirectory() as folder:
         preset = Path(folder) / "preset"
         converted.save(preset)
-        (preset / "README.md").write_text(model_card(converted, address))
+        card = model_card(converted, address)
+        (preset / "README.md").write_text(card, encoding="utf-8")
         api = hub.HfApi()
         try:
             page = api.create_repo(repository, private=private, exist_ok=True)

@@ -49,7 +49,7 @@ CLIENTS = {
 
 @pytest.fixture(scope="module")
 def trained():
-    """A network of random weights that tells recordings apart."""
+    """A network of random weights, whose scores differ between recordings."""
     keras.utils.set_random_seed(2)
     frontend = Frontend(sample_rate=RATE, num_mel_bins=32)
     backbone = AST(48, 32, (8, 8), width=24, depth=1, num_heads=3)
