@@ -374,6 +374,19 @@ def test_weights_without_a_name_are_matched_by_their_order():
             )
 
 
+def test_weights_without_a_name_stay_in_their_layer():
+    nets = [
+        conv_net(8, Unnamed(name="one"), Unnamed(name="other")),
+        conv_net(8, Unnamed(name="other")),
+    ]
+    random_weights(nets[0])
+    report = transplant(*nets)
+    assert report.fresh == ()
+    assert {path.split("/")[0] for path in report.dropped} == {"one"}
+    old, new = (net.get_layer("other").early for net in nets)
+    np.testing.assert_array_equal(to_numpy(old), to_numpy(new))
+
+
 def test_named_weight_in_a_layer_that_keras_named_is_refused():
     class Outer(keras.layers.Layer):
         def build(self, input_shape):
