@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_c2f.data import Clips
-from keras_c2f.phases import PhasedModel, PhaseScheduler
+from keras_c2f.phases import PhasedModel, PhaseSchedule, PhaseScheduler
 from keras_c2f.training.kept_networks import averaged_weights, best_epoch
 from keras_c2f.training.pretrain_recipe import PretrainRecipe
 from keras_c2f.training.recipe import Recipe
@@ -180,13 +180,16 @@ def test_best_epoch_reads_a_history():
         {"epoch": "1", "phase": "2", "val_loss": "0.5", "val_accuracy": "0.7"},
         {"epoch": "2", "phase": "2", "val_loss": "nan", "val_accuracy": "0.7"},
     ]
-    assert best_epoch(rows, num_phases=2) == 1
-    assert best_epoch(rows[:1], num_phases=2) is None
+    phases = PhaseSchedule("pool:2@1, full@2")
+    assert best_epoch(rows, phases) == 1
+    assert best_epoch(rows[:1], phases) is None
+    # phases at the final resolution compete
+    assert best_epoch(rows, PhaseSchedule("full@1, full@2")) == 0
     ranked = [
         {"epoch": 0, "phase": 1, "val_loss": 0.1, name: value}
         for name, value in (("val_mean_average_precision", float("nan")),)
     ]
-    assert best_epoch(ranked, num_phases=1) == 0
+    assert best_epoch(ranked, PhaseSchedule("full@1")) == 0
 
 
 def test_pre_training_keeps_its_last_epoch():

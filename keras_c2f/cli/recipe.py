@@ -76,6 +76,21 @@ def recipe_of(arguments, recipe_class=Recipe):
     return recipe_class(**_given(arguments, recipe_class))
 
 
+def refuse_given(arguments, option):
+    """Refuses settings beside an option whose recipe is that of a run."""
+    flags = [
+        f"--{each.name.replace('_', '-')}"
+        for each in fields(Recipe)
+        if getattr(arguments, each.name) not in (None, each.default)
+    ]
+    if flags:
+        raise ValueError(
+            f"--{option.replace('_', '-')} goes by the recipe of the run. "
+            f"Leave out {', '.join(flags)}, or train another run from it with "
+            "--init-from."
+        )
+
+
 def check_initial(init_from):
     """Refuses to start from what is no model, before data are read."""
     from keras_c2f.convert.published import PUBLISHED, is_preset

@@ -11,6 +11,7 @@ from keras_c2f.cli.recipe import (
     print_costs,
     print_data,
     recipe_of,
+    refuse_given,
     require_for,
 )
 from keras_c2f.training.pretrain_recipe import OF_CLASSIFIERS, PretrainRecipe
@@ -43,6 +44,14 @@ def add_commands(add):
             action="store_true",
             help="also train at full resolution for as many epochs, to compare",
         )
+        if chooses:
+            add_option(
+                command,
+                "more_epochs",
+                Number(int, at_least=1, at_most=1_000_000),
+                "go on with a run that is done, for so many epochs at its "
+                "final resolution; takes no recipe, as the run has one",
+            )
         add_recipe(command, recipe_class, without=without, chooses=chooses)
     command = add(describe)
     add_option(
@@ -62,6 +71,8 @@ def demo(arguments):
 
 def train(arguments):
     """Trains a recipe, and a baseline if asked, and writes a report."""
+    if getattr(arguments, "more_epochs", None):
+        return train_more(arguments)
     clips, recipe, reasons = data_and_recipe(arguments, "matplotlib", "jinja2")
     from keras_c2f.training.from_recipe import build_classifier, spend_budget
     from keras_c2f.training.frozen_run import FrozenRun
@@ -90,11 +101,6 @@ def pretrain(arguments):
 
 def run_all(arguments, recipe, clips, network, run_class, reasons=()):
     """Runs of one kind, baseline first if wanted, and their report."""
-    from keras_c2f.evaluation.evaluate import primary_metric
-    from keras_c2f.evaluation.table import format_metric, metric_words
-    from keras_c2f.report import write_report
-    from keras_c2f.report.findings import findings_of_all
-    from keras_c2f.report.runs import read_runs
     from keras_c2f.training.run_clips import check_sides
 
     for line in check_sides(clips, recipe.init_from):
@@ -104,14 +110,46 @@ def run_all(arguments, recipe, clips, network, run_class, reasons=()):
     if arguments.baseline:
         runs = {"baseline": recipe.baseline(), **runs}
     command = shlex.join(["keras-c2f", *sys.argv[1:]])
+    train_runs(
+        [
+            run_class(
+                os.path.join(arguments.run, name), each, clips, command, reasons
+            )
+            for name, each in runs.items()
+        ],
+        arguments.run,
+    )
+
+
+def train_more(arguments):
+    """Goes on with a run that is done, by its own recipe."""
+    refuse_given(arguments, "more_epochs")
+    from keras_c2f.training.more_epochs import add_epochs
+    from keras_c2f.training.run import Run
+
+    folder, recipe, config = add_epochs(arguments.run, arguments.more_epochs)
+    require_for(recipe.data, "matplotlib", "jinja2")
+    clips = recipe.open_data()
+    print_data(clips)
+    command, reasons = config["command"], config.get("chosen", {})
+    run = Run(folder, recipe, clips, command, reasons)
+    train_runs([run], os.path.dirname(os.path.abspath(folder)))
+
+
+def train_runs(runs, report_folder):
+    """Trains runs one after the other, and writes the report on all."""
+    from keras_c2f.evaluation.evaluate import primary_metric
+    from keras_c2f.evaluation.table import format_metric, metric_words
+    from keras_c2f.report import write_report
+    from keras_c2f.report.findings import findings_of_all
+    from keras_c2f.report.runs import read_runs
+
     skipped = {}
-    for name, run_recipe in runs.items():
-        folder = os.path.join(arguments.run, name)
-        run = run_class(folder, run_recipe, clips, command, reasons)
+    for run in runs:
         result = run.train()
         metric = primary_metric(result)
         print(
-            f"{name}: {metric_words(metric)} "
+            f"{run.name}: {metric_words(metric)} "
             f"{format_metric(metric, result[metric])} on "
             f"{result['num_clips']} validation clips"
             + (f", epoch {result['epoch']}" if "epoch" in result else "")
@@ -119,9 +157,9 @@ def run_all(arguments, recipe, clips, network, run_class, reasons=()):
         skipped.update(map(tuple, result["skipped"]))
     for path, reason in skipped.items():
         print(f"skipped {path}: {reason}")
-    for sentence in findings_of_all(read_runs(arguments.run)):
+    for sentence in findings_of_all(read_runs(report_folder)):
         print(sentence)
-    print(f"Report: {write_report(arguments.run)}")
+    print(f"Report: {write_report(report_folder)}")
 
 
 def describe(arguments):

@@ -36,8 +36,9 @@ def with_cosine(
         steps: int, optimizer steps of an epoch.
         warmup: float, share of a cosine that rises first.
         cost: function from a `Resolution` to what a clip costs there, in any
-            unit: one cosine then goes down over the compute of all phases.
-            Default: it begins anew in each phase, as in the paper.
+            unit: one cosine then goes down over the compute of all phases, up
+            to one that resets the optimizer, which begins another. Default:
+            each phase begins one, as in the paper.
 
     Returns:
         `PhaseSchedule`.
@@ -50,9 +51,7 @@ def with_cosine(
     schedule = PhaseSchedule(schedule)
     positions = [(0.0, 1.0)] * len(schedule)
     if cost is not None:
-        work = [phase.epochs * cost(phase.resolution) for phase in schedule]
-        done = [part / sum(work) for part in itertools.accumulate(work)]
-        positions = list(itertools.pairwise([0.0, *done]))
+        positions = _pieces(schedule, cost)
 
     def cosine(phase, position):
         own = phase.learning_rate
@@ -69,6 +68,20 @@ def with_cosine(
             for phase, position in zip(schedule, positions, strict=True)
         ]
     )
+
+
+def _pieces(schedule, cost):
+    """`(begin, end)` of each phase in its cosine, by what it costs."""
+    curves = []
+    for index, phase in enumerate(schedule):
+        if not index or phase.optimizer == "reset":
+            curves.append([])
+        curves[-1].append(phase.epochs * cost(phase.resolution))
+    pieces = []
+    for work in curves:
+        done = [part / sum(work) for part in itertools.accumulate(work)]
+        pieces += itertools.pairwise([0.0, *done])
+    return pieces
 
 
 @keras.saving.register_keras_serializable("keras_c2f")

@@ -18,9 +18,9 @@ from keras_c2f.utils.files import atomic_write
 class KeepNetworks(keras.callbacks.Callback):
     """Saves the network of the best final epoch, and at the end of each phase.
 
-    The best epoch is that of the final phase with the highest headline metric
-    on the validation clips; of equal ones, that with the lowest loss. Coarse
-    phases end at other resolutions, so they do not compete: each leaves
+    The best epoch is that at the final resolution with the highest primary
+    metric on the validation clips; of equal ones, that with the lowest loss.
+    Coarse phases end at other resolutions, so they do not compete: each leaves
     `phase-NUMBER.keras`. Stands before the callback that saves checkpoints.
     A run killed at any moment still finds the best network of the epochs that
     its checkpoint knows: an earlier best one is removed when the next epoch
@@ -48,13 +48,14 @@ class KeepNetworks(keras.callbacks.Callback):
         self.stopwatch = stopwatch
 
     def on_epoch_begin(self, epoch, logs=None):
-        remove_best(self.folder, but=best_epoch(self.rows, self._num_phases))
+        best = best_epoch(self.rows, self.scheduler.schedule)
+        remove_best(self.folder, but=best)
 
     def on_epoch_end(self, epoch, logs=None):
         self.rows.append({"epoch": epoch, **logs})
         schedule = self.scheduler.schedule  # may have changed
-        best = best_epoch(self.rows, self._num_phases)
-        if has_stalled(self.rows, self._num_phases, self.patience):
+        best = best_epoch(self.rows, schedule)
+        if has_stalled(self.rows, schedule, self.patience):
             self.model.stop_training = True
         paths = []
         if self.keep == "best" and best == epoch:
@@ -68,21 +69,17 @@ class KeepNetworks(keras.callbacks.Callback):
                 for path in paths:
                     atomic_write(path, network.save)
 
-    @property
-    def _num_phases(self):
-        return len(self.scheduler.schedule)
 
-
-def kept_epoch(rows, keep, num_phases):
+def kept_epoch(rows, keep, phases):
     """The epoch, from 1, whose network is kept of a run that is done.
 
     Args:
         rows: list of dicts, its history.
         keep: `"best"` or `"last"`.
-        num_phases: int, phases of the schedule.
+        phases: `PhaseSchedule`.
     """
     last = len(rows) - 1
-    return 1 + (last if keep == "last" else best_epoch(rows, num_phases))
+    return 1 + (last if keep == "last" else best_epoch(rows, phases))
 
 
 def kept_network(folder, epoch, model):
@@ -99,14 +96,21 @@ def kept_network(folder, epoch, model):
     return keras.models.load_model(path, compile=False)
 
 
-def best_epoch(rows, num_phases):
-    """The epoch, from 0, whose network is kept; `None` before the last phase.
+def best_epoch(rows, phases):
+    """The epoch, from 0, whose network is kept.
 
     Args:
         rows: list of dicts, a history; from a file they hold text.
-        num_phases: int, phases of the schedule.
+        phases: `PhaseSchedule`.
+
+    Returns:
+        int; `None` before the first phase of those that end the schedule at
+        one resolution.
     """
-    rows = [row for row in rows if int(float(row["phase"])) == num_phases]
+    first = len(phases)
+    while first > 1 and phases[first - 2].resolution == phases[-1].resolution:
+        first -= 1
+    rows = [row for row in rows if phase_of(row) >= first]
     if not rows:
         return None
     names = [name.removeprefix("val_") for name in rows[0] if "val_" in name]
@@ -120,18 +124,23 @@ def best_epoch(rows, num_phases):
     return int(max(rows, key=rank)["epoch"])
 
 
-def has_stalled(rows, num_phases, patience):
+def has_stalled(rows, phases, patience):
     """Whether `patience` epochs of the last phase have brought no better one.
 
     Args:
         rows: list of dicts, a history.
-        num_phases: int, phases of the schedule.
+        phases: `PhaseSchedule`.
         patience: int; 0 is endless.
     """
-    best = best_epoch(rows, num_phases)
-    return (
-        bool(patience) and best is not None and len(rows) - 1 - best >= patience
-    )
+    in_last = sum(phase_of(row) == len(phases) for row in rows)
+    if not patience or in_last < patience:
+        return False
+    return len(rows) - 1 - best_epoch(rows, phases) >= patience
+
+
+def phase_of(row):
+    """int from 1, the phase of an epoch."""
+    return int(float(row["phase"]))
 
 
 def best_path(folder, epoch):

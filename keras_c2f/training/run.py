@@ -44,6 +44,7 @@ from keras_c2f.training.kept_networks import (
     has_stalled,
     kept_epoch,
     kept_network,
+    phase_of,
     remove_best,
 )
 from keras_c2f.training.progress import Progress
@@ -167,11 +168,15 @@ class Run:
         """The trained network, which is saved."""
         model, rows = self._checkpoints.newest()
         if model is None:
-            network = self._begin(pipeline)
+            if self._has_more_epochs:
+                network = self._kept_model()
+                rows = read_rows(self.path("history.csv"))
+            else:
+                network = self._begin(pipeline)
             model = self._compile(PhasedModel(network))
         scheduler = self._scheduler(pipeline, rows)
         recipe = self.recipe
-        if not has_stalled(rows, len(recipe.phases), recipe.patience):
+        if not has_stalled(rows, recipe.phases, recipe.patience):
             self._fit_epochs(model, pipeline, scheduler, rows)
         if recipe.adaptive:
             config = read_config(self.folder)
@@ -215,7 +220,7 @@ class Run:
     def _kept_epoch(self):
         """int from 1, the epoch whose network is kept."""
         rows = read_rows(self.path("history.csv"))
-        return kept_epoch(rows, self.recipe.keep, len(self.recipe.phases))
+        return kept_epoch(rows, self.recipe.keep, self.recipe.phases)
 
     def save_epoch(
         self, model: PhasedModel, rows: list[dict[str, Any]]
@@ -241,11 +246,22 @@ class Run:
 
     def _trained_network(self):
         """What a run has trained that lacks but its scores, or `None`."""
-        path = self.path("model.keras")
-        if self._checkpoints or not os.path.exists(path):
+        done = os.path.exists(self.path("model.keras"))
+        if self._checkpoints or not done or self._has_more_epochs:
             return None
+        return self._kept_model()
+
+    def _kept_model(self):
+        path = self.path("model.keras")
         advice = "Delete it: the same command trains from the start."
         return load_run_model(path, self.folder, advice)[0]
+
+    @property
+    def _has_more_epochs(self):
+        """bool, whether it was done, and `add_epochs` gave it a phase since."""
+        rows = read_rows(self.path("history.csv"))
+        done = os.path.exists(self.path("model.keras")) and rows
+        return bool(done) and phase_of(rows[-1]) < len(self.recipe.phases)
 
     def _begin(self, pipeline):
         """The network to train; writes what is known before training."""

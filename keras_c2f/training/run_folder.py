@@ -182,7 +182,10 @@ def _refuse_other_config(config, notes, folder):
     Raises:
         ValueError: if values that scores or training depend on differ.
     """
-    kept = notes.get("config", {})
+    kept = dict(notes.get("config", {}))
+    costs = "gmacs of phases"
+    if costs in kept:  # of an earlier version one for each phase
+        kept[costs] = list(dict.fromkeys(kept[costs]))
     for name, value in _weighty(config).items():
         if name in kept and kept[name] != value:
             raise ValueError(
@@ -198,7 +201,8 @@ def _weighty(config):
     kept = {name: config[name] for name in names if name in config}
     for name, value in config["frontend"].items():
         kept[f"{name} of the front end"] = value
-    kept["gmacs of phases"] = [phase["gmacs"] for phase in config["phases"]]
+    costs = [phase["gmacs"] for phase in config["phases"]]
+    kept["gmacs of phases"] = list(dict.fromkeys(costs))
     return json.loads(json.dumps(kept))
 
 

@@ -1,5 +1,6 @@
 """Wrapping networks of one's own; saving and loading them."""
 
+import warnings
 from functools import partial
 
 import keras
@@ -163,6 +164,18 @@ def test_weights_of_another_resolution_are_named(suffix, tmp_path):
         np.testing.assert_array_equal(mine, theirs)
 
 
+def test_what_keras_notes_of_loaded_weights_is_passed_on(tmp_path):
+    model, path = phased(resolution="pool:4"), tmp_path / "last.weights.h5"
+    model.switch(Phase("pool:4", 1))
+    model.save_weights(path)
+    model.switch(Phase("full", 1))
+    with warnings.catch_warnings(record=True) as notes:
+        warnings.simplefilter("always")
+        model.load_weights(path, skip_mismatch=True)
+    said = [str(note.message) for note in notes]
+    assert any("positions" in note for note in said), said
+
+
 def any_length(resolution):
     inputs = keras.Input((None, 8))
     outputs = keras.layers.AveragePooling1D(resolution.pool, name="pool")(
@@ -215,6 +228,8 @@ def test_steps_that_pytorch_compiles(monkeypatch):
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile("sgd", loss, jit_compile=jit_compile)
         scheduler = PhaseScheduler("pool:4@1, full@1", verbose=0)
-        history = model.fit(*clips(), verbose=0, callbacks=[scheduler]).history
-        losses.append(history["loss"])
+        history = model.fit(
+            *clips(), verbose=0, callbacks=[scheduler], validation_data=clips()
+        ).history
+        losses.append([history["loss"], history["val_loss"]])
     np.testing.assert_allclose(*losses, rtol=1e-5)
