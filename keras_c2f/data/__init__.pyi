@@ -5,3 +5,5 @@ from keras_c2f.data.moments import feature_moments as feature_moments
 from keras_c2f.data.pipeline import AudioPipeline as AudioPipeline
 from keras_c2f.data.prepare import prepare as prepare
 from keras_c2f.data.prepared import read_prepared as read_prepared
+from keras_c2f.data.waveforms import WaveformBatches as WaveformBatches
+from keras_c2f.data.waveforms import WaveformSource as WaveformSource
