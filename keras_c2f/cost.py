@@ -273,36 +273,48 @@ def schedule_cost(
 
 
 def cost_table(
-    schedule: PhaseSchedule, costs: Sequence[NetworkCost], baseline: NetworkCost
+    schedule: PhaseSchedule,
+    costs: Sequence[NetworkCost],
+    baseline: NetworkCost,
+    batch_size: int | None = None,
+    num_clips: int | None = None,
 ) -> str:
     """What each phase of a schedule costs, as a text table.
 
     Args:
         schedule, costs, baseline: as in `schedule_cost`.
+        batch_size: int, clips a step of phases without a batch size of their
+            own. Clips and steps are shown where some phase has one.
+        num_clips: int, clips of an epoch, if known.
     """
     columns = "{:<18}{:>8}{:>12}{:>13}{:>8}{:>18}"
-    lines = [
-        columns.format(
-            "phase",
-            "tokens",
-            "parameters",
-            "GMACs a clip",
-            "epochs",
-            "baseline's cost",
-        )
+    headings = [
+        "phase",
+        "tokens",
+        "parameters",
+        "GMACs a clip",
+        "epochs",
+        "baseline's cost",
     ]
+    varies = any(phase.batch_size for phase in schedule)
+    if varies:
+        columns += "{:>14}{:>16}"
+        headings += ["clips a step", "steps an epoch"]
+    lines = [columns.format(*headings).rstrip()]
     for phase, cost in zip(schedule, costs, strict=True):
         share = phase.epochs * cost.macs / (schedule.epochs * baseline.macs)
-        lines.append(
-            columns.format(
-                str(phase.resolution),
-                cost.num_tokens or "",
-                f"{cost.num_parameters / 1e6:.2f} M",
-                f"{cost.macs / 1e9:.3g}",
-                phase.epochs,
-                f"{share:.1%}",
-            )
-        )
+        size = phase.batch_size or batch_size
+        steps = num_clips and size and -(-num_clips // size)
+        row = [
+            str(phase.resolution),
+            cost.num_tokens or "",
+            f"{cost.num_parameters / 1e6:.2f} M",
+            f"{cost.macs / 1e9:.3g}",
+            phase.epochs,
+            f"{share:.1%}",
+            *[size or "", steps or ""] * varies,
+        ]
+        lines.append(columns.format(*row).rstrip())
     share = schedule_cost(schedule, costs, baseline)
     lines.append(
         f"The schedule costs {share:.1%} of {schedule.epochs} epochs at full "

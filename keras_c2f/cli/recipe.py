@@ -235,8 +235,13 @@ def print_data(clips):
             print(f"{part}: {data.note}")
 
 
-def print_costs(recipe, network):
+def print_costs(recipe, network, num_clips=None):
     """What each phase costs, and how much of a clip is padding.
+
+    Args:
+        recipe: `Recipe` with epochs in its schedule.
+        network: of that recipe, at full resolution.
+        num_clips: int, clips to train on, if known.
 
     Raises:
         ValueError: if phases shall be adaptive and cannot.
@@ -246,7 +251,9 @@ def print_costs(recipe, network):
     from keras_c2f.training.from_recipe import baseline_cost, phase_costs
 
     costs = phase_costs(recipe, network)
-    print(cost_table(recipe.phases, costs, baseline_cost(recipe, network)))
+    baseline = baseline_cost(recipe, network)
+    steps_of = recipe.batch_size, num_clips
+    print(cost_table(recipe.phases, costs, baseline, *steps_of))
     frontend, baseline = recipe.frontend, recipe.baseline()
     whole, padded = baseline.frames(frontend), recipe.frames(frontend)
     if whole < padded:

@@ -105,7 +105,7 @@ def run_all(arguments, recipe, clips, network, run_class, reasons=()):
 
     for line in check_sides(clips, recipe.init_from):
         print(line)
-    print_costs(recipe, network)
+    print_costs(recipe, network, len(clips[0]))
     runs = {"coarse_to_fine": recipe}
     if arguments.baseline:
         runs = {"baseline": recipe.baseline(), **runs}
@@ -164,9 +164,10 @@ def train_runs(runs, report_folder):
 
 def describe(arguments):
     """Prints what each phase of a recipe costs, without training."""
-    num_classes = arguments.num_classes
+    num_classes, num_clips = arguments.num_classes, None
     if arguments.data:
         clips, recipe, _ = data_and_recipe(arguments)
+        num_clips = len(clips[0])
         num_classes = num_classes or clips[0].num_classes
     else:
         recipe, num_classes = recipe_of(arguments), num_classes or 527
@@ -174,4 +175,4 @@ def describe(arguments):
 
     recipe = spend_budget(recipe)
     network = build_classifier(recipe, num_classes, recipe.frontend)
-    print_costs(recipe, network)
+    print_costs(recipe, network, num_clips)

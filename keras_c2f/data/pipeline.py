@@ -51,7 +51,8 @@ class AudioPipeline:
     Args:
         frontend: `Frontend`.
         num_frames: int T, frames at full resolution.
-        batch_size: int. The last batch of an epoch may be smaller.
+        batch_size: int. The last batch of an epoch may be smaller. Training
+            sets have that of the phase, where it has one: see `set_phase`.
         outputs: `"compressed"`, log-mel at the resolution of the moment;
             `"log_mel"`, always at full resolution; or `"waveform"`. The last
             two are for models that compress inside.
@@ -163,6 +164,7 @@ class AudioPipeline:
             self._pool = tf.Variable(1, dtype=tf.int32)
             self._pool_max = tf.Variable(False)
             self._epoch = tf.Variable(0, dtype=tf.int32)
+            self._batch_size = tf.Variable(batch_size, dtype=tf.int64)
         self.set_phase(resolution, epoch=0)
 
     @property
@@ -215,7 +217,12 @@ class AudioPipeline:
     def skipped(self, bad: Iterable[tuple[str, str]]) -> None:
         self._audio.bad.update(map(tuple, bad))
 
-    def set_phase(self, resolution: Resolution | str, epoch: int) -> None:
+    def set_phase(
+        self,
+        resolution: Resolution | str,
+        epoch: int,
+        batch_size: int | None = None,
+    ) -> None:
         """Sets what the next iterator of every set of this pipeline makes.
 
         `PhaseScheduler` calls this when an epoch begins. Without it training
@@ -224,9 +231,12 @@ class AudioPipeline:
         Args:
             resolution: `Resolution` or text. Its patch factor is the model's.
             epoch: int; order, crops and augmentations follow from it.
+            batch_size: int, of training sets. Default: the pipeline's own,
+                which all other sets keep.
 
         Raises:
-            ValueError: if the resolution leaves no frame.
+            ValueError: if the resolution leaves no frame, or `batch_size` is
+                below 1.
         """
         resolution = Resolution.parse(resolution)
         resolution.num_frames(self.num_frames)
@@ -234,6 +244,10 @@ class AudioPipeline:
         self._pool.assign(resolution.pool)
         self._pool_max.assign(resolution.pool_type == "max")
         self._epoch.assign(epoch)
+        if batch_size is None:
+            batch_size = self.batch_size
+        Number(int, at_least=1).check("batch_size", batch_size)
+        self._batch_size.assign(batch_size)
 
     @contextlib.contextmanager
     def naming_bad_audio(self) -> Iterator[None]:
@@ -279,8 +293,9 @@ class AudioPipeline:
             normalised, or `(batch, samples)`, cut or zero-padded to
             `clip_seconds`. Behind the batch is an axis of `crops` if these
             are several. Targets float32 `(batch, num_classes)`. The time
-            axis is unknown beforehand. The number of batches is known, unless
-            bad files are skipped: Keras then warns once, when the first epoch
+            axis is unknown beforehand. The number of batches is known, of
+            training sets that of the phase of the moment, unless bad files
+            are skipped: Keras then warns once, when the first epoch
             ends, that the input ran out of data.
 
         Raises:
@@ -303,9 +318,14 @@ class AudioPipeline:
         usable = np.ones(len(clips), bool)
         if self.on_error == "skip" and (start_step or self.shard != (0, 1)):
             usable = self._audio.usable(clips.audio)
-        steps = count_steps(
-            usable.sum(), self.batch_size, self.shard, start_step, training
-        )
+
+        def steps():
+            size = int(self._batch_size) if training else self.batch_size
+            return count_steps(
+                usable.sum(), size, self.shard, start_step, training
+            )
+
+        steps()  # refuses what cannot be
         draw = self._draw(clips) if training else None
         load = self._loader(clips, training, crops, corruption)
 
@@ -317,11 +337,14 @@ class AudioPipeline:
         def one_epoch(_):
             key = tf.stack([self.seed, self._epoch.read_value()])
             features = self._features()
+            batch_size = self.batch_size
+            if training:
+                batch_size = self._batch_size.read_value()
             order = tf.range(len(clips))
             if training:
                 self._epoch.assign_add(1)
                 order = draw(key)
-            start = start_step * self.batch_size
+            start = start_step * tf.cast(batch_size, tf.int32)
             positions = clips_to_read(
                 order, usable, self.shard, start, training
             )
@@ -356,7 +379,7 @@ class AudioPipeline:
                 load,
                 order,
                 positions,
-                self.batch_size,
+                batch_size,
                 one_clip,
                 features.log_mel,
                 skip=self.on_error == "skip",
@@ -367,8 +390,8 @@ class AudioPipeline:
             return dataset.prefetch(BATCHES_AHEAD)
 
         dataset = tf.data.Dataset.range(1).flat_map(one_epoch)
-        if self.on_error == "raise":
-            cardinality = tf.data.experimental.assert_cardinality(steps)
+        if self.on_error == "raise" and not training:
+            cardinality = tf.data.experimental.assert_cardinality(steps())
             dataset = dataset.apply(cardinality)
         options = tf.data.Options()
         # ending an iterator would wait for its tuner, up to seconds an epoch
@@ -376,7 +399,11 @@ class AudioPipeline:
         if self.shard != (0, 1):  # or `tf.distribute` would do so once more
             policy = tf.data.experimental.AutoShardPolicy.OFF
             options.experimental_distribute.auto_shard_policy = policy
-        return dataset.with_options(options)
+        dataset = dataset.with_options(options)
+        if self.on_error == "raise" and training:
+            # of the phase of the moment: an assertion would fix it
+            dataset.cardinality = lambda: tf.constant(steps(), tf.int64)
+        return dataset
 
     def _loader(self, clips, training, crops, corruption):
         """`ClipLoader` of what `dataset` is asked for."""

@@ -14,6 +14,8 @@ from keras_c2f.layers.attention import SelfAttention
 from keras_c2f.layers.drop_path import DropPath
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from keras_c2f.utils.annotations import Shape, Tensor
 
 
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
 class EncoderBlock(keras.layers.Layer):
     """Pre-norm transformer block: attention, then a two-layer perceptron.
 
-    `x + attention(norm(x))`, then `x + mlp(norm(x))`. No masking.
+    `x + attention(norm(x))`, then `x + mlp(norm(x))`. No masking. Made in a
+    `keras.RematScope` that names it, a block keeps nothing but its input for
+    the backward pass, which computes it again: see `remat_scope`.
 
     Args:
         num_heads: int, attention heads.
@@ -41,9 +45,6 @@ class EncoderBlock(keras.layers.Layer):
         equations 2 and 3; exact (erf) GELU.
     """
 
-    # `call` reads tokens and weights alone, so that one trace serves all
-    # blocks of a network: see `phases/tensorflow_graph.py`.
-    traced_once = True
     approximate_gelu = False  # `PostNormBlock` has the approximation
 
     def __init__(
@@ -61,6 +62,64 @@ class EncoderBlock(keras.layers.Layer):
         self.dropout = dropout
         self.drop_path = drop_path
         self.epsilon = epsilon
+        self._is_inside = False
+
+    @property
+    def traced_once(self) -> bool:
+        """bool, whether one trace serves all blocks of a network.
+
+        It may: `call` reads tokens and weights alone. See
+        `phases/tensorflow_graph.py`.
+        """
+        return not self.is_recomputed
+
+    @property
+    def is_recomputed(self) -> bool:
+        """bool, whether it was made in a `keras.RematScope` for it."""
+        scope = self._remat_mode
+        if scope is None or scope.mode == "list_of_layers":
+            return bool(scope) and self.name in scope.layer_names
+        return scope.mode in ("full", "larger_than")
+
+    def rematerialized_call(
+        self, layer_call: Callable[..., Tensor], *args: Any, **kwargs: Any
+    ) -> Callable[..., Tensor]:
+        """What Keras calls in place of `call` in a `keras.RematScope`.
+
+        Its own takes no `training` on JAX, and draws other random numbers
+        when it computes a layer again.
+        """
+        if self._is_inside or not self.is_recomputed:
+            return layer_call
+        return self._recomputed if kwargs.get("training") else layer_call
+
+    def _recomputed(self, tokens, training=None):
+        """`call` as a function of weights and seeds, that keeps its input."""
+
+        def block(weights, state, tokens):
+            self._is_inside = True  # `stateless_call` would come back here
+            try:
+                return self.stateless_call(
+                    weights, state, tokens, training=training
+                )
+            finally:
+                self._is_inside = False
+
+        values = [
+            [ops.convert_to_tensor(variable) for variable in variables]
+            for variables in (
+                self.trainable_variables,
+                self.non_trainable_variables,
+            )
+        ]
+        tokens, state = keras.remat(block)(*values, tokens)
+        weights = {id(variable) for variable in self.weights}
+        for variable, value in zip(
+            self.non_trainable_variables, state, strict=True
+        ):
+            if id(variable) not in weights:  # a seed, not what is frozen
+                variable.assign(value)
+        return tokens
 
     def build(self, input_shape: Shape) -> None:
         width = input_shape[-1]

@@ -4,6 +4,7 @@ from keras_c2f.models.backbones import backbone_from_size as backbone_from_size
 from keras_c2f.models.backbones import preset_frontend as preset_frontend
 from keras_c2f.models.backbones import preset_patch as preset_patch
 from keras_c2f.models.classifier import AudioClassifier as AudioClassifier
+from keras_c2f.models.encoder import remat_scope as remat_scope
 from keras_c2f.models.hts_at import HTSAT as HTSAT
 from keras_c2f.models.kwt_model import KWT as KWT
 from keras_c2f.models.masked_patch_loss import (

@@ -5,6 +5,8 @@ import numpy as np
 
 from keras_c2f.layers import TokenMerging
 
+MOST_BLOCKS = 100  # of a stage
+
 
 def encode(
     tokens,
@@ -49,6 +51,33 @@ def encode(
             epsilon=norm_epsilon, name="norm", dtype=dtype
         )(tokens)
     return tokens
+
+
+def remat_scope() -> keras.RematScope:
+    """Scope in which encoder blocks are made that save memory in training.
+
+    Of each block nothing is kept for the backward pass but its input, and the
+    block is computed again there: a third more compute, and memory for one
+    block's activations in place of all. Losses and weights stay the same.
+    `PhasedModel` keeps the scope when it builds its next network; a model that
+    is loaded from a file has it if it is loaded in the scope.
+
+    Returns:
+        `keras.RematScope` that names the blocks of all backbones here.
+
+    Example:
+        >>> from keras_c2f.models import AST
+        >>> with remat_scope():
+        ...     backbone = AST.from_size("micro")
+        >>> backbone.get_layer("block_0").is_recomputed
+        True
+
+    Reference:
+        Chen et al., "Training Deep Nets with Sublinear Memory Cost", 2016.
+    """
+    names = [f"block_{index}" for index in range(MOST_BLOCKS)]
+    stages = [f"stage_{stage}_{name}" for stage in range(4) for name in names]
+    return keras.RematScope("list_of_layers", layer_names=names + stages)
 
 
 def check_encoder(depth, frozen_blocks, token_merging):

@@ -1,6 +1,7 @@
 from keras_c2f.phases.budget import share_budget as share_budget
 from keras_c2f.phases.carry_over import CarryOver as CarryOver
 from keras_c2f.phases.learning_rate import Cosine as Cosine
+from keras_c2f.phases.learning_rate import rate_scale as rate_scale
 from keras_c2f.phases.learning_rate import with_cosine as with_cosine
 from keras_c2f.phases.phased_model import PhasedModel as PhasedModel
 from keras_c2f.phases.schedule import Phase as Phase

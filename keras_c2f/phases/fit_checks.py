@@ -1,6 +1,7 @@
 """What cannot follow the phases is refused before training, in a sentence."""
 
 import contextlib
+import inspect
 
 import keras
 from keras.optimizers import MultiOptimizer
@@ -36,7 +37,10 @@ def check_fit(model, schedule, shapes, data, arguments, adapts=False):
     _check_batches(keras_private.num_devices(model), arguments)
     _check_callbacks(model, schedule, arguments["callbacks"], adapts)
     same_shape = len(set(map(str, shapes))) == 1
-    if same_shape and (data is None or None not in shapes[0][1:]):
+    varies = any(phase.batch_size for phase in schedule)
+    if varies:
+        _check_batch_sizes(data, arguments.get("x"))
+    elif same_shape and (data is None or None not in shapes[0][1:]):
         return
     if data is None:
         raise ValueError(
@@ -55,6 +59,22 @@ def check_fit(model, schedule, shapes, data, arguments, adapts=False):
         if source is None or same_shape and _is_array(source):
             continue
         _check_source(source, shapes, steps, arguments.get(steps))
+
+
+def _check_batch_sizes(data, source):
+    """Refuses data whose batch size cannot follow the phases."""
+    follow = getattr(data, "set_phase", None)
+    parameters = inspect.signature(follow).parameters if follow else ()
+    follows = "batch_size" in parameters and hasattr(data, "batch_size")
+    if not follows or _is_array(source):
+        raise ValueError(
+            "Phases have a `batch_size`, and the data do not follow. Train on "
+            "the tf.data set of an AudioPipeline and give that with "
+            "PhaseScheduler(schedule, data=pipeline), or any data with an "
+            "attribute `batch_size` and a method `set_phase(resolution, "
+            "epoch, batch_size)`. Received: "
+            f"data={type(data).__name__}, x={type(source).__name__}."
+        )
 
 
 def check_state(model, schedule, reports):
@@ -123,7 +143,8 @@ def _check_source(source, shapes, steps_name, steps):
             features = features[0]
         _check_element_spec(features, shapes, advice)
         return
-    if keras.backend.backend() == "tensorflow":
+    changes = None in shapes[0][1:] or len(set(map(str, shapes))) > 1
+    if changes and keras.backend.backend() == "tensorflow":
         raise ValueError(
             f"On the TensorFlow backend, Keras fixes the shape of what {kind} "
             f"yields for all epochs, so it cannot follow the phases. {advice}"

@@ -12,14 +12,16 @@ import keras
 
 _OF_MODEL = (
     *("_tracker", "_layers", "_flatten_layers", "_initial_epoch"),
+    "_symbolic_build",
     *("_compile_metrics", "_compile_loss"),
     *("train_function", "test_function", "predict_function"),
 )
 _OF_BACKEND = {
-    "tensorflow": (),
+    "tensorflow": ("_maybe_symbolic_build",),
     "jax": ("jax_state_sync", "_jax_state_synced"),
     "torch": ("_track_variables", "_should_torch_compile"),
 }
+_OF_LAYER = ("_remat_mode",)
 _OF_TRACKER = ("lock", "unlock", "untrack")
 _OF_OPTIMIZER = (
     *("_trainable_variables", "_iterations", "_learning_rate"),
@@ -46,6 +48,7 @@ def check_keras(model):
             (model, _OF_MODEL + _OF_BACKEND[backend]),
             (getattr(model, "_tracker", None), _OF_TRACKER),
             (optimizer, _OF_OPTIMIZER if optimizer else ()),
+            (model.network, _OF_LAYER),
         )
         for name in names
         if owner is not None and not hasattr(owner, name)
@@ -182,6 +185,43 @@ def replaced(target, **methods):
                 delattr(target, name)
             else:
                 setattr(target, name, method)
+
+
+@contextlib.contextmanager
+def counting_steps(model):
+    """Context of a `fit` in which steps of an epoch can be counted anew.
+
+    Keras counts them when `fit` begins. What counts is a local variable
+    there, which is given to one method first.
+
+    Yields:
+        Function without arguments, to call between two epochs, that returns
+        the steps of the next one; `None` where the data do not know.
+    """
+    name = "_symbolic_build"
+    if keras.backend.backend() == "tensorflow":
+        name = "_maybe_symbolic_build"
+    build = getattr(model, name)
+    iterators = []  # of `fit`, then of each `evaluate` in it
+
+    def noting(iterator=None, data_batch=None):
+        iterators.append(iterator)
+        return build(iterator=iterator, data_batch=data_batch)
+
+    def count():
+        iterators[0].reset()
+        return iterators[0].num_batches
+
+    with replaced(model, **{name: noting}):
+        yield count
+
+
+def remat_scope(network):
+    """Context in which layers are recomputed that are so in `network`."""
+    for layer in flatten_layers(network):
+        if layer._remat_mode is not None:
+            return keras.RematScope(*layer._remat_mode)
+    return contextlib.nullcontext()
 
 
 def strategy_scope(model):

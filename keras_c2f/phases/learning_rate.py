@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def with_cosine(
     schedule: PhaseSchedule | str | Iterable[Phase | str],
     peak: float,
-    steps: int,
+    steps: int | Callable[[Phase], int],
     warmup: float = 0.0,
     cost: Callable[[Resolution], float] | None = None,
 ) -> PhaseSchedule:
@@ -33,7 +33,8 @@ def with_cosine(
         schedule: `PhaseSchedule`, or what makes one.
         peak: float, highest learning rate; a phase with a rate of its own
             keeps that as its peak.
-        steps: int, optimizer steps of an epoch.
+        steps: int, optimizer steps of an epoch; or a function from a `Phase`
+            to them, where batch sizes differ.
         warmup: float, share of a cosine that rises first.
         cost: function from a `Resolution` to what a clip costs there, in any
             unit: one cosine then goes down over the compute of all phases, up
@@ -57,7 +58,7 @@ def with_cosine(
         own = phase.learning_rate
         return Cosine(
             peak if own is None else own,
-            phase.epochs * steps,
+            phase.epochs * (steps(phase) if callable(steps) else steps),
             *position,
             warmup,
         )
@@ -148,23 +149,67 @@ class FromStep(LearningRateSchedule):
     Args:
         schedule: `LearningRateSchedule`.
         first_step: int, the optimizer iteration that is its step 0.
+        scale: float, factor of the rate: see `rate_scale`.
     """
 
-    def __init__(self, schedule, first_step):
+    def __init__(self, schedule, first_step, scale=1.0):
         self.schedule = schedule
         self.first_step = first_step
+        self.scale = scale
 
     def __call__(self, step):
-        return self.schedule(step - self.first_step)
+        return self.scale * self.schedule(step - self.first_step)
 
     def get_config(self):
         serialize = keras.saving.serialize_keras_object
         return {
             "schedule": serialize(self.schedule),
             "first_step": self.first_step,
+            "scale": self.scale,
         }
 
     @classmethod
     def from_config(cls, config):
         schedule = keras.saving.deserialize_keras_object(config["schedule"])
-        return cls(schedule, config["first_step"])
+        return cls(schedule, config["first_step"], config.get("scale", 1.0))
+
+
+def rate_scale(
+    optimizer: keras.optimizers.Optimizer | str, ratio: float
+) -> float:
+    """What a learning rate is multiplied by for another batch size.
+
+    Linear for SGD. Optimizers that divide by the size of the gradients, as
+    the Adam family does, take steps whose size does not depend on the batch,
+    while their noise falls with its square root: so that root, for all others.
+
+    Args:
+        optimizer: Keras optimizer, or the name of its class.
+        ratio: float, the new batch size divided by the old one.
+
+    Returns:
+        float.
+
+    Example:
+        >>> rate_scale("SGD", 4), rate_scale("AdamW", 4)
+        (4.0, 2.0)
+
+    Reference:
+        Goyal et al., "Accurate, Large Minibatch SGD", 2017, section 2.1, for
+        SGD. Malladi et al., "On the SDEs and Scaling Rules for Adaptive
+        Gradient Algorithms", NeurIPS 2022, for Adam; their rule changes betas
+        and epsilon too, which stay as they are here.
+    """
+    if not isinstance(optimizer, str):
+        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+        optimizer = type(optimizer).__name__
+    return float(ratio) if optimizer == "SGD" else math.sqrt(ratio)
+
+
+def rescaled(rate, scale):
+    """A learning rate, schedule or not, times a factor."""
+    if isinstance(rate, FromStep):
+        return FromStep(rate.schedule, rate.first_step, scale * rate.scale)
+    if isinstance(rate, LearningRateSchedule):
+        return FromStep(rate, 0, scale)
+    return scale * float(ops.convert_to_numpy(rate))

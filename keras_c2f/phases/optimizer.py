@@ -8,11 +8,11 @@ import numpy as np
 from keras.optimizers.schedules import LearningRateSchedule
 
 from keras_c2f.phases import keras_private
-from keras_c2f.phases.learning_rate import FromStep
+from keras_c2f.phases.learning_rate import FromStep, rescaled
 from keras_c2f.phases.transplant import resized_by, weights_by_path
 
 
-def renew_optimizer(optimizer, compiled, phase, old, new):
+def renew_optimizer(optimizer, compiled, phase, old, new, rate_scale=1.0):
     """An optimizer for network `new`, as `phase` wants it.
 
     Args:
@@ -21,12 +21,17 @@ def renew_optimizer(optimizer, compiled, phase, old, new):
             what `phase.optimizer == "reset"` returns to.
         phase: `Phase`.
         old, new: networks before and after; may be the same.
+        rate_scale: float, factor of the learning rate, unless the phase has
+            one of its own.
 
     Returns:
         A built optimizer of the same class and name.
     """
     reset = phase.optimizer == "reset"
     changes = {}
+    if rate_scale != 1:
+        rate = keras_private.learning_rate(compiled if reset else optimizer)
+        changes["learning_rate"] = rescaled(rate, rate_scale)
     for name in ("learning_rate", "weight_decay"):
         value = getattr(phase, name)
         if isinstance(value, LearningRateSchedule):

@@ -136,7 +136,8 @@ class PhasedModel(keras.Model):
                 "resolution to a network; register it with `keras.saving."
                 "register_keras_serializable` so that a saved model keeps it."
             )
-        return _checked(build(resolution))
+        with keras_private.remat_scope(self.network):
+            return _checked(build(resolution))
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         super().compile(*args, **kwargs)
@@ -261,14 +262,23 @@ class PhasedModel(keras.Model):
             others = [c for c in callbacks if c is not leader]
             arguments["callbacks"] = [leader, *others]
             leader.prepare_fit(self, arguments)
-        with refusing_uneven_batches(keras_private.num_devices(self)):
+        with (
+            refusing_uneven_batches(keras_private.num_devices(self)),
+            keras_private.counting_steps(self) as count_steps,
+        ):
+            for leader in leaders:
+                leader.count_steps = count_steps
             return super().fit(**arguments)
 
-    def switch(self, phase: Phase) -> TransplantReport | None:
+    def switch(
+        self, phase: Phase, rate_scale: float = 1.0
+    ) -> TransplantReport | None:
         """Moves network and optimizer to `phase`, between two epochs.
 
         Args:
             phase: `Phase`.
+            rate_scale: float, factor of the learning rate, unless the phase
+                has one of its own: see `keras_c2f.phases.rate_scale`.
 
         Returns:
             `TransplantReport`, or `None` where the network could stay.
@@ -287,6 +297,7 @@ class PhasedModel(keras.Model):
                     phase,
                     old,
                     self.network,
+                    rate_scale,
                 )
                 keras_private.renew_functions(self)
         return report

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from keras_c2f.resolution import Resolution
+from keras_c2f.utils.values import MOST, Number
 
 if TYPE_CHECKING:
     from keras.optimizers.schedules import LearningRateSchedule
@@ -31,10 +32,13 @@ class Phase:
             resized weights are resized alike), `"reset"` starts them afresh.
             The paper resets learning rate and training settings at each
             phase; carrying is our default.
+        batch_size: int, clips a step of this phase, or `None`: those of the
+            data. Without a `learning_rate` of the phase the one before is
+            multiplied by `rate_scale`.
 
     Raises:
-        ValueError: if `epochs` is below 1, a rate is neither number nor
-            schedule, or `optimizer` is unknown.
+        ValueError: if `epochs` or `batch_size` is below 1, a rate is neither
+            number nor schedule, or `optimizer` is unknown.
     """
 
     resolution: Resolution | str
@@ -42,6 +46,7 @@ class Phase:
     learning_rate: float | LearningRateSchedule | None = None
     weight_decay: float | None = None
     optimizer: str = "carry"
+    batch_size: int | None = None
 
     def __post_init__(self):
         resolution = Resolution.parse(self.resolution)
@@ -72,10 +77,14 @@ class Phase:
                 f"`optimizer` is one of {OPTIMIZER_STATES}. "
                 f"Received: optimizer={self.optimizer!r}."
             )
+        if self.batch_size is not None:
+            Number(int, at_least=1, at_most=MOST).check(
+                "batch_size", self.batch_size
+            )
 
     @classmethod
     def parse(cls, text: str) -> Phase:
-        """Reads `pool:4@8`, optionally with `lr=`, `wd=`, `reset`.
+        """Reads `pool:4@8`, optionally with `lr=`, `wd=`, `batch=`, `reset`.
 
         Example:
             >>> phase = Phase.parse("pool:4@8 lr=1e-3 reset")
@@ -88,6 +97,7 @@ class Phase:
         names = {
             "lr": ("learning_rate", float),
             "wd": ("weight_decay", float),
+            "batch": ("batch_size", int),
         }
         try:
             for word in words[1:]:
@@ -106,7 +116,8 @@ class Phase:
                 hint = "Shares of compute need a budget (--budget). "
             raise ValueError(
                 "A phase reads `pool:4@8` (resolution @ epochs), optionally "
-                f"followed by `lr=1e-3`, `wd=0.05` or `reset`. {hint}"
+                "followed by `lr=1e-3`, `wd=0.05`, `batch=128` or `reset`. "
+                f"{hint}"
                 f"Received: {str(text)!r}."
             )
         return cls(Resolution.parse(resolution), epochs, **options)
@@ -117,6 +128,8 @@ class Phase:
             words.append(f"lr={self.learning_rate:g}")
         if self.weight_decay is not None:
             words.append(f"wd={self.weight_decay:g}")
+        if self.batch_size is not None:
+            words.append(f"batch={self.batch_size}")
         if self.optimizer != "carry":
             words.append(self.optimizer)
         return " ".join(words)

@@ -10,7 +10,7 @@ from keras_c2f.cost import network_cost
 from keras_c2f.phases import keras_private
 from keras_c2f.phases.backup import read_backup
 from keras_c2f.phases.fit_checks import check_fit, check_state
-from keras_c2f.phases.learning_rate import FromStep
+from keras_c2f.phases.learning_rate import FromStep, rate_scale
 from keras_c2f.phases.phased_model import PhasedModel
 from keras_c2f.phases.schedule import Phase, PhaseSchedule
 from keras_c2f.phases.transplant import transplant, weights_by_path
@@ -18,12 +18,27 @@ from keras_c2f.phases.transplant import transplant, weights_by_path
 if TYPE_CHECKING:
     from keras_c2f.phases.carry_over import CarryOver
 
-FIGURES = ("phase", "num_tokens", "gmacs")  # of an epoch, in its logs
+FIGURES = ("phase", "num_tokens", "gmacs", "steps")  # of an epoch, in its logs
 # What these remember does not outlive a change of network.
 START_AFRESH = (
     keras.callbacks.EarlyStopping,
     keras.callbacks.ReduceLROnPlateau,
 )
+
+
+class _CountSteps(keras.callbacks.Callback):
+    """Adds to the logs how many steps an epoch had."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._steps = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._steps = batch + 1
+
+    def on_epoch_end(self, epoch, logs=None):
+        # the last call of several steps may have had fewer
+        most = self.params["steps"] or self._steps
+        logs["steps"] = min(self._steps, most)
 
 
 class _HideFigures(keras.callbacks.Callback):
@@ -49,7 +64,7 @@ class PhaseScheduler(keras.callbacks.Callback):
     `phase` (from 1), `num_tokens` (where the network has that attribute) and
     `gmacs` (`NetworkCost.macs`, in 10^9) are added to the logs of each epoch,
     and with them to `History`, CSV and TensorBoard, not to the progress bar;
-    with `adapt` what it saw as well.
+    with `adapt` what it saw as well; and `steps` where batch sizes differ.
 
     Args:
         schedule: `PhaseSchedule`, list of `Phase`, or text such as
@@ -57,14 +72,17 @@ class PhaseScheduler(keras.callbacks.Callback):
         data: what to set the resolution of: an object with a method
             `set_phase(resolution, epoch)` such as
             `AudioPipeline`, or `None` if the data stays as it is and the
-            network compresses.
+            network compresses. Where phases have a `batch_size`, with an
+            attribute of that name, and `set_phase(resolution, epoch,
+            batch_size)`, in which `None` stands for that attribute.
         verbose: 0 prints nothing, 1 a line per phase. Weights that could not
             be carried are warned of in any case.
         adapt: `CarryOver`, to end phases early where they do not serve the
             next, or `None`: all epochs as the schedule says.
 
-    The batch size is the same in all phases: Keras counts the steps of an
-    epoch once per `fit`.
+    Where a phase changes the batch size, the learning rate changes by
+    `rate_scale`, unless the phase has one of its own, and the steps of an
+    epoch are counted anew.
 
     Other callbacks, in any order: `EarlyStopping` and `ReduceLROnPlateau`
     start afresh with each phase. `BackupAndRestore` finds the right phase,
@@ -133,6 +151,7 @@ class PhaseScheduler(keras.callbacks.Callback):
             )
         self._others = arguments["callbacks"][1:]
         self._index = None
+        self._varies = any(phase.batch_size for phase in self.schedule)
         shapes, reports = self._try_phases(model)
         if self.adapt is not None:
             self.schedule = self.adapt.begin(
@@ -144,12 +163,16 @@ class PhaseScheduler(keras.callbacks.Callback):
         adapts = self.adapt is not None
         check_fit(model, self.schedule, shapes, self.data, arguments, adapts)
         check_state(model, self.schedule, reports)
+        self._batch_size = getattr(self.data, "batch_size", None)
         backup = read_backup(self._backup_dir())
         if backup is None:
             epoch = arguments.get("initial_epoch", 0)
             index = self.schedule.index_at(epoch)
             untrained = not keras_private.iteration_count(model.optimizer)
             at_start = epoch == self.schedule.first_epoch(index)
+            if epoch and not untrained:
+                before = self.schedule.index_at(epoch - 1)
+                self._batch_size = self._batch_size_of(self.schedule[before])
             self._begin(index, at_start or untrained)
         else:  # weights will come, settings of earlier phases will not
             epoch = backup["epochs_done"] - 1  # the one whose weights they are
@@ -158,12 +181,17 @@ class PhaseScheduler(keras.callbacks.Callback):
             rate = keras_private.learning_rate(model.optimizer)
             if isinstance(rate, FromStep) and "first_step" in backup:
                 rate.first_step = backup["first_step"]
-        self._tell_data(epoch)
+        self.set_data(epoch)
         arguments["callbacks"] = [
             *arguments["callbacks"],
             keras.callbacks.History(),
             _HideFigures(),
         ]
+        if self._varies:
+            arguments["callbacks"].insert(1, _CountSteps())
+            if arguments.get("verbose", "auto"):  # one that can be reached
+                arguments["callbacks"].append(keras.callbacks.ProgbarLogger())
+        self._all = arguments["callbacks"]
 
     def _try_phases(self, model):
         """Builds the network of each phase, and carries weights through all.
@@ -193,9 +221,16 @@ class PhaseScheduler(keras.callbacks.Callback):
         for callback in self._others:
             if isinstance(callback, keras.callbacks.SwapEMAWeights):
                 callback.on_epoch_begin(epoch)  # averages back, before a switch
-        if index != self._index:
+        switches = index != self._index
+        if switches:
             self._begin(index, True)
-        self._tell_data(epoch)
+        self.set_data(epoch)
+        if self._varies and switches:
+            self._count_steps()
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        if self._varies:
+            self._print_steps()
 
     def on_epoch_end(
         self, epoch: int, logs: dict[str, Any] | None = None
@@ -221,10 +256,13 @@ class PhaseScheduler(keras.callbacks.Callback):
 
     def _begin(self, index, settings):
         """Moves the model to phase `index`, its optimizer too if wanted."""
-        phase = self.schedule[index]
+        phase, scale = self.schedule[index], 1.0
+        if self._varies and settings:
+            scale = self._rate_scale(phase)
+        self._batch_size = self._batch_size_of(phase)
         if not settings:  # in mid-phase: the optimizer has them already
             phase = Phase(phase.resolution, phase.epochs)
-        report = self.model.switch(phase)
+        report = self.model.switch(phase, scale)
         self.reports.append(report)
         self._index = index
         for callback in self._others:
@@ -238,10 +276,38 @@ class PhaseScheduler(keras.callbacks.Callback):
             + (f"; {report}" if report else "")
         )
 
-    def _tell_data(self, epoch):
-        if self.data is not None:
-            phase = self.schedule[self.schedule.index_at(epoch)]
-            self.data.set_phase(phase.resolution, epoch)
+    def set_data(self, epoch: int) -> None:
+        """Sets the data to an epoch, as they are when it begins."""
+        if self.data is None:
+            return
+        phase = self.schedule[self.schedule.index_at(epoch)]
+        batch_size = (phase.batch_size,) if self._varies else ()
+        self.data.set_phase(phase.resolution, epoch, *batch_size)
+
+    def _batch_size_of(self, phase):
+        return phase.batch_size or getattr(self.data, "batch_size", None)
+
+    def _rate_scale(self, phase):
+        """Factor of the learning rate for the batch size of a phase."""
+        before = self._batch_size
+        if phase.optimizer == "reset":  # to what was compiled
+            before = self.data.batch_size
+        ratio = self._batch_size_of(phase) / before
+        return rate_scale(self.model.optimizer, ratio)
+
+    def _count_steps(self):
+        """Counts the steps of an epoch anew, for all callbacks."""
+        self.params["steps"] = self.count_steps()
+        for callback in self._all:
+            callback.set_params(self.params)
+        self._print_steps()
+
+    def _print_steps(self):
+        steps = self.params["steps"]
+        self._print(
+            f"{self._batch_size} clips a step"
+            + (f", {steps} steps an epoch" if steps else "")
+        )
 
     def _print(self, text):
         if self.verbose:

@@ -7,7 +7,12 @@ from keras_c2f.cost import network_cost
 from keras_c2f.data import AudioPipeline, Augment
 from keras_c2f.models import AudioClassifier, backbone_from_size
 from keras_c2f.models.presets import AST_PRESETS
-from keras_c2f.phases import share_budget
+from keras_c2f.phases import (
+    PhaseSchedule,
+    rate_scale,
+    share_budget,
+    with_cosine,
+)
 from keras_c2f.resolution import Resolution
 from keras_c2f.training.initial import (
     initial_frontend,
@@ -20,8 +25,28 @@ def spend_budget(recipe):
     """The recipe with epochs in its schedule, where it had a budget.
 
     A clip costs what the backbone does in training (`NetworkCost.macs`); the
-    head on top is small.
+    head on top is small. With `tokens_per_step` phases get batch sizes, too.
     """
+    recipe = _spend_compute(recipe)
+    if not recipe.tokens_per_step:
+        return recipe
+    phases = [
+        phase
+        if phase.batch_size
+        else dataclasses.replace(phase, batch_size=_batch_size(recipe, phase))
+        for phase in recipe.phases
+    ]
+    schedule = str(PhaseSchedule(phases))
+    return dataclasses.replace(recipe, schedule=schedule, tokens_per_step=0)
+
+
+def _batch_size(recipe, phase):
+    """Clips that have about `tokens_per_step` tokens in a phase."""
+    cost, _ = _count_backbone(recipe, phase.resolution)
+    return max(recipe.tokens_per_step // cost.num_tokens, 1)
+
+
+def _spend_compute(recipe):
     if not recipe.budget:
         return recipe
     schedule = share_budget(
@@ -38,6 +63,11 @@ def backbone_cost(recipe, resolution):
 
     Counting needs a built network, so what was counted is kept.
     """
+    cost, num_frames = _count_backbone(recipe, resolution)
+    return cost.macs, num_frames
+
+
+def _count_backbone(recipe, resolution):
     options = _backbone_options(recipe, recipe.frontend)
     return _count(tuple(options.items()), Resolution.parse(resolution))
 
@@ -45,7 +75,7 @@ def backbone_cost(recipe, resolution):
 @functools.cache
 def _count(options, resolution):
     backbone = backbone_from_size(**dict(options), resolution=resolution)
-    return network_cost(backbone).macs, backbone.num_frames
+    return network_cost(backbone), backbone.num_frames
 
 
 def phase_costs(recipe, network):
@@ -70,6 +100,36 @@ def baseline_cost(recipe, network):
     unpadded, _ = backbone_cost(baseline, "full")
     macs = round(cost.macs * unpadded / padded)
     return dataclasses.replace(cost, macs=macs)
+
+
+def with_rates(recipe, phases, num_clips, cost):
+    """Phases with the recipe's learning rates.
+
+    Args:
+        recipe: `Recipe`.
+        phases: its `PhaseSchedule`, or one of other epochs.
+        num_clips: int, clips of an epoch.
+        cost: function from a `Resolution` to what a clip costs there.
+
+    Returns:
+        `PhaseSchedule`, each phase with a `Cosine`. Its peak is the rate of
+        the phase, or else that of the recipe for the batch size of the phase.
+    """
+
+    def peaked(phase):
+        if phase.learning_rate is not None or phase.batch_size is None:
+            return phase
+        scale = rate_scale("AdamW", phase.batch_size / recipe.batch_size)
+        peak = scale * recipe.learning_rate
+        return dataclasses.replace(phase, learning_rate=peak)
+
+    return with_cosine(
+        [peaked(phase) for phase in phases],
+        recipe.learning_rate,
+        lambda phase: -(-num_clips // (phase.batch_size or recipe.batch_size)),
+        warmup=recipe.warmup,
+        cost=None if recipe.warm_restarts else cost,
+    )
 
 
 def build_backbone(recipe, frontend):

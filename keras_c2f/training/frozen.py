@@ -6,6 +6,8 @@ import dataclasses
 OF_EPOCHS = (
     "adaptive",
     "balanced",
+    "remat",
+    "tokens_per_step",
     "budget",
     "label_smoothing",
     "warm_restarts",

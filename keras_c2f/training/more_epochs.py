@@ -5,7 +5,7 @@ import os
 import shutil
 
 from keras_c2f.convert.published_file import CARD
-from keras_c2f.phases import Phase, PhaseSchedule
+from keras_c2f.phases import PhaseSchedule
 from keras_c2f.training.kept_networks import best_path, kept_epoch, phase_of
 from keras_c2f.training.pretrain_recipe import recipe_settings
 from keras_c2f.training.recipe import Recipe
@@ -74,9 +74,9 @@ def _extended(recipe, config, rows, epochs):
         for index, phase in enumerate(recipe.phases, start=1)
         if index in numbers
     ]
-    more = Phase(
-        trained[-1].resolution,
-        epochs,
+    more = dataclasses.replace(
+        trained[-1],
+        epochs=epochs,
         learning_rate=RATE * recipe.learning_rate,
         optimizer="reset",
     )

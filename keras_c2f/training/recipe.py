@@ -73,8 +73,8 @@ class Recipe:
         "pool:4@14, pool:2@4, full@2",
         "phases RESOLUTION@EPOCHS, separated by commas; resolutions are "
         "shift:C, pool:C, pool:C:max, patch:C, token:C or full, joined by +; a "
-        "phase may end in lr=1e-3 (peak of its cosine), wd=0.05 or reset; with "
-        "a budget without @EPOCHS",
+        "phase may end in lr=1e-3 (peak of its cosine), wd=0.05, batch=128 or "
+        "reset; with a budget without @EPOCHS",
     )
     budget: float = amount(
         0.0,
@@ -133,6 +133,13 @@ class Recipe:
     )
     batch_size: int = setting(
         32, "clips per step", Number(int, at_least=1, at_most=MOST)
+    )
+    tokens_per_step: int = amount(
+        0,
+        "tokens per step, the same in each phase, so that coarse phases have "
+        "more clips per step; the learning rate, which is that of batch_size "
+        "clips, changes with the square root of their number unless the phase "
+        "has lr=; 0: batch_size, or batch= of the phase",
     )
     learning_rate: float = setting(
         1e-3,
@@ -216,6 +223,11 @@ class Recipe:
         "float32 or mixed_bfloat16",
         Choice(("float32", "mixed_bfloat16")),
     )
+    remat: bool = setting(
+        False,
+        "save memory: keep no activations inside encoder blocks, compute them "
+        "again in the backward pass, at a third more compute",
+    )
     on_error: str = setting(
         "skip",
         "skip broken files and list them at the end, or raise",
@@ -282,10 +294,14 @@ class Recipe:
 
         At full resolution, and with clips padded to whole patches alone, as
         further padding for coarse phases is no cost of it. Frames that were
-        given stay.
+        given stay, and so does the batch size of the last phase.
         """
         frames = self.frames(self.frontend)
-        recipe = replace(self, schedule=f"full@{self.phases.epochs}")
+        size = self.phases[-1].batch_size
+        schedule = f"full@{self.phases.epochs}" + (
+            f" batch={size}" if size else ""
+        )
+        recipe = replace(self, schedule=schedule)
         if frames == replace(self, num_frames=0).frames(self.frontend):
             frames = replace(recipe, num_frames=0).frames(self.frontend)
         return replace(recipe, num_frames=frames)

@@ -13,6 +13,7 @@ One process at a time works in the folder.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import warnings
@@ -23,12 +24,11 @@ import keras
 import numpy as np
 
 from keras_c2f.evaluation.evaluate import Validation, evaluate, primary_metric
-from keras_c2f.models import merge_adapters
+from keras_c2f.models import merge_adapters, remat_scope
 from keras_c2f.phases import (
     CarryOver,
     PhasedModel,
     PhaseScheduler,
-    with_cosine,
 )
 from keras_c2f.probe import score_simple_classifier
 from keras_c2f.training.checkpoints import Checkpoints
@@ -36,6 +36,7 @@ from keras_c2f.training.from_recipe import (
     build_classifier,
     make_pipeline,
     recipe_frontend,
+    with_rates,
 )
 from keras_c2f.training.init_from import start_from
 from keras_c2f.training.kept_networks import (
@@ -67,6 +68,7 @@ from keras_c2f.training.run_folder import (
 from keras_c2f.training.run_log import RunLog, SwitchScore
 from keras_c2f.training.stopwatch import Stopwatch
 from keras_c2f.training.trained_run import read_frontend
+from keras_c2f.utils.compilation import keep_compiled_beside
 from keras_c2f.utils.files import (
     atomic_write,
     read_json,
@@ -145,6 +147,7 @@ class Run:
                 if os.path.exists(self.path("model.keras")):
                     self._tidy()  # killed before that
                 return self._result()
+            keep_compiled_beside(self.folder)
             keras.utils.set_random_seed(self.recipe.seed)
             self._validation_set = None  # of a pipeline before
             pipeline = make_pipeline(self.recipe, self._frontend())
@@ -166,14 +169,13 @@ class Run:
 
     def _fit(self, pipeline):
         """The trained network, which is saved."""
-        model, rows = self._checkpoints.newest()
-        if model is None:
-            if self._has_more_epochs:
-                network = self._kept_model()
+        with remat_scope() if self.recipe.remat else contextlib.nullcontext():
+            model, rows = self._checkpoints.newest()
+            if model is None and self._has_more_epochs:
                 rows = read_rows(self.path("history.csv"))
-            else:
-                network = self._begin(pipeline)
-            model = self._compile(PhasedModel(network))
+                model = self._compile(PhasedModel(self._kept_model()))
+            elif model is None:
+                model = self._compile(PhasedModel(self._begin(pipeline)))
         scheduler = self._scheduler(pipeline, rows)
         recipe = self.recipe
         if not has_stalled(rows, recipe.phases, recipe.patience):
@@ -322,15 +324,13 @@ class Run:
 
     def _with_rates(self, phases):
         """`PhaseSchedule` with the recipe's learning rates."""
-        recipe = self.recipe
         written = read_config(self.folder)["phases"]
         costs = {phase["resolution"]: phase["gmacs"] for phase in written}
-        return with_cosine(
+        return with_rates(
+            self.recipe,
             phases,
-            recipe.learning_rate,
-            steps=-(-len(self.train_clips) // recipe.batch_size),
-            warmup=recipe.warmup,
-            cost=None if recipe.warm_restarts else lambda r: costs[str(r)],
+            len(self.train_clips),
+            lambda resolution: costs[str(resolution)],
         )
 
     def _compile(self, model):

@@ -32,6 +32,7 @@ def make_config(run, network, started, digests):
             "num_parameters": cost.num_parameters,
             "num_trained": cost.num_trained,
             "gmacs": cost.macs / 1e9,
+            "batch_size": phase.batch_size or recipe.batch_size,
         }
         for phase, cost in zip(
             recipe.phases, phase_costs(recipe, network), strict=True

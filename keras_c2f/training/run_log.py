@@ -73,7 +73,7 @@ class SwitchScore(keras.callbacks.Callback):
             figures = self.score(self.model.network)
             name = primary_metric(figures)
             self._found = {f"switch_{name}": figures[name]}
-            self.scheduler.data.set_phase(self.model.resolution, epoch)
+            self.scheduler.set_data(epoch)
 
     def on_epoch_end(self, epoch, logs=None):
         logs.update(self._found)
