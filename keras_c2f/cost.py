@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import keras
@@ -73,6 +73,20 @@ def network_cost(network: keras.Model) -> NetworkCost:
         count_macs(network, training=True),
         sum(math.prod(v.shape) for v in network.trainable_variables),
     )
+
+
+def mean_cost(costs: Sequence[tuple[NetworkCost, float]]) -> NetworkCost:
+    """`NetworkCost` where clips are shared out among several networks.
+
+    Args:
+        costs: pairs of `NetworkCost` and share of the clips.
+
+    Returns:
+        That of the most expensive network, with the mean `macs` of a clip.
+    """
+    most = max((cost for cost, _ in costs), key=lambda cost: cost.macs)
+    macs = round(sum(share * cost.macs for cost, share in costs))
+    return replace(most, macs=macs)
 
 
 def count_macs(
@@ -306,7 +320,7 @@ def cost_table(
         size = phase.batch_size or batch_size
         steps = num_clips and size and -(-num_clips // size)
         row = [
-            str(phase.resolution),
+            "/".join(str(resolution) for resolution, _ in phase.parts),
             cost.num_tokens or "",
             f"{cost.num_parameters / 1e6:.2f} M",
             f"{cost.macs / 1e9:.3g}",

@@ -142,6 +142,32 @@ class Resolution:
         """int, how many times fewer tokens in time there are."""
         return self.shift * self.pool * self.patch * self.token
 
+    def relative_to(self, finer: Resolution) -> Resolution:
+        """The compression that leads from `finer` to this resolution.
+
+        Raises:
+            ValueError: if none does.
+
+        Example:
+            >>> str(Pool(4).relative_to(Pool(2)))
+            'pool:2'
+        """
+        factors = {
+            name: divmod(getattr(self, name), getattr(finer, name))
+            for name in METHODS
+        }
+        pools_otherwise = (
+            finer.pool > 1 and self.pool_type != finer.pool_type
+        ) or (finer.pool > 1 and self.shift != finer.shift)
+        if pools_otherwise or any(rest for _, rest in factors.values()):
+            raise ValueError(
+                f"`{self}` cannot be computed from `{finer}`: each factor has "
+                "to be a multiple of the finer one's, pooled by the same "
+                "`pool_type`, and pooled frames have one frame shift."
+            )
+        factors = {name: factor for name, (factor, _) in factors.items()}
+        return replace(self, **factors)
+
     def num_frames(self, num_frames: int) -> int:
         """Frames left of `num_frames` full-resolution ones (rounded down).
 

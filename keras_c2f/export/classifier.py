@@ -11,15 +11,14 @@ from keras_c2f.export.conversion import convert_archive, save_archive
 from keras_c2f.export.formats import choose_format
 from keras_c2f.models import waveform_classifier
 from keras_c2f.models.metadata import ClassifierInfo
-from keras_c2f.phases import transplant
-from keras_c2f.resolution import Resolution
+from keras_c2f.phases import at_resolution
 
 if TYPE_CHECKING:
     import numpy as np
 
     from keras_c2f.layers.log_mel import Frontend
     from keras_c2f.models.classifier import AudioClassifier
-    from keras_c2f.models.phase_network import PhaseNetwork
+    from keras_c2f.resolution import Resolution
     from keras_c2f.utils.annotations import PathLike
 
 
@@ -106,20 +105,3 @@ def export_classifier(
         save_archive(model, info, archive)
         convert_archive(archive, paths, format, batch_size or None, calibration)
     return paths
-
-
-def at_resolution(
-    network: PhaseNetwork, resolution: Resolution | str
-) -> PhaseNetwork:
-    """A copy of a trained network, its weights resized and not trained on.
-
-    Args:
-        network: `AudioClassifier`.
-        resolution: `Resolution` or text.
-
-    Returns:
-        The same class of model.
-    """
-    copy = network.at_resolution(Resolution.parse(resolution))
-    transplant(network, copy)
-    return copy

@@ -8,10 +8,11 @@ import shutil
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from keras_c2f.export.classifier import at_resolution, export_classifier
+from keras_c2f.export.classifier import export_classifier
 from keras_c2f.export.comparison import INT8_POINTS, compare, leading_windows
 from keras_c2f.export.formats import choose_format
 from keras_c2f.inference.classifier import classifier_of
+from keras_c2f.phases import at_resolution
 from keras_c2f.resolution import Resolution
 from keras_c2f.training.pretrain_recipe import recipe_settings
 from keras_c2f.training.recipe import Recipe

@@ -1,14 +1,15 @@
 """Resizing of position grids and patch kernels, as NumPy matrices.
 
-Done once per phase boundary, outside the graph: `ops.image.resize` differs
-between backends (bicubic on PyTorch) and cannot resize to an unknown length
-on TensorFlow.
+Done once per phase boundary, outside the graph, or in an elastic phase in each
+step with the same matrices: `ops.image.resize` differs between backends
+(bicubic on PyTorch) and cannot resize to an unknown length on TensorFlow.
 """
 
 from collections.abc import Callable
 from functools import partial
 
 import numpy as np
+from keras import ops
 
 KERNEL_METHODS = ("pi", "bilinear")
 
@@ -127,18 +128,22 @@ def resize_axes(
     """Resizes the first two axes `(time, freq)` of an array.
 
     Args:
-        array: `(time, freq, ...)`.
+        array: `(time, freq, ...)`, or a tensor in a graph.
         new_size: pair `(time, freq)`.
         matrix: function `(old, new)` -> `(new, old)` matrix.
 
     Returns:
-        `(*new_size, ...)` in the dtype of `array`; computed in float64.
+        `(*new_size, ...)` in the dtype of `array`; an array is computed in
+        float64, a tensor in its own dtype.
     """
-    array = np.asarray(array)
-    if array.shape[:2] == tuple(new_size):
+    if tuple(array.shape[:2]) == tuple(new_size):
         return array
     time = matrix(array.shape[0], new_size[0])
     freq = matrix(array.shape[1], new_size[1])
+    if not isinstance(array, np.ndarray):
+        time, freq = (ops.cast(m, array.dtype) for m in (time, freq))
+        resized = ops.einsum("ij,jk...->ik...", time, array)
+        return ops.einsum("kl,il...->ik...", freq, resized)
     resized = np.einsum("ij,jk...->ik...", time, array.astype("float64"))
     resized = np.einsum("kl,il...->ik...", freq, resized)
     return resized.astype(array.dtype)

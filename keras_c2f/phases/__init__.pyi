@@ -1,5 +1,6 @@
 from keras_c2f.phases.budget import share_budget as share_budget
 from keras_c2f.phases.carry_over import CarryOver as CarryOver
+from keras_c2f.phases.elastic import ElasticNetworks as ElasticNetworks
 from keras_c2f.phases.learning_rate import Cosine as Cosine
 from keras_c2f.phases.learning_rate import rate_scale as rate_scale
 from keras_c2f.phases.learning_rate import with_cosine as with_cosine
@@ -8,4 +9,5 @@ from keras_c2f.phases.schedule import Phase as Phase
 from keras_c2f.phases.schedule import PhaseSchedule as PhaseSchedule
 from keras_c2f.phases.scheduler import PhaseScheduler as PhaseScheduler
 from keras_c2f.phases.transplant import TransplantReport as TransplantReport
+from keras_c2f.phases.transplant import at_resolution as at_resolution
 from keras_c2f.phases.transplant import transplant as transplant

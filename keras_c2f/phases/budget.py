@@ -47,20 +47,21 @@ def share_budget(
             "The budget of a schedule is a number of epochs above 0. "
             f"Received: {epochs}."
         )
-    shares = parse_shares(text)
-    costs = [cost(resolution) for resolution, _, _ in shares]
+    phases = unspent_phases(text)
+    costs = [
+        sum(share * cost(resolution) for resolution, share in phase.parts)
+        for phase in phases
+    ]
     budget = epochs * cost(Resolution())
     counts = [
         share * budget / each
-        for (_, share, _), each in zip(shares, costs, strict=True)
+        for (_, share, _), each in zip(parse_shares(text), costs, strict=True)
     ]
     counts = _whole_epochs(counts, costs, budget)
     return PhaseSchedule(
         [
-            Phase.parse(" ".join([f"{resolution}@{count}", *options]))
-            for (resolution, _, options), count in zip(
-                shares, counts, strict=True
-            )
+            dataclasses.replace(phase, epochs=count)
+            for phase, count in zip(phases, counts, strict=True)
         ]
     )
 
@@ -117,6 +118,20 @@ def check_rising(schedule, costs):
             "Phases that may end early go from coarse to fine, each more "
             f"expensive than the one before. Received: {schedule}."
         )
+
+
+def unspent_phases(text):
+    """`PhaseSchedule` of what `parse_shares` reads, of an epoch each.
+
+    Raises:
+        ValueError: as `parse_shares`.
+    """
+    return PhaseSchedule(
+        [
+            Phase.parse(" ".join([f"{resolution}@1", *options]))
+            for resolution, _, options in parse_shares(text)
+        ]
+    )
 
 
 def parse_shares(text):

@@ -77,7 +77,8 @@ def _pieces(schedule, cost):
     for index, phase in enumerate(schedule):
         if not index or phase.optimizer == "reset":
             curves.append([])
-        curves[-1].append(phase.epochs * cost(phase.resolution))
+        clip = sum(share * cost(r) for r, share in phase.parts)
+        curves[-1].append(phase.epochs * clip)
     pieces = []
     for work in curves:
         done = [part / sum(work) for part in itertools.accumulate(work)]

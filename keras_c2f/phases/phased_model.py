@@ -9,9 +9,11 @@ import keras
 import numpy as np
 
 from keras_c2f.phases import keras_private
+from keras_c2f.phases.elastic import ElasticNetworks
 from keras_c2f.phases.fit_checks import check_optimizer, refusing_uneven_batches
 from keras_c2f.phases.learning_rate import FromStep
 from keras_c2f.phases.optimizer import renew_optimizer, unbuilt_copy
+from keras_c2f.phases.schedule import Phase, elastic_text
 from keras_c2f.phases.tensorflow_graph import (
     after_batch,
     of_known_shape,
@@ -23,7 +25,6 @@ from keras_c2f.resolution import Resolution
 from keras_c2f.utils.files import atomic_write
 
 if TYPE_CHECKING:
-    from keras_c2f.phases.schedule import Phase
     from keras_c2f.phases.transplant import TransplantReport
     from keras_c2f.utils.annotations import PathLike, Shape, Tensor
 
@@ -90,10 +91,13 @@ class PhasedModel(keras.Model):
         self.network = _checked(network or build_network(self.resolution))
         self.dtype_policy = self.network.dtype_policy  # decides loss scaling
         self.built = True
+        self.elastic = None  # `ElasticNetworks` of the phase, if it has any
         self.epochs_done = None  # in a `fit` that PhaseScheduler leads
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         inputs = of_known_shape(inputs, self.network)
+        if training and self.elastic:
+            return self.elastic(inputs)
         return self.network(inputs, training=training)
 
     def train_step(self, *args: Any, **kwargs: Any) -> Any:
@@ -138,6 +142,24 @@ class PhasedModel(keras.Model):
             )
         with keras_private.remat_scope(self.network):
             return _checked(build(resolution))
+
+    @property
+    def networks(self) -> list[keras.Model]:
+        """`network`, or in an elastic phase one for each resolution."""
+        return self.elastic.networks if self.elastic else [self.network]
+
+    def elastic_networks(
+        self, network: keras.Model, phase: Phase
+    ) -> ElasticNetworks | None:
+        """`ElasticNetworks` of a phase that has several resolutions.
+
+        Args:
+            network: that of the phase's `resolution`.
+            phase: `Phase`.
+        """
+        if not phase.elastic:
+            return None
+        return ElasticNetworks(network, self.network_at, phase)
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         super().compile(*args, **kwargs)
@@ -290,6 +312,7 @@ class PhasedModel(keras.Model):
                 report = transplant(old, new)
                 keras_private.replace_sublayer(self, "network", new)
                 self.resolution = phase.resolution
+            self.elastic = self.elastic_networks(self.network, phase)
             if self.optimizer is not None:
                 self.optimizer = renew_optimizer(
                     self.optimizer,
@@ -312,6 +335,9 @@ class PhasedModel(keras.Model):
         return {
             "build_network": serialize(build) if registered else None,
             "resolution": str(self.resolution),
+            "elastic": elastic_text(self.elastic.phase.elastic)
+            if self.elastic
+            else "",
             "network": serialize(self.network),
             "name": self.name,
         }
@@ -322,7 +348,11 @@ class PhasedModel(keras.Model):
         config = dict(config)
         network = deserialize(config.pop("network"))
         build = deserialize(config.pop("build_network"))
-        return cls(build or network, network=network, **config)
+        elastic = config.pop("elastic", "")  # of an earlier version: none
+        model = cls(build or network, network=network, **config)
+        phase = Phase(model.resolution, 1, elastic=elastic)
+        model.elastic = model.elastic_networks(model.network, phase)
+        return model
 
 
 def _checked(network):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ MOST_EPOCHS = 1_000_000
 
 @dataclass(frozen=True)
 class Phase:
-    """Some epochs at one resolution.
+    """Some epochs at one resolution, or at several with one set of weights.
 
     Args:
         resolution: `Resolution` or its text form.
@@ -35,10 +36,21 @@ class Phase:
         batch_size: int, clips a step of this phase, or `None`: those of the
             data. Without a `learning_rate` of the phase the one before is
             multiplied by `rate_scale`.
+        elastic: resolutions that are trained together, `resolution`, the
+            finest, among them: a list of `Resolution` or texts, a dict from
+            these to the share of each batch that is trained there, or a text
+            such as `"pool:4, pool:2, full"`, with shares
+            `"pool:4@25%, full@75%"`. Default: `resolution` alone. Kept as a
+            tuple of pairs of `Resolution` and share; see `ElasticNetworks`.
 
     Raises:
         ValueError: if `epochs` or `batch_size` is below 1, a rate is neither
-            number nor schedule, or `optimizer` is unknown.
+            number nor schedule, `optimizer` is unknown, or resolutions of `elastic`
+            cannot be computed from the finest one.
+
+    Example:
+        >>> Phase("full", 4, elastic=["pool:2", "full"]).elastic[0][1]
+        0.5
     """
 
     resolution: Resolution | str
@@ -47,10 +59,13 @@ class Phase:
     weight_decay: float | None = None
     optimizer: str = "carry"
     batch_size: int | None = None
+    elastic: str | Iterable | Mapping = ()
 
     def __post_init__(self):
         resolution = Resolution.parse(self.resolution)
         object.__setattr__(self, "resolution", resolution)
+        parts = elastic_parts(self.elastic, resolution)
+        object.__setattr__(self, "elastic", parts)
         if (
             not isinstance(self.epochs, int)
             or not 1 <= self.epochs <= MOST_EPOCHS
@@ -84,9 +99,11 @@ class Phase:
 
     @classmethod
     def parse(cls, text: str) -> Phase:
-        """Reads `pool:4@8`, optionally with `lr=`, `wd=`, `batch=`, `reset`.
+        """Reads `pool:4@8`, with `lr=`, `wd=`, `batch=`, `reset`, `elastic=`.
 
         Example:
+            >>> str(Phase.parse("full@4 elastic=pool:4@40%/full@60%"))
+            'full@4 elastic=pool:4@40%/full@60%'
             >>> phase = Phase.parse("pool:4@8 lr=1e-3 reset")
             >>> phase.epochs, phase.learning_rate, phase.optimizer
             (8, 0.001, 'reset')
@@ -104,6 +121,8 @@ class Phase:
                 key, _, value = word.partition("=")
                 if word in OPTIMIZER_STATES:
                     options["optimizer"] = word
+                elif key == "elastic":
+                    options[key] = value
                 else:
                     name, convert = names[key]
                     options[name] = convert(value)
@@ -116,8 +135,8 @@ class Phase:
                 hint = "Shares of compute need a budget (--budget). "
             raise ValueError(
                 "A phase reads `pool:4@8` (resolution @ epochs), optionally "
-                "followed by `lr=1e-3`, `wd=0.05`, `batch=128` or `reset`. "
-                f"{hint}"
+                "followed by `lr=1e-3`, `wd=0.05`, `batch=128`, `reset` or "
+                f"`elastic=pool:4/full`. {hint}"
                 f"Received: {str(text)!r}."
             )
         return cls(Resolution.parse(resolution), epochs, **options)
@@ -132,7 +151,83 @@ class Phase:
             words.append(f"batch={self.batch_size}")
         if self.optimizer != "carry":
             words.append(self.optimizer)
+        if self.elastic:
+            words.append(f"elastic={elastic_text(self.elastic, '/')}")
         return " ".join(words)
+
+    @property
+    def parts(self) -> tuple[tuple[Resolution, float], ...]:
+        """Pairs of a `Resolution` and the share of the clips trained there."""
+        return self.elastic or ((self.resolution, 1.0),)
+
+
+def elastic_parts(value, finest):
+    """What `Phase(elastic=...)` is given, as pairs `(Resolution, share)`.
+
+    Args:
+        value: see `Phase`.
+        finest: `Resolution` that is to be among them.
+
+    Raises:
+        ValueError: if it cannot be read, `finest` is missing, another cannot
+            be computed from it, one is there twice, or shares do not sum to
+            100 %.
+    """
+    if isinstance(value, str):
+        value = parse_elastic(value)
+    if isinstance(value, Mapping):
+        value = value.items()
+    pairs = [v if isinstance(v, tuple) else (v, None) for v in value]
+    if not pairs:
+        return ()
+    resolutions = [Resolution.parse(resolution) for resolution, _ in pairs]
+    if finest not in resolutions or len(set(resolutions)) < len(resolutions):
+        raise ValueError(
+            f"`elastic` names each resolution once, and that of the phase, "
+            f"{finest}, among them, which is the finest. Received: "
+            f"{', '.join(map(str, resolutions))}."
+        )
+    for resolution in resolutions:
+        resolution.relative_to(finest)  # refuses what cannot be computed
+    shares = [share for _, share in pairs if share is not None]
+    if not shares:
+        shares = [1 / len(pairs)] * len(pairs)
+    whole = len(shares) == len(pairs) and abs(sum(shares) - 1) < 1e-6
+    if not whole or min(shares) <= 0:
+        raise ValueError(
+            "Of the resolutions of `elastic` either none has a share, or all "
+            "have one above 0 and these sum to 100 %, such as "
+            f"`pool:4@40%, full@60%`. Received: {shares}."
+        )
+    return tuple(zip(resolutions, shares, strict=True))
+
+
+def parse_elastic(text):
+    """`"pool:4@40%, full@60%"` -> pairs of texts and shares, or `None`.
+
+    Separated by commas, or by slashes, as within a schedule.
+    """
+    pairs = []
+    for part in re.split("[,/]", text) if text.strip() else []:
+        name, at, share = part.strip().partition("@")
+        try:
+            share = float(share.removesuffix("%")) / 100 if at else None
+        except ValueError:
+            raise ValueError(
+                "A share of `elastic` is a percentage, such as `pool:4@40%`. "
+                f"Received: {part.strip()!r}."
+            ) from None
+        pairs.append((name, share))
+    return pairs
+
+
+def elastic_text(parts, separator=", "):
+    """What `parse_elastic` reads; without shares where these are equal."""
+    equal = len({round(share, 9) for _, share in parts}) == 1
+    return separator.join(
+        str(resolution) if equal else f"{resolution}@{100 * share:g}%"
+        for resolution, share in parts
+    )
 
 
 def _is_schedule(value):

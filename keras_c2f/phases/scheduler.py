@@ -210,7 +210,9 @@ class PhaseScheduler(keras.callbacks.Callback):
                 network = model.network_at(resolution)
                 report = transplant(before, network)
             reports.append(report)
-            self.costs.append(network_cost(network))
+            elastic = model.elastic_networks(network, phase)
+            cost = elastic.cost if elastic else network_cost(network)
+            self.costs.append(cost)
             shapes.append(network.input_shape)
         return shapes, reports
 
@@ -261,7 +263,7 @@ class PhaseScheduler(keras.callbacks.Callback):
             scale = self._rate_scale(phase)
         self._batch_size = self._batch_size_of(phase)
         if not settings:  # in mid-phase: the optimizer has them already
-            phase = Phase(phase.resolution, phase.epochs)
+            phase = Phase(phase.resolution, phase.epochs, elastic=phase.elastic)
         report = self.model.switch(phase, scale)
         self.reports.append(report)
         self._index = index

@@ -14,6 +14,7 @@ dropout moves its seeds, once per epoch. Here a step waits for its batch.
 """
 
 import contextlib
+import itertools
 from functools import partial
 
 import keras
@@ -35,7 +36,7 @@ def short_graph(model):
     if tf.distribute.has_strategy() or model.run_eagerly:
         return contextlib.nullcontext()
     context = contextlib.ExitStack()
-    for siblings in _siblings(model.network):
+    for siblings in _siblings(model.networks):
         call_once_traced = _traced_once(siblings[0])
         for layer in siblings:
             call = partial(_call_shared, layer, call_once_traced)
@@ -88,10 +89,10 @@ def of_known_shape(inputs, network):
     return tf.ensure_shape(inputs, shape)
 
 
-def _siblings(network):
+def _siblings(networks):
     """Lists of at least two layers that differ in name and weights alone."""
     groups = {}
-    for layer in keras_private.flatten_layers(network):
+    for layer in itertools.chain(*map(keras_private.flatten_layers, networks)):
         if getattr(layer, "traced_once", False):
             config = {**layer.get_config(), "name": None}
             weights = [(v.shape, v.dtype, v.trainable) for v in layer.variables]

@@ -6,6 +6,7 @@ import inspect
 import re
 from collections import Counter
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import keras
 
@@ -18,6 +19,10 @@ from keras_c2f.phases.layer_state import (
     enable_lora_alike,
     refuse_other_quantization,
 )
+from keras_c2f.resolution import Resolution
+
+if TYPE_CHECKING:
+    from keras_c2f.models.phase_network import PhaseNetwork
 
 # Keras numbers these through the whole process.
 NUMBERED = re.compile(r"\b(seed_generator|variable)(_\d+)?(?=/|$)")
@@ -118,6 +123,26 @@ def transplant(
     return TransplantReport(
         tuple(copied), tuple(resized), tuple(fresh), dropped
     )
+
+
+def at_resolution(
+    network: PhaseNetwork, resolution: Resolution | str
+) -> PhaseNetwork:
+    """A copy of a trained network, its weights resized and not trained on.
+
+    Of a network that an elastic phase has trained at that resolution too, it
+    computes what was trained there.
+
+    Args:
+        network: `AudioClassifier`, or a backbone.
+        resolution: `Resolution` or text.
+
+    Returns:
+        The same class of model.
+    """
+    copy = network.at_resolution(Resolution.parse(resolution))
+    transplant(network, copy)
+    return copy
 
 
 def weights_by_path(network):

@@ -13,13 +13,15 @@ import keras
 from tiny import Recorder, clips, phased
 from keras_c2f.phases import PhaseScheduler
 
+PHASES = "pool:4@1, full@1 elastic=pool:2/full"
+
 def fit():
     inputs, labels = clips(seed=1)
     model = phased(compiled={"metrics": ["accuracy"]})
     recorder = Recorder(lambda: inputs, labels)
     history = model.fit(
         *clips(), batch_size=4, validation_data=(inputs, labels), verbose=0,
-        callbacks=[PhaseScheduler("pool:4@1, full@1", verbose=0), recorder],
+        callbacks=[PhaseScheduler(PHASES, verbose=0), recorder],
     ).history
     true = [state["true_loss"] for state in recorder.ends]
     np.testing.assert_allclose(history["val_loss"], true, rtol=1e-5)
