@@ -45,8 +45,8 @@ class Phase:
 
     Raises:
         ValueError: if `epochs` or `batch_size` is below 1, a rate is neither
-            number nor schedule, `optimizer` is unknown, or resolutions of `elastic`
-            cannot be computed from the finest one.
+            number nor schedule, `optimizer` is unknown, or resolutions of
+            `elastic` cannot be computed from the finest one.
 
     Example:
         >>> Phase("full", 4, elastic=["pool:2", "full"]).elastic[0][1]
