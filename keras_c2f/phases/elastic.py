@@ -80,12 +80,17 @@ class ElasticNetworks:
         batch = ops.shape(inputs)[0]
         *edges, _ = [round(WHOLE * edge) for edge in accumulate(self.shares)]
         edges = [(batch * edge + WHOLE // 2) // WHOLE for edge in edges]
-        outputs = [
-            view(inputs[start:end])
-            for view, (start, end) in zip(
-                self.views, pairwise([0, *edges, batch]), strict=True
-            )
-        ]
+        outputs = []
+        for view, (start, end) in zip(
+            self.views, pairwise([0, *edges, batch]), strict=True
+        ):
+            size = end - start
+            # Of no clip TensorFlow computes convolutions of another shape: a
+            # clip is looked at then, and left out. Integers and tensors alike:
+            is_empty = 1 // (1 + size)
+            first = start - start // batch
+            rows = inputs[first : first + size + is_empty]
+            outputs.append(view(rows)[:size])
         return ops.concatenate(outputs, axis=0)
 
     @property
