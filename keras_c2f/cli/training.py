@@ -139,7 +139,11 @@ def train_more(arguments):
 def train_runs(runs, report_folder):
     """Trains runs one after the other, and writes the report on all."""
     from keras_c2f.evaluation.evaluate import primary_metric
-    from keras_c2f.evaluation.table import format_metric, metric_words
+    from keras_c2f.evaluation.table import (
+        format_metric,
+        metric_words,
+        resolution_table,
+    )
     from keras_c2f.report import write_report
     from keras_c2f.report.findings import findings_of_all
     from keras_c2f.report.runs import read_runs
@@ -154,6 +158,8 @@ def train_runs(runs, report_folder):
             f"{result['num_clips']} validation clips"
             + (f", epoch {result['epoch']}" if "epoch" in result else "")
         )
+        if "resolutions" in result:
+            print(resolution_table(result["resolutions"]))
         skipped.update(map(tuple, result["skipped"]))
     for path, reason in skipped.items():
         print(f"skipped {path}: {reason}")

@@ -58,6 +58,20 @@ def evaluation_line(summary):
     )
 
 
+def resolution_table(rows):
+    """A line for each resolution of an elastic network.
+
+    Args:
+        rows: dict from resolution to dict of figures, the cost among them.
+    """
+    width = max(map(len, rows))
+    return "\n".join(
+        f"{resolution:<{width}}  {evaluation_line(row)}, "
+        f"{row['gmacs']:.3g} GMACs a clip"
+        for resolution, row in rows.items()
+    )
+
+
 def absent_classes(classes):
     """list of str, names of the classes that no clip is of."""
     return [row["name"] for row in classes if not row["num_clips"]]

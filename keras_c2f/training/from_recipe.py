@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 
-from keras_c2f.cost import network_cost
+from keras_c2f.cost import mean_cost, network_cost
 from keras_c2f.data import AudioPipeline, Augment
 from keras_c2f.models import AudioClassifier, backbone_from_size
 from keras_c2f.models.presets import AST_PRESETS
@@ -13,6 +13,7 @@ from keras_c2f.phases import (
     share_budget,
     with_cosine,
 )
+from keras_c2f.phases.schedule import elastic_text
 from keras_c2f.resolution import Resolution
 from keras_c2f.training.initial import (
     initial_frontend,
@@ -49,8 +50,11 @@ def _batch_size(recipe, phase):
 def _spend_compute(recipe):
     if not recipe.budget:
         return recipe
+    text = recipe.schedule
+    if elastic := recipe.phases[-1].elastic:
+        text += f" elastic={elastic_text(elastic, '/')}"
     schedule = share_budget(
-        recipe.schedule, recipe.budget, lambda r: backbone_cost(recipe, r)[0]
+        text, recipe.budget, lambda r: backbone_cost(recipe, r)[0]
     )
     _, num_frames = backbone_cost(recipe, "full")
     return dataclasses.replace(
@@ -81,7 +85,12 @@ def _count(options, resolution):
 def phase_costs(recipe, network):
     """list of `NetworkCost`, of a recipe's network in each of its phases."""
     return [
-        network_cost(network.at_resolution(phase.resolution))
+        mean_cost(
+            [
+                (network_cost(network.at_resolution(resolution)), share)
+                for resolution, share in phase.parts
+            ]
+        )
         for phase in recipe.phases
     ]
 

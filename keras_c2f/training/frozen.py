@@ -9,6 +9,7 @@ OF_EPOCHS = (
     "remat",
     "tokens_per_step",
     "budget",
+    "elastic",
     "label_smoothing",
     "warm_restarts",
     "mixup",

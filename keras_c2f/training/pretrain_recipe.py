@@ -75,6 +75,7 @@ OF_CLASSIFIERS = (
     "lora",
     "freeze",
     "adaptive",
+    "elastic",
     "keep",
 )
 

@@ -13,8 +13,8 @@ from keras_c2f.models.presets import (
     HTS_AT_PRESETS,
     WHISPER_PRESETS,
 )
-from keras_c2f.phases.budget import parse_shares
-from keras_c2f.phases.schedule import PhaseSchedule
+from keras_c2f.phases.budget import unspent_phases
+from keras_c2f.phases.schedule import PhaseSchedule, elastic_text
 from keras_c2f.training.frozen import check_adapters, check_frozen
 from keras_c2f.utils.values import (
     MOST,
@@ -85,6 +85,12 @@ class Recipe:
         False,
         "end a phase early if what it learns does not carry over to the next "
         "resolution; later phases get the rest of its compute",
+    )
+    elastic: str = setting(
+        "",
+        "resolutions that the last phase trains together, with one set of "
+        "weights: pool:4, pool:2, full, or with shares of each batch, "
+        "pool:4@25%, full@75%",
     )
     num_frames: int = amount(
         0,
@@ -242,10 +248,7 @@ class Recipe:
     def __post_init__(self):
         for each in fields(self):
             values_of(each).check(each.name, getattr(self, each.name))
-        if self.budget:  # either refuses what cannot be read
-            parse_shares(self.schedule)
-        else:
-            PhaseSchedule(self.schedule)
+        self._check_phases()
         for pair in (self.patch_size, self.patch_stride):
             parse_pair(pair)
         if self.frozen_blocks and not self.init_from:
@@ -264,6 +267,18 @@ class Recipe:
                 "Received: "
                 f"mean={self.mean}, std={self.std}."
             )
+
+    def _check_phases(self):
+        """Refuses phases that cannot be read, or train on no clip."""
+        for phase in self.phases:
+            smallest = min(share for _, share in phase.parts)
+            size = phase.batch_size or self.batch_size
+            if smallest * size < 1:
+                raise ValueError(
+                    f"Of {size} clips in a batch a share of "
+                    f"{smallest:.3g} is none. Give larger batches, or other "
+                    f"shares. Received: elastic={elastic_text(phase.elastic)}."
+                )
 
     def open_data(
         self, more_classes: Sequence[str] = ()
@@ -301,7 +316,7 @@ class Recipe:
         schedule = f"full@{self.phases.epochs}" + (
             f" batch={size}" if size else ""
         )
-        recipe = replace(self, schedule=schedule)
+        recipe = replace(self, schedule=schedule, elastic="")
         if frames == replace(self, num_frames=0).frames(self.frontend):
             frames = replace(recipe, num_frames=0).frames(self.frontend)
         return replace(recipe, num_frames=frames)
@@ -335,7 +350,7 @@ class Recipe:
         if self.num_frames:
             return self.num_frames
         samples = int(self.clip_seconds * frontend.sample_rate)
-        factors = [resolution.factor for resolution in self.resolutions]
+        factors = [r.factor for phase in self.phases for r, _ in phase.parts]
         patch = parse_pair(self.patch_size) or preset_patch(self.backbone)
         whole = patch[0] * math.lcm(*factors)
         frames = max(frontend.num_frames(samples), 1)
@@ -352,15 +367,17 @@ class Recipe:
     @property
     def resolutions(self) -> list[Resolution]:
         """list of `Resolution`, one per phase."""
-        if self.budget:
-            return [first for first, _, _ in parse_shares(self.schedule)]
         return [phase.resolution for phase in self.phases]
 
     @property
     def phases(self) -> PhaseSchedule:
-        """`PhaseSchedule` of this recipe, which has no budget: see
-        `from_recipe.spend_budget`."""
-        return PhaseSchedule(self.schedule)
+        """`PhaseSchedule` of this recipe; with a budget phases have an epoch
+        each: see `from_recipe.spend_budget`."""
+        plan = unspent_phases if self.budget else PhaseSchedule
+        *before, last = plan(self.schedule)
+        if self.elastic:
+            last = replace(last, elastic=self.elastic)
+        return PhaseSchedule([*before, last])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dict, for JSON."""

@@ -32,6 +32,7 @@ from keras_c2f.phases import (
 )
 from keras_c2f.probe import score_simple_classifier
 from keras_c2f.training.checkpoints import Checkpoints
+from keras_c2f.training.elastic_scores import score_resolutions
 from keras_c2f.training.from_recipe import (
     build_classifier,
     make_pipeline,
@@ -55,6 +56,7 @@ from keras_c2f.training.run_clips import (
     refuse_changed_clips,
 )
 from keras_c2f.training.run_config import (
+    gmacs_by_resolution,
     make_config,
     refuse_other_run,
     with_epochs,
@@ -155,6 +157,9 @@ class Run:
             if network is None:
                 network = self._fit(pipeline)
             summary, classes = self._evaluate(network, pipeline)
+            summary |= score_resolutions(
+                network, pipeline, self.validation_clips, self.recipe.phases[-1]
+            )
             summary["epoch"] = self._kept_epoch()
             summary["simple_classifier"] = self._score_simple(pipeline)
             summary["skipped"] = pipeline.skipped
@@ -324,8 +329,7 @@ class Run:
 
     def _with_rates(self, phases):
         """`PhaseSchedule` with the recipe's learning rates."""
-        written = read_config(self.folder)["phases"]
-        costs = {phase["resolution"]: phase["gmacs"] for phase in written}
+        costs = gmacs_by_resolution(read_config(self.folder))
         return with_rates(
             self.recipe,
             phases,

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from keras_c2f.cost import network_cost
 from keras_c2f.phases import PhaseSchedule
 from keras_c2f.training.from_recipe import baseline_cost, phase_costs
 from keras_c2f.training.pretrain_recipe import recipe_settings
@@ -33,6 +34,7 @@ def make_config(run, network, started, digests):
             "num_trained": cost.num_trained,
             "gmacs": cost.macs / 1e9,
             "batch_size": phase.batch_size or recipe.batch_size,
+            **_elastic_gmacs(network, phase),
         }
         for phase, cost in zip(
             recipe.phases, phase_costs(recipe, network), strict=True
@@ -66,6 +68,25 @@ def make_config(run, network, started, digests):
         "versions": versions(),
         "hardware": hardware(),
     }
+
+
+def _elastic_gmacs(network, phase):
+    """What a clip costs at each resolution of a phase that has several."""
+    gmacs = {
+        str(resolution): network_cost(network.at_resolution(resolution)).macs
+        / 1e9
+        for resolution, _ in phase.elastic
+    }
+    return {"elastic": gmacs} if gmacs else {}
+
+
+def gmacs_by_resolution(config):
+    """dict from each resolution that a run trains at to what a clip costs."""
+    gmacs = {}
+    for phase in config["phases"]:
+        own = {phase["resolution"]: phase["gmacs"]}
+        gmacs |= phase.get("elastic", own)
+    return gmacs
 
 
 def with_epochs(config, recipe, schedule):
