@@ -53,7 +53,16 @@ ROOMS = {
         "resolution",
         "utils",
     },
-    "inference": {"audio", "models", "training", "utils"},
+    "inference": {
+        "audio",
+        "cost",
+        "evaluation",
+        "models",
+        "phases",
+        "resolution",
+        "training",
+        "utils",
+    },
     "export": {
         "audio",
         "data",

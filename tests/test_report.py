@@ -13,6 +13,7 @@ import pytest
 from page_parser import HOSTILE, PageParser
 from PIL import Image
 
+from keras_c2f.evaluation import calibrate
 from keras_c2f.report import write_report
 from keras_c2f.report.runs import chance_points, read_runs
 
@@ -439,3 +440,35 @@ def test_exported_files_and_which_of_each_kind_to_take(tmp_path):
     assert "onnx int8 full" in text and "9.0, not kept" in text
     assert "on 400 clips, of which one is 0.25 points or 80 clips" in text
     assert text.count("Take ") == 2 and "Take b:" in text and "Take d:" in text
+
+
+def test_cascades_are_drawn_with_their_threshold(tmp_path):
+    """And networks at several resolutions have a table."""
+    rng = np.random.default_rng(0)
+    targets = np.eye(3)[rng.integers(0, 3, 2000)]
+    fine = rng.normal(size=targets.shape) + 5 * targets
+    coarse = fine + rng.normal(size=targets.shape)
+    calibration, curve = calibrate(
+        *(np.stack([coarse, fine]), targets),
+        *(["pool:4", "full"], [0.5, 2.0], False),
+    )
+    folder = write_run(tmp_path / "run", COARSE)
+    figures = {"accuracy": 0.9, "loss": 0.2}
+    rows = {
+        "pool:4": {**figures, "gmacs": 0.5},
+        "full": {**figures, "gmacs": 2},
+    }
+    write_evaluation(folder, resolutions=rows)
+    (folder / "cascade.json").write_text(json.dumps(calibration.to_dict()))
+    with (folder / "cascade.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, curve[0])
+        writer.writeheader()
+        writer.writerows(curve)
+    text = read_text(tmp_path)
+    assert "pool:4 0.5 90.0% 0.200" in text and "full 2 90.0%" in text
+    assert "Cascade of run" in text and str(calibration) in text
+    assert "clips looked at again" in text and "0.99" in text
+    page = (tmp_path / "report.html").read_text("utf-8")
+    drawn = re.findall(r'aria-label="([^"]+)"', page)
+    assert "accuracy by threshold, run" in drawn
+    assert "share and compute by threshold, run" in drawn

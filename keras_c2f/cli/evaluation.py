@@ -4,6 +4,7 @@ import dataclasses
 import os
 import sys
 
+from keras_c2f.cli.cascade import check_cascade, score_cascade
 from keras_c2f.cli.recipe import data_of_run, require_for
 from keras_c2f.training.recipe import Recipe
 from keras_c2f.training.run_folder import evaluation_name, write_evaluation
@@ -48,6 +49,21 @@ def add_commands(add):
         "codec:mulaw (phone band); speed:FACTOR; gain:DB; or several "
         "joined by +",
     )
+    command.add_argument(
+        "--cascade",
+        metavar="RESOLUTION,...",
+        help="looks coarsely first, and finer only when unsure, such as "
+        "pool:4,full; on the run's own validation clips it is calibrated, and "
+        "kept for predict --cascade; on other data it is scored as it is",
+    )
+    add_option(
+        command,
+        "max_loss",
+        Number(float, above=0, below=100),
+        "points of accuracy (mean average precision where clips have several "
+        "labels) that a cascade may lose, with 95 % confidence",
+        0.5,
+    )
 
 
 def evaluate(arguments):
@@ -59,6 +75,7 @@ def evaluate(arguments):
 
     texts = arguments.corrupt.split(",") if arguments.corrupt else []
     corruptions = [Corruption(text.strip()) for text in texts]
+    check_cascade(arguments, corruptions)
     own = data_of_run(arguments.run)
     require_for(arguments.data or own)
     from keras_c2f.training.trained_run import read_trained_run
@@ -71,7 +88,12 @@ def evaluate(arguments):
 
 def _evaluate(arguments, trained, corruptions):
     from keras_c2f.evaluation.evaluate import evaluate
-    from keras_c2f.evaluation.table import evaluation_line, evaluation_table
+    from keras_c2f.evaluation.table import (
+        evaluation_line,
+        evaluation_table,
+        resolution_table,
+    )
+    from keras_c2f.training.elastic_scores import score_resolutions
     from keras_c2f.training.from_recipe import make_pipeline
     from keras_c2f.training.pretrain_recipe import recipe_settings
 
@@ -95,12 +117,22 @@ def _evaluate(arguments, trained, corruptions):
         else:
             print(evaluation_table(summary, classes))
         kept = {"data": recipe.data, "skipped": pipeline.skipped, **known}
+        if not corruption:
+            phase, crops = recipe.phases[-1], arguments.crops
+            kept |= score_resolutions(
+                trained.network, pipeline, clips, phase, crops
+            )
+            if "resolutions" in kept:
+                print(resolution_table(kept["resolutions"]))
         try:
             path = _write(arguments, folder, corruption, kept, summary, classes)
             name = os.path.basename(path).removesuffix(".json")
             written.append(f"Written: {path}, and each class in {name}.csv")
         except OSError as error:
             failed.append(str(error))
+    if arguments.cascade:
+        path = score_cascade(arguments, trained, pipeline, clips)
+        written.append(f"Written: {path}")
     for path, reason in pipeline.skipped:
         print(f"skipped {path}: {reason}")
     for line in written:
@@ -149,7 +181,8 @@ def _write(arguments, folder, corruption, kept, summary, classes):
     if absent := absent_classes(classes):
         kept["absent_classes"] = absent
     if name == "evaluation":
-        kept = _what_training_skipped(path) or kept
+        rows = {k: v for k, v in kept.items() if k == "resolutions"}
+        kept = {**(_what_training_skipped(path) or kept), **rows}
     write_evaluation(folder, {**kept, **summary}, classes, name)
     return path
 

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 
+from keras_c2f.cli.cascade import ended_line
 from keras_c2f.cli.recordings import Recordings, find_recordings
 from keras_c2f.convert.published_file import CARD
 from keras_c2f.training.run_folder import find_run
@@ -47,6 +48,12 @@ def add_commands(add):
         metavar="FOLDER",
     )
     command.add_argument(
+        "--cascade",
+        action="store_true",
+        help="look coarsely first, and finer only when unsure, as `keras-c2f "
+        "evaluate --cascade` has calibrated it; needs --run",
+    )
+    command.add_argument(
         "audio",
         nargs="+",
         help="files, folders, or - for 16-bit mono samples at the model's rate "
@@ -79,18 +86,28 @@ def predict(arguments):
         os.makedirs(arguments.timeline, exist_ok=True)
     paths = [] if from_input else find_recordings(arguments.audio)
     path = path_of_model(arguments)
+    if arguments.cascade and not arguments.run:
+        raise ValueError(
+            "--cascade needs the networks of a run, and an exported file has "
+            "one. Give the run with --run, or leave --cascade out."
+        )
     require(
         *runtime_of(path),
         *([] if from_input else ["soundfile", "soxr"]),
         *(["matplotlib"] if arguments.timeline else []),
     )
-    from keras_c2f.inference import load_classifier
+    from keras_c2f.inference import load_cascade, load_classifier
 
-    classifier = load_classifier(path)
+    load = load_cascade if arguments.cascade else load_classifier
+    classifier = load(path)
     printer = Printer(classifier.info, arguments)
     if from_input:
-        return _predict_stream(classifier, arguments.overlap, printer)
-    return _predict_files(classifier, paths, arguments, printer)
+        code = _predict_stream(classifier, arguments.overlap, printer)
+    else:
+        code = _predict_files(classifier, paths, arguments, printer)
+    if arguments.cascade:
+        print(ended_line(classifier), file=sys.stderr)
+    return code
 
 
 def path_of_model(arguments):

@@ -23,6 +23,7 @@ from keras_c2f.export.table import (
     recommendation,
 )
 from keras_c2f.report import plots
+from keras_c2f.report.cascades import cascade_values
 from keras_c2f.report.classes import class_values
 from keras_c2f.report.costs import cost_rows, partly_trained
 from keras_c2f.report.findings import findings_of_all
@@ -84,6 +85,8 @@ def write_report(folder: PathLike) -> Path:
             for run in runs
             if run.reconstruction
         ],
+        resolutions=_resolution_rows(runs),
+        cascades=cascade_values(runs),
         exports=[(run.name, _exports(run)) for run in runs if run.exports],
         skipped={
             str(path): str(reason)
@@ -96,6 +99,28 @@ def write_report(folder: PathLike) -> Path:
         **_confusions([r for r in runs if r.evaluation.get("confusion")]),
         **class_values(runs),
     )
+
+
+def _resolution_rows(runs):
+    """What networks are worth at each resolution that they were trained at."""
+    groups = []
+    for run in runs:
+        rows = [
+            {
+                "resolution": resolution,
+                "GMACs a clip": f"{figures['gmacs']:.3g}",
+                **{
+                    metric_words(name): format_metric(name, value)
+                    for name, value in figures.items()
+                    if name != "gmacs"
+                },
+            }
+            for resolution, figures in run.evaluation.get(
+                "resolutions", {}
+            ).items()
+        ]
+        groups += [(run.name, rows)] if rows else []
+    return groups
 
 
 def _card(run, baseline, metric):

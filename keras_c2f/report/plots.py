@@ -101,7 +101,7 @@ def _for_page(svg):
     return re.sub(r"<[^>]*>", adapt, svg)
 
 
-def _axes(legend_rows, left=0.62):
+def make_axes(legend_rows, left=0.62):
     """Figure with axes of a fixed size in inches, room for a legend on top."""
     height = 2.55 + 0.5 + 0.14 + 0.2 * legend_rows
     figure = import_matplotlib().figure.Figure((WIDTH, height))
@@ -112,7 +112,7 @@ def _axes(legend_rows, left=0.62):
     return figure, axes
 
 
-def _legend(axes, lines, names):
+def draw_legend(axes, lines, names):
     axes.legend(
         lines,
         [shorten(name, 26) for name in names],
@@ -207,7 +207,7 @@ def metric_figure(runs, column, against):
     unit = {"macs": _compute_unit, "seconds": _time_unit}[against]
     size, label = unit(max(getattr(run, against).sum() for run in runs))
     percent = "accuracy" in column
-    figure, axes = _axes(legend_rows=-(-len(runs) // 2))
+    figure, axes = make_axes(legend_rows=-(-len(runs) // 2))
     lines = []
     for number, run in enumerate(runs):
         x = np.cumsum(getattr(run, against)) / size
@@ -217,7 +217,7 @@ def metric_figure(runs, column, against):
     axes.set_xlim(left=0)
     axes.set_xlabel(label)
     axes.set_ylabel(column_words(column) + (" (%)" if percent else ""))
-    _legend(axes, lines, [run.name for run in runs])
+    draw_legend(axes, lines, [run.name for run in runs])
     return figure
 
 
@@ -232,7 +232,7 @@ def loss_figure(runs, column):
     Returns:
         str, SVG.
     """
-    figure, axes = _axes(legend_rows=-(-len(runs) // 2))
+    figure, axes = make_axes(legend_rows=-(-len(runs) // 2))
     lines = []
     for number, run in enumerate(runs):
         epochs = np.arange(1, len(run.history) + 1)
@@ -250,7 +250,7 @@ def loss_figure(runs, column):
     )
     axes.set_xlabel("epoch")
     axes.set_ylabel(column_words(column))
-    _legend(axes, lines, [run.name for run in runs])
+    draw_legend(axes, lines, [run.name for run in runs])
     return figure
 
 

@@ -33,6 +33,8 @@ class RunRecord:
         reconstruction: dict of log-mels of one clip, for a run on masked
             patches: `original`, `masked` and `reconstructed`.
         exports: list of dict, the rows of `exports.csv`.
+        cascade: dict, as in `cascade.json`.
+        cascade_curve: list of dict, the rows of `cascade.csv`.
     """
 
     config: dict
@@ -43,6 +45,8 @@ class RunRecord:
     classes: list = field(default_factory=list)
     reconstruction: dict = field(default_factory=dict)
     exports: list = field(default_factory=list)
+    cascade: dict = field(default_factory=dict)
+    cascade_curve: list = field(default_factory=list)
 
     @property
     def name(self):
@@ -214,8 +218,10 @@ def _read_run(folder):
         order = [phase["resolution"] for phase in config["phases"]]
         keys = [*(k for k in order if k in example), *example]
         example = {key: example[key] for key in keys}
-    path = folder / "evaluation.json"
-    evaluation = read_json(path) if path.exists() else {}
+    evaluation, cascade = (
+        read_json(path) if path.exists() else {}
+        for path in (folder / "evaluation.json", folder / "cascade.json")
+    )
     return RunRecord(
         config,
         _read_numbers(folder / "history.csv"),
@@ -225,6 +231,8 @@ def _read_run(folder):
         _read_numbers(folder / "evaluation.csv", but=("name",)),
         _read_arrays(folder / "reconstruction.npz"),
         _read_numbers(folder / "exports.csv", but=("file",)),
+        cascade,
+        _read_numbers(folder / "cascade.csv"),
     )
 
 
