@@ -12,7 +12,7 @@ from keras_c2f.cli.recipe import (
 )
 from keras_c2f.resolution import LARGEST_FACTOR
 from keras_c2f.training.recipe import parse_pair
-from keras_c2f.utils.values import Choice, Folder, Number, add_option
+from keras_c2f.utils.values import Choice, Folder, Number, Part, add_option
 
 METHODS = Choice(("pool", "pool:max", "shift"))
 
@@ -39,6 +39,15 @@ def add_commands(add):
         "workers",
         Number(int, at_least=1, at_most=1000),
         "threads; default: one per core",
+    )
+    add_option(
+        command,
+        "shard",
+        Part(),
+        "write but this part of the files, from 0/COUNT on; "
+        "several processes or machines may do so at once, and the same "
+        "command without --shard finishes",
+        metavar="INDEX/COUNT",
     )
     add_options(command, ("data", "held_out", "backbone"))
     add_recipe(add(stats), chooses=True)
@@ -67,7 +76,8 @@ def show_data(arguments):
 def prepare(arguments):
     """Decodes a data set once into shards; train with prepared:FOLDER.
 
-    Returns 1 if some files could not be used.
+    Returns 1 if some files could not be used; a part does not, or what runs
+    it would try again.
     """
     from keras_c2f.data import prepare
 
@@ -82,9 +92,17 @@ def prepare(arguments):
         arguments.store,
         arguments.clips_per_shard,
         arguments.workers,
+        arguments.shard,
     )
     for _, path, reason in bad:
         print(f"skipped {path}: {reason}")
+    if arguments.shard:
+        index, count = arguments.shard
+        print(
+            f"Part {index} of 0 to {count - 1} is written. After the others, "
+            "the same command without --shard finishes."
+        )
+        return 0
     print(f"Prepared: train with --data=prepared:{arguments.out}")
     if bad:
         print(f"{len(bad)} files left out: {arguments.out}/bad_files.csv")

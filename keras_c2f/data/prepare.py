@@ -24,6 +24,7 @@ from keras_c2f.audio.fingerprint import (
 )
 from keras_c2f.data import features
 from keras_c2f.data.cache import AudioCache
+from keras_c2f.data.order import check_shard
 from keras_c2f.data.prepared import label_kind, labels_to_json
 from keras_c2f.data.shards import (
     FOOTER,
@@ -51,6 +52,7 @@ def prepare(
     store: str = "waveform",
     clips_per_shard: int = 512,
     workers: int | None = None,
+    shard: tuple[int, int] | None = None,
 ) -> list[tuple[str, str, str]]:
     """Decodes clips once, so that training only has to read them.
 
@@ -70,15 +72,19 @@ def prepare(
             librosa's style their first and last frames include what is around.
         clips_per_shard: int, also the most clips whose work a kill loses.
         workers: int, threads; default: one per core.
+        shard: pair of int, to write but a part of the shards: its index from
+            0, and how many parts there are. Parts may be written at once, on
+            several machines that share `folder`, and again after a kill. At
+            last a call without `shard` writes what is missing and finishes.
 
     Returns:
         list of `(split, path, reason)` of the files that cannot be used, as
-        in `bad_files.csv`.
+        in `bad_files.csv`; of a part, of those in it.
 
     Raises:
-        ValueError: if `store` is unknown, `clips_per_shard` below 1, or the
-            folder holds another preparation, cannot be written, or is local
-            and another process prepares there.
+        ValueError: if `store` is unknown, `clips_per_shard` below 1, `shard`
+            no part, or the folder holds another preparation, cannot be
+            written, or is local and another process prepares all there.
     """
     if store not in STORES:
         raise ValueError(f"`store` is one of {STORES}. Received: {store!r}.")
@@ -91,18 +97,22 @@ def prepare(
         raise ValueError(
             "The data are prepared already. Give the original data set."
         )
+    if shard:
+        check_shard(shard)
     clips = dict(zip(("train", "validation"), clips, strict=True))
     config = _config(clips, frontend, store, clips_per_shard)
     whole = os.path.join(folder, "dataset.json")
     plan = os.path.join(folder, "plan.json")
     try:
         tf.io.gfile.makedirs(folder)
-        with _alone_in(folder):
+        with _alone_in(folder, shared=bool(shard)):
             if not _holds(whole, config):
-                if not _holds(plan, config):
-                    atomic_write(plan, json.dumps(config))
-                _write_shards(clips, folder, config, workers)
-            if tf.io.gfile.exists(plan):
+                _write_plan(plan, config)
+                _write_shards(clips, folder, config, workers, shard)
+                if shard:
+                    return _bad_rows(config["bad"])
+                _finish(folder, config)
+            if not shard and tf.io.gfile.exists(plan):
                 tf.io.gfile.remove(plan)
             return _bad_rows(read_json(whole)["bad"])
     except (tf.errors.OpError, OSError) as error:
@@ -113,20 +123,45 @@ def prepare(
         ) from error
 
 
-def _alone_in(folder):
+def _alone_in(folder, shared):
     """The lock of a local folder; other file systems have none."""
     if "://" in str(folder):
         return contextlib.nullcontext()
-    return alone_in(folder)
+    return alone_in(folder, shared=shared)
 
 
-def _write_shards(clips, folder, config, workers):
-    """Writes what is missing, and `dataset.json` at last."""
+def _write_plan(path, config):
+    """Writes what is prepared, or refuses what differs."""
+    if not _holds(path, config):
+        atomic_write(path, json.dumps(config))
+        _holds(path, config)  # another process may have written one meanwhile
+
+
+def _finish(folder, config):
+    """Writes `dataset.json`, when all shards are there."""
+    table = _table(_bad_rows(config["bad"]))
+    atomic_write(os.path.join(folder, "bad_files.csv"), table)
+    atomic_write(os.path.join(folder, "dataset.json"), json.dumps(config))
+
+
+def _write_shards(clips, folder, config, workers, part):
+    """Writes what is missing of a part, of all if that is `None`.
+
+    Notes the clips that cannot be used in the config.
+    """
     from keras_c2f.layers.log_mel import Frontend
 
     frontend = Frontend.from_config(config["frontend"])
     encode = _encoder(frontend, config["store"])
-    total = sum(map(len, clips.values()))
+    splits = {name: Shards(folder, name, config) for name in clips}
+    wanted = [
+        (split, shard)
+        for split, shards in splits.items()
+        for shard in range(shards.num_shards)
+    ]
+    index, count = part or (0, 1)
+    wanted = wanted[index::count]
+    total = sum(len(splits[split].clips_of(shard)) for split, shard in wanted)
     workers = workers or os.cpu_count()
     with (
         ThreadPoolExecutor(workers) as pool,
@@ -134,15 +169,10 @@ def _write_shards(clips, folder, config, workers):
             total=total, unit=" clips", desc="prepare", disable=None
         ) as bar,
     ):
-        for split in clips:
-            config["bad"][split] = {}
-            shards = Shards(folder, split, config)
-            for shard in range(shards.num_shards):
-                bad = _shard(shards, shard, clips[split], encode, pool, bar)
-                config["bad"][split].update(bad)
-    table = _table(_bad_rows(config["bad"]))
-    atomic_write(os.path.join(folder, "bad_files.csv"), table)
-    atomic_write(os.path.join(folder, "dataset.json"), json.dumps(config))
+        for split, shard in wanted:
+            shards = splits[split]
+            bad = _shard(shards, shard, clips[split], encode, pool, bar)
+            config["bad"][split].update(bad)
 
 
 def _config(clips, frontend, store, clips_per_shard):
@@ -225,8 +255,7 @@ def _encoder(frontend, store):
 
 def _shard(shards, shard, clips, encode, pool, bar):
     """Writes a shard unless it is there; dict of its bad clips."""
-    first = shard * shards.clips_per_shard
-    numbers = range(first, min(first + shards.clips_per_shard, len(clips)))
+    numbers = shards.clips_of(shard)
     index = shards.path(shard, ".json")
     if tf.io.gfile.exists(index):
         bar.update(len(numbers))
@@ -302,10 +331,11 @@ def atomic_write(path, text):
 
 
 def _move_when_whole(path, write):
+    prefix = files.own_prefix()  # others may write parts at the same time
     if "://" not in str(path):
-        files.atomic_write(path, write)
+        files.atomic_write(path, write, prefix)
         return
     folder, name = os.path.split(path)
-    temporary = os.path.join(folder, f"unfinished-{name}")
+    temporary = os.path.join(folder, f"{prefix}{name}")
     write(temporary)
     tf.io.gfile.rename(temporary, path, overwrite=True)

@@ -75,6 +75,11 @@ class Shards:
         self._last_sources = None, {}
         self._lock = threading.Lock()  # called from tf.data's threads
 
+    def clips_of(self, shard):
+        """range of the numbers of a shard's clips."""
+        first = shard * self.clips_per_shard
+        return range(first, min(first + self.clips_per_shard, self.num_clips))
+
     def load(self, number):
         """The recording of a clip.
 

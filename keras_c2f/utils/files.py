@@ -6,22 +6,29 @@ import errno
 import json
 import os
 import shutil
+import uuid
 
 UNFINISHED = "unfinished-"  # before the names of files being written
 
 
-def atomic_write(path, write):
+def atomic_write(path, write, prefix=UNFINISHED):
     """Calls `write(temporary path)`, then moves the file to `path`.
 
     The file is on disk before it is moved, so that a loss of power leaves the
     old one or the new one. The temporary name ends like `path`, which Keras
     insists on.
 
+    Args:
+        path: str.
+        write: function of a path.
+        prefix: str, begins the temporary name; where several processes may
+            write `path` at once, see `own_prefix`.
+
     Raises:
         OSError: if that fails; names `path`.
     """
     folder, name = os.path.split(path)
-    temporary = os.path.join(folder, f"{UNFINISHED}{name}")
+    temporary = os.path.join(folder, f"{prefix}{name}")
     try:
         write(temporary)
         _flush(temporary)
@@ -33,6 +40,11 @@ def atomic_write(path, write):
             raise _cannot_write(path, error) from error
         raise
     _flush_folder(folder)
+
+
+def own_prefix():
+    """A `prefix` for `atomic_write` that no other process has."""
+    return f"{UNFINISHED}{uuid.uuid4().hex}-"
 
 
 def atomic_write_folder(path, write):

@@ -13,7 +13,7 @@ NAME = ".lock"
 
 
 @contextlib.contextmanager
-def alone_in(folder, who="Another process"):
+def alone_in(folder, who="Another process", shared=False):
     """Locks a folder, until this process and those that inherit it have ended.
 
     The operating system's lock: a process that is killed leaves none. Removes
@@ -22,6 +22,8 @@ def alone_in(folder, who="Another process"):
     Args:
         folder: path; made if missing.
         who: str, who may have locked it before, to begin the error with.
+        shared: bool, lets in others that share it, and removes nothing. They
+            are not seen on Windows.
 
     Yields:
         int, handle of the lock; `None` in a folder that cannot be written, or
@@ -32,7 +34,7 @@ def alone_in(folder, who="Another process"):
     """
     os.makedirs(folder, exist_ok=True)
     path = os.path.join(folder, NAME)
-    handle = _locked(path)
+    handle = _locked(path, shared)
     if handle is False:
         raise ValueError(
             f"{who} is at work in {folder}, or one that it started is. Wait "
@@ -42,13 +44,17 @@ def alone_in(folder, who="Another process"):
         yield None
         return
     try:
-        _remove_unfinished(folder)
+        if not shared:
+            _remove_unfinished(folder)
         yield handle
     finally:
-        _unlock(path, handle)
+        if shared:  # the file is others', too
+            os.close(handle)
+        else:
+            _unlock(path, handle)
 
 
-def _locked(path):
+def _locked(path, shared):
     """Handle of a locked file; `False` if another has it, or `None`."""
     while True:
         try:
@@ -56,7 +62,7 @@ def _locked(path):
         except OSError:  # a folder that is only read
             return None
         try:
-            _lock(handle)
+            _lock(handle, shared)
             # its last owner may have removed it meanwhile
             if os.path.samestat(os.fstat(handle), os.stat(path)):
                 return handle
@@ -75,15 +81,17 @@ def _locked(path):
         os.close(handle)
 
 
-def _lock(handle):
+def _lock(handle, shared):
     try:
         import fcntl
     except ImportError:
         import msvcrt  # Windows
 
-        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        if not shared:
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
     else:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        fcntl.flock(handle, kind | fcntl.LOCK_NB)
 
 
 def _unlock(path, handle):

@@ -5,6 +5,7 @@ import dataclasses
 import math
 import numbers
 import os
+import re
 from dataclasses import dataclass
 
 from keras_c2f.utils.suggestions import did_you_mean
@@ -129,6 +130,31 @@ class Text:
 
 
 @dataclass(frozen=True)
+class Part:
+    """A part of what several processes do, written INDEX/COUNT.
+
+    Example:
+        >>> Part().read("--shard", "3/16")
+        (3, 16)
+        >>> Part().read("--shard", "16/16")
+        Traceback (most recent call last):
+        ValueError: `--shard` is INDEX/COUNT, such as 0/16 to 15/16.
+        Received: --shard='16/16'.
+    """
+
+    def __str__(self):
+        return "INDEX/COUNT, such as 0/16 to 15/16"
+
+    def read(self, name, text):
+        """Index from 0 and count, two ints."""
+        found = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text)
+        index, count = map(int, found.groups()) if found else (0, 0)
+        if index >= count:
+            raise ValueError(f"`{name}` is {self}. Received: {name}={text!r}.")
+        return index, count
+
+
+@dataclass(frozen=True)
 class Folder(Text):
     """A folder to write, there already or not."""
 
@@ -203,7 +229,7 @@ def add_option(parser, name, values, help, default=None, **options):
     Args:
         parser: `argparse.ArgumentParser`, or a group of one.
         name: str, without dashes.
-        values: `Number`, `Choice`, `Text` or `Flag`.
+        values: `Number`, `Choice`, `Text`, `Part` or `Flag`.
         help: str, which may contain `%`.
         default: the value where none is given; one of `None` is not shown.
         **options: others of `add_argument`.

@@ -16,6 +16,7 @@ import pytest
 from keras_c2f.audio.decode import AudioError
 from keras_c2f.data import AudioPipeline, Augment, Clips, prepare, read_prepared
 from keras_c2f.layers.log_mel import Frontend
+from keras_c2f.utils.folder_lock import alone_in
 
 tf = pytest.importorskip("tensorflow")
 soundfile = pytest.importorskip("soundfile")
@@ -329,8 +330,24 @@ clips = Clips(paths, [i % 3 for i in range(len(paths))], "abc")
 prepare.__globals__["tf"].io.gfile  # loads TensorFlow
 print("ready", flush=True)
 frontend = Frontend(sample_rate=4000, num_mel_bins=16)
-prepare((clips, clips.subset([1, 2, 3])), sys.argv[2], frontend, "waveform", 4)
+part = tuple(map(int, sys.argv[3:])) or None
+clips = clips, clips.subset([1, 2, 3])
+prepare(clips, sys.argv[2], frontend, "waveform", 4, shard=part)
 """
+
+
+def start(tmp_path, *part):
+    """A process that prepares `tmp_path / "killed"`, once it begins."""
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-c", PROGRAM, tmp_path / "paths"),
+            *(tmp_path / "killed", *map(str, part)),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert process.stdout.readline() == b"ready\n"
+    return process
 
 
 def test_killed_at_random_moments(tmp_path):
@@ -338,21 +355,56 @@ def test_killed_at_random_moments(tmp_path):
     (tmp_path / "paths").write_text("\n".join(raw.audio))
     prepare(parts(raw), str(tmp_path / "whole"), SMALL, clips_per_shard=4)
     rng = random.Random()
-    arguments = [str(tmp_path / "paths"), str(tmp_path / "killed")]
     kills = 0
     for _ in range(3):
-        with subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        ) as process:
-            assert process.stdout.readline() == b"ready\n"
+        with start(tmp_path) as process:
             time.sleep(rng.uniform(0, 0.2))
             process.send_signal(signal.SIGKILL)
             kills += process.wait() == -signal.SIGKILL
     assert kills
     prepare(parts(raw), str(tmp_path / "killed"), SMALL, clips_per_shard=4)
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_parts_at_once_one_of_them_killed(tmp_path):
+    raw = write_clips(tmp_path / "raw", n=400)
+    (tmp_path / "paths").write_text("\n".join(raw.audio))
+    prepare(parts(raw), str(tmp_path / "whole"), SMALL, clips_per_shard=4)
+    workers = [start(tmp_path, index, 4) for index in range(4)]
+    workers[1].kill()
+    assert [worker.wait() for worker in workers] == [0, -signal.SIGKILL, 0, 0]
+    folder = tmp_path / "killed"
+    indices = list(folder.glob("train-*.json"))
+    assert 75 <= len(indices) < 100  # of 100, a quarter each
+    # a part goes on after a kill, and several times does no harm
+    again = [start(tmp_path, index, 4) for index in (1, 1, 2)]
+    assert [worker.wait() for worker in again] == [0, 0, 0]
+    assert len(list(folder.glob("train-*.json"))) == 100
+    with pytest.raises(ValueError, match=r"no prepared data set"):
+        read_prepared(str(folder))
+    bad = prepare(parts(raw), str(folder), SMALL, clips_per_shard=4)
+    assert len(bad) == 3  # two, one of them on both sides
+    assert contents(folder) == contents(tmp_path / "whole")
+    assert sorted(os.listdir(folder)) == sorted(os.listdir(tmp_path / "whole"))
+
+
+def test_a_part_writes_its_shards_alone(tmp_path):
+    raw = write_clips(tmp_path / "raw")
+    options = {"clips_per_shard": 4, "shard": (1, 3)}
+    bad = prepare(parts(raw), str(tmp_path / "out"), SMALL, **options)
+    # of train 0 to 2 and validation 0 in one row
+    names = {path.name for path in (tmp_path / "out").glob("*.tfrecord")}
+    assert names == {"train-00001-of-00003.tfrecord"}
+    assert [path for _, path, _ in bad] == [raw.audio[5]]
+    with alone_in(str(tmp_path / "out"), shared=True):
+        prepare(parts(raw), str(tmp_path / "out"), SMALL, **options)
+        with pytest.raises(ValueError, match="at work in"):
+            prepare(parts(raw), str(tmp_path / "out"), SMALL, clips_per_shard=4)
+    with pytest.raises(ValueError, match="another preparation"):
+        prepare(parts(raw), str(tmp_path / "out"), SMALL, "log_mel", **options)
+    with pytest.raises(ValueError, match=r"`shard` is .*\(3, 3\)"):
+        prepare(parts(raw), str(tmp_path / "out"), SMALL, shard=(3, 3))
 
 
 def test_what_does_not_fit_is_refused(tmp_path):
