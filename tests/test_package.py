@@ -104,10 +104,12 @@ PACKAGES = {
     "probe": NUMPY,
     "report": NUMPY,
     "phases": {"h5py", *KERAS, *BACKENDS},
+    "training": {*KERAS, "jax", "tensorflow"},  # of `devices.py`
 }
 # Beside `data`, with the reason.
 MAY_IMPORT_TENSORFLOW = {
     "utils/environment.py": "asks the TensorFlow backend for its cards",
+    "training/devices.py": "asks for its devices",
     "phases/tensorflow_graph.py": "inside functions of the TensorFlow backend",
 }
 

@@ -1,5 +1,6 @@
 """Commands that train, or say what training would cost."""
 
+import contextlib
 import os
 import shlex
 import sys
@@ -52,6 +53,12 @@ def add_commands(add):
                 "go on with a run that is done, for so many epochs at its "
                 "final resolution; takes no recipe, as the run has one",
             )
+        command.add_argument(
+            "--distributed",
+            action="store_true",
+            help="train on all devices of this machine, or with JAX of all "
+            "machines on which srun, mpirun or the like started the command",
+        )
         add_recipe(command, recipe_class, without=without, chooses=chooses)
     command = add(describe)
     add_option(
@@ -66,13 +73,39 @@ def add_commands(add):
 def demo(arguments):
     """Trains baseline and coarse to fine on synthetic keywords; report."""
     arguments.baseline, arguments.choose = True, False
+    arguments.distributed = False
     return train(arguments)
 
 
 def train(arguments):
     """Trains a recipe, and a baseline if asked, and writes a report."""
+    with _on_devices(arguments) as devices:
+        _train(arguments, devices)
+
+
+def pretrain(arguments):
+    """Pre-trains a backbone on masked patches, without labels."""
+    with _on_devices(arguments) as devices:
+        _pretrain(arguments, devices)
+
+
+@contextlib.contextmanager
+def _on_devices(arguments):
+    """`Devices` of a command, which from now on writes where it may."""
+    if not arguments.distributed:
+        yield None  # no framework is needed to refuse wrong options
+        return
+    from keras_c2f.training.devices import all_devices
+
+    with all_devices(arguments.run) as (devices, folder):
+        arguments.run = folder
+        yield devices
+
+
+def _train(arguments, devices):
     if getattr(arguments, "more_epochs", None):
-        return train_more(arguments)
+        train_more(arguments, devices)
+        return
     clips, recipe, reasons = data_and_recipe(arguments, "matplotlib", "jinja2")
     from keras_c2f.training.from_recipe import build_classifier, spend_budget
     from keras_c2f.training.frozen_run import FrozenRun
@@ -81,11 +114,10 @@ def train(arguments):
     recipe = spend_budget(recipe)
     network = build_classifier(recipe, clips[0].num_classes, recipe.frontend)
     run_class = FrozenRun if recipe.freeze else Run
-    run_all(arguments, recipe, clips, network, run_class, reasons)
+    run_all(arguments, devices, recipe, clips, network, run_class, reasons)
 
 
-def pretrain(arguments):
-    """Pre-trains a backbone on masked patches, without labels."""
+def _pretrain(arguments, devices):
     recipe = recipe_of(arguments, PretrainRecipe)
     check_initial(recipe.init_from)
     require_for(recipe.data, "matplotlib", "jinja2")
@@ -96,16 +128,19 @@ def pretrain(arguments):
 
     recipe = spend_budget(recipe)
     network = build_masked_patches(recipe, recipe.frontend)
-    run_all(arguments, recipe, clips, network, PretrainRun)
+    run_all(arguments, devices, recipe, clips, network, PretrainRun)
 
 
-def run_all(arguments, recipe, clips, network, run_class, reasons=()):
+def run_all(arguments, devices, recipe, clips, network, run_class, reasons=()):
     """Runs of one kind, baseline first if wanted, and their report."""
     from keras_c2f.training.run_clips import check_sides
 
     for line in check_sides(clips, recipe.init_from):
         print(line)
     print_costs(recipe, network, len(clips[0]))
+    if devices:
+        devices.check(recipe)
+        print(f"Devices: {devices.describe(recipe, len(clips[0]))}")
     runs = {"coarse_to_fine": recipe}
     if arguments.baseline:
         runs = {"baseline": recipe.baseline(), **runs}
@@ -113,7 +148,8 @@ def run_all(arguments, recipe, clips, network, run_class, reasons=()):
     train_runs(
         [
             run_class(
-                os.path.join(arguments.run, name), each, clips, command, reasons
+                *(os.path.join(arguments.run, name), each, clips),
+                *(command, reasons, devices),
             )
             for name, each in runs.items()
         ],
@@ -121,7 +157,7 @@ def run_all(arguments, recipe, clips, network, run_class, reasons=()):
     )
 
 
-def train_more(arguments):
+def train_more(arguments, devices):
     """Goes on with a run that is done, by its own recipe."""
     refuse_given(arguments, "more_epochs")
     from keras_c2f.training.more_epochs import add_epochs
@@ -129,10 +165,12 @@ def train_more(arguments):
 
     folder, recipe, config = add_epochs(arguments.run, arguments.more_epochs)
     require_for(recipe.data, "matplotlib", "jinja2")
+    if devices:
+        devices.check(recipe)
     clips = recipe.open_data()
     print_data(clips)
     command, reasons = config["command"], config.get("chosen", {})
-    run = Run(folder, recipe, clips, command, reasons)
+    run = Run(folder, recipe, clips, command, reasons, devices)
     train_runs([run], os.path.dirname(os.path.abspath(folder)))
 
 

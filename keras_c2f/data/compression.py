@@ -28,10 +28,19 @@ class Features:
         compression: `Compression`.
         waveform_size: int, samples of a clip where these are wanted, padded
             with zeros; else `None`.
+        keep_all: bool, an unreadable recording is silence, not nothing.
     """
 
-    def __init__(self, frontend, num_frames, compression, waveform_size=None):
+    def __init__(
+        self,
+        frontend,
+        num_frames,
+        compression,
+        waveform_size=None,
+        keep_all=False,
+    ):
         self.compression = compression
+        self._keep_all = keep_all
         self._frontend = frontend
         self._num_frames = num_frames
         self._waveform_size = waveform_size
@@ -41,13 +50,14 @@ class Features:
 
         Prepared log-mel, `(frames, mel_bins)`, is padded, normalised and
         compressed; so is `kept` log-mel in place of a recording, if it has
-        frames. Nothing, `(0, ...)`, of an unreadable recording.
+        frames. Nothing, `(0, ...)`, of an unreadable recording, unless
+        silence is wanted.
         """
         length = tf.shape(audio)[0]
         if self._waveform_size is not None:
             size = self._waveform_size
             padded = tf.pad(audio, [[0, size - length]])
-            return padded[: tf.where(length > 0, size, 0)]
+            return self._kept(padded, length)
         if kept is None:
             mels = self.log_mel(audio)
         else:
@@ -58,10 +68,15 @@ class Features:
                 lambda: self.log_mel(kept),
                 lambda: self.log_mel(audio),
             )
-        frames = tf.shape(mels)[0]
-        mels = mels[: tf.where(length > 0, frames, 0)]
+        mels = self._kept(mels, length)
         mels.set_shape([None, self._frontend.num_mel_bins])
         return mels
+
+    def _kept(self, features, length):
+        """Features of a recording of that length; nothing of one of 0."""
+        if self._keep_all:
+            return features
+        return features[: tf.where(length > 0, tf.shape(features)[0], 0)]
 
     def log_mel(self, audio):
         """Normalised, compressed log-mel.

@@ -41,7 +41,8 @@ class ClipLoader:
         """One clip.
 
         Args:
-            index: int32 scalar tensor, its number.
+            index: int32 scalar tensor, its number; -1 is no clip, which is
+                like a bad recording.
             position: float32 scalar tensor, where a single crop begins, see
                 `crop_start`; several are spread evenly.
 
@@ -88,6 +89,7 @@ class ClipLoader:
         """
 
         def most_kept(indices):
+            indices = indices[indices >= 0]
             others = indices[self._not_kept(indices)].tolist()
             if len(others) > FEW * len(indices):
                 return False
@@ -129,7 +131,7 @@ class ClipLoader:
         """int32, places in `indices` of clips whose log-mel is not kept."""
         has, recordings = self._log_mels.has, self._clips.audio
         return np.flatnonzero(
-            [not has(recordings[index]) for index in indices]
+            [index < 0 or not has(recordings[index]) for index in indices]
         ).astype("int32")
 
     def _load(self, index, position):
@@ -137,8 +139,11 @@ class ClipLoader:
         audio, target = self._clips.audio[index], self._clips.target(index)
         kept, has_room, no_mels = None, False, np.zeros((0, 0), "float32")
         if self._log_mels:
-            kept, has_room = self._log_mels.get(audio), self._log_mels.has_room
             no_mels = np.zeros((0, self._log_mels.mel_bins), "float32")
+        if index < 0:
+            return self._nothing, no_mels, False, np.zeros_like(target), ""
+        if self._log_mels:
+            kept, has_room = self._log_mels.get(audio), self._log_mels.has_room
         if kept is not None:
             return self._nothing, kept, False, target, ""
         try:

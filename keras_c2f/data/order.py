@@ -3,7 +3,7 @@
 from keras_c2f.utils.optional import tf
 
 
-def clips_to_read(order, usable, shard, start, training):
+def clips_to_read(order, usable, shard, start, pad_to=0):
     """One worker's part of an epoch's order, from a place on.
 
     Args:
@@ -11,46 +11,42 @@ def clips_to_read(order, usable, shard, start, training):
         usable: bool array over clip numbers; the others are no part of it.
         shard: pair of int, this worker's index and the number of workers.
         start: int, clips of that part that were read before.
-        training: bool, drops the up to `count - 1` last clips of the order
-            that would give some workers one more than others.
+        pad_to: int, makes each part a multiple of this by places of no clip,
+            which are `n`; 0 drops the up to `count - 1` last clips of the
+            order that would give some workers one more than others.
 
     Returns:
         int32 tensor: every `count`-th place of the order.
     """
     index, count = shard
-    positions = tf.range(tf.shape(order)[0])
+    size = tf.shape(order)[0]
+    positions = tf.range(size)
     if not usable.all():
         positions = tf.boolean_mask(positions, tf.gather(usable, order))
-    if training:
-        positions = positions[: tf.shape(positions)[0] // count * count]
+    found = tf.shape(positions)[0]
+    if pad_to:
+        missing = -found % (pad_to * count)
+        positions = tf.concat([positions, tf.fill([missing], size)], 0)
+    else:
+        positions = positions[: found // count * count]
     return positions[index::count][start:]
 
 
-def count_steps(num_clips, batch_size, shard, start_step, training):
+def count_steps(num_clips, batch_size, count, start_step, pads=False):
     """Batches that each worker has left in an epoch.
 
     Args:
         num_clips: int, length of the order.
         batch_size: int, of one worker.
-        shard, training: as in `clips_to_read`.
+        count: int, workers.
         start_step: int, batches read before.
+        pads: bool, whether parts are padded to whole batches.
 
     Raises:
-        ValueError: if some workers had a batch more than others, which would
-            wait for them for ever, or the epoch has no batch left.
+        ValueError: if the epoch has no batch left.
     """
-    count = shard[1]
-    fewest, most = num_clips // count, -(-num_clips // count)
-    if training:
-        most = fewest
-    steps = {-(-clips // batch_size) for clips in (fewest, most)}
-    if len(steps) > 1:
-        raise ValueError(
-            f"{num_clips} clips on {count} workers in batches of {batch_size} "
-            "leave some workers without a last batch. Choose another "
-            "`batch_size`."
-        )
-    (steps,) = steps
+    clips = -(-num_clips // count) if pads else num_clips // count
+    steps = -(-clips // batch_size)
     if not 0 <= start_step < steps:
         raise ValueError(
             f"The epoch has {steps} batches a worker, counted from 0. "

@@ -26,10 +26,6 @@ from keras_c2f.utils.optional import tf
 from keras_c2f.utils.values import Number
 
 if TYPE_CHECKING:
-    from keras_c2f.data.clips import Clips
-    from keras_c2f.layers.log_mel import Frontend
-
-if TYPE_CHECKING:
     from keras_c2f.audio.corruption import Corruption
     from keras_c2f.data.clips import Clips
     from keras_c2f.layers.log_mel import Frontend
@@ -77,14 +73,21 @@ class AudioPipeline:
             rare classes more often: see `balancing_weights`. Partners of
             mix-up are drawn uniformly all the same, as in AST.
         shard: pair of int, this worker's index from 0 and the number of
-            workers: each reads every `count`-th clip of the same order, so
-            all need the same seed and clips. From `tf.distribute`'s input
-            context: `(input_pipeline_id, num_input_pipelines)`; from JAX:
-            `(process_index(), process_count())`. `batch_size` is that of one
-            worker. All have the same number of batches: training leaves out
-            up to `count - 1` clips of an epoch. Of bad files this holds if
-            they are known beforehand: prepared data, or `skipped`. Masks,
-            noise and roll are each worker's own.
+            workers, of training sets alone: each reads every `count`-th clip
+            of the same order, so all need the same seed and clips. From
+            `tf.distribute`'s input context: `(input_pipeline_id,
+            num_input_pipelines)`; from JAX: `(process_index(),
+            process_count())`. `batch_size` is that of one worker. All have
+            the same number of batches: training leaves out up to `count - 1`
+            clips of an epoch. Of bad files this holds if they are known
+            beforehand (prepared data, or `skipped`), or with `pad_batches`.
+            Masks, noise and roll are each worker's own.
+        pad_batches: bool, all batches of training sets are of `batch_size`,
+            and have a third part: weights `(batch,)`, 1 of a clip and 0 of
+            the silence in place of a clip that cannot be read or behind the
+            last one. So several devices share every batch, each clip counts
+            once, and none is left out. `PhaseScheduler` weighs the loss by
+            them; metrics are to be `weighted_metrics`.
 
     Raises:
         ValueError: if an argument is not among the above, or `augment`
@@ -120,6 +123,7 @@ class AudioPipeline:
         crop: str = "random",
         balanced: bool = False,
         shard: tuple[int, int] = (0, 1),
+        pad_batches: bool = False,
     ):
         for name, value, choices in (
             ("outputs", outputs, OUTPUTS),
@@ -146,6 +150,7 @@ class AudioPipeline:
         self.crop = crop
         self.balanced = balanced
         self.shard = check_shard(shard)
+        self.pad_batches = pad_batches
         if outputs == "waveform" and self.augment.on_spectrogram:
             raise ValueError(
                 "Masks, noise, roll and layers of `augment` change "
@@ -236,7 +241,7 @@ class AudioPipeline:
 
         Raises:
             ValueError: if the resolution leaves no frame, or `batch_size` is
-                below 1.
+                below 1, or another one with `pad_batches`.
         """
         resolution = Resolution.parse(resolution)
         resolution.num_frames(self.num_frames)
@@ -247,6 +252,11 @@ class AudioPipeline:
         if batch_size is None:
             batch_size = self.batch_size
         Number(int, at_least=1).check("batch_size", batch_size)
+        if self.pad_batches and batch_size != self.batch_size:
+            raise ValueError(
+                "With `pad_batches` all phases have the pipeline's batch size, "
+                f"{self.batch_size}. Received: batch_size={batch_size}."
+            )
         self._batch_size.assign(batch_size)
 
     @contextlib.contextmanager
@@ -292,17 +302,18 @@ class AudioPipeline:
             Features float32, by `outputs`: `(batch, frames, mel_bins)`
             normalised, or `(batch, samples)`, cut or zero-padded to
             `clip_seconds`. Behind the batch is an axis of `crops` if these
-            are several. Targets float32 `(batch, num_classes)`. The time
-            axis is unknown beforehand. The number of batches is known, of
-            training sets that of the phase of the moment, unless bad files
-            are skipped: Keras then warns once, when the first epoch
+            are several. Targets float32 `(batch, num_classes)`. With
+            `pad_batches` a training set has weights, too. The time axis is
+            unknown beforehand. The number of batches is known, of training
+            sets that of the phase of the moment, unless bad files are
+            skipped: Keras then warns once, when the first epoch
             ends, that the input ran out of data.
 
         Raises:
-            ValueError: if the epoch has no batch `start_step`, workers would
-                have unequal numbers of batches, prepared data do not fit this
-                pipeline, `crops` is below 1, or above 1 in training, or
-                `corruption` is given in training or for prepared log-mel.
+            ValueError: if the epoch has no batch `start_step`, prepared data
+                do not fit this pipeline, `crops` is below 1, or above 1 in
+                training, or `corruption` is given in training or for prepared
+                log-mel.
         """
         if crops < 1 or training and crops > 1:
             raise ValueError(
@@ -315,15 +326,16 @@ class AudioPipeline:
                 "same noise. Use `augment` in training. "
                 f"Received: corruption={str(corruption)!r}, training=True."
             )
+        shard = self.shard if training else (0, 1)
+        weigh = self.pad_batches and training
         usable = np.ones(len(clips), bool)
-        if self.on_error == "skip" and (start_step or self.shard != (0, 1)):
+        unequal = start_step or shard != (0, 1)
+        if self.on_error == "skip" and unequal and not weigh:
             usable = self._audio.usable(clips.audio)
 
         def steps():
             size = int(self._batch_size) if training else self.batch_size
-            return count_steps(
-                usable.sum(), size, self.shard, start_step, training
-            )
+            return count_steps(usable.sum(), size, shard[1], start_step, weigh)
 
         steps()  # refuses what cannot be
         draw = self._draw(clips) if training else None
@@ -336,7 +348,7 @@ class AudioPipeline:
 
         def one_epoch(_):
             key = tf.stack([self.seed, self._epoch.read_value()])
-            features = self._features()
+            features = self._features(weigh)
             batch_size = self.batch_size
             if training:
                 batch_size = self._batch_size.read_value()
@@ -345,9 +357,9 @@ class AudioPipeline:
                 self._epoch.assign_add(1)
                 order = draw(key)
             start = start_step * tf.cast(batch_size, tf.int32)
-            positions = clips_to_read(
-                order, usable, self.shard, start, training
-            )
+            pad_to = self.batch_size if weigh else 0
+            positions = clips_to_read(order, usable, shard, start, pad_to)
+            order = tf.concat([order, [-1]], 0)  # the place of no clip
 
             def one_clip(position):
                 index = order[position]
@@ -373,7 +385,11 @@ class AudioPipeline:
                 samples, target = augmentation.augment_waveform(
                     windows[0], target, load_other, self.augment, seeds[3:]
                 )
-                return features.of_clip(samples, kept), target
+                made = features.of_clip(samples, kept), target
+                if not weigh:
+                    return made
+                read = tf.size(windows) + (0 if kept is None else tf.size(kept))
+                return *made, tf.cast(read > 0, tf.float32)
 
             dataset = make_batches(
                 load,
@@ -382,7 +398,8 @@ class AudioPipeline:
                 batch_size,
                 one_clip,
                 features.log_mel,
-                skip=self.on_error == "skip",
+                self.on_error == "skip",
+                weigh,
             )
             if training and self.augment.on_spectrogram:
                 factor = features.compression.factor
@@ -390,17 +407,17 @@ class AudioPipeline:
             return dataset.prefetch(BATCHES_AHEAD)
 
         dataset = tf.data.Dataset.range(1).flat_map(one_epoch)
-        if self.on_error == "raise" and not training:
+        if weigh or (self.on_error == "raise" and not training):
             cardinality = tf.data.experimental.assert_cardinality(steps())
             dataset = dataset.apply(cardinality)
         options = tf.data.Options()
         # ending an iterator would wait for its tuner, up to seconds an epoch
         options.autotune.enabled = False
-        if self.shard != (0, 1):  # or `tf.distribute` would do so once more
+        if shard != (0, 1):  # or `tf.distribute` would do so once more
             policy = tf.data.experimental.AutoShardPolicy.OFF
             options.experimental_distribute.auto_shard_policy = policy
         dataset = dataset.with_options(options)
-        if self.on_error == "raise" and training:
+        if self.on_error == "raise" and training and not weigh:
             # of the phase of the moment: an assertion would fix it
             dataset.cardinality = lambda: tf.constant(steps(), tf.int64)
         return dataset
@@ -437,7 +454,7 @@ class AudioPipeline:
         key = tf.random.fold_in(key, -1)  # no clip's
 
         def augmented(step, batch):
-            mels, targets = batch
+            mels, targets, *weights = batch
             mels = augmentation.augment_log_mel(
                 mels,
                 self.augment,
@@ -448,8 +465,10 @@ class AudioPipeline:
             shape = [None, None, self.frontend.num_mel_bins]
             mels = tf.ensure_shape(mels, shape)
             if layers:
-                return augmentation.augment_batch(mels, targets, layers)
-            return mels, targets
+                mels, targets = augmentation.augment_batch(
+                    mels, targets, layers
+                )
+            return mels, targets, *weights
 
         return dataset.enumerate(start_step).map(
             augmented,
@@ -457,7 +476,7 @@ class AudioPipeline:
             deterministic=True,
         )
 
-    def _features(self):
+    def _features(self, keep_all):
         """`Features` at the resolution of the moment, read once an epoch.
 
         And before its sets are made: TensorFlow fails to fuse a map and a
@@ -476,7 +495,11 @@ class AudioPipeline:
         if self.outputs == "waveform":
             waveform_size = self._clip_samples
         return Features(
-            self.frontend, self.num_frames, compression, waveform_size
+            self.frontend,
+            self.num_frames,
+            compression,
+            waveform_size,
+            keep_all,
         )
 
     def _on_waveform(self, training):

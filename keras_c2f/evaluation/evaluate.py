@@ -84,6 +84,12 @@ def primary_metric(summary):
     return "accuracy" if is_single else "mean_average_precision"
 
 
+def predict_batch(network, features):
+    """`network.predict_on_batch`, also where that has a copy per device."""
+    outputs = network.predict_on_batch(features)
+    return outputs[: len(features)]  # MirroredStrategy joins the copies
+
+
 def _scores(network, features, crops, multi_label):
     """Probabilities, averaged over crops, on a scale that does not saturate.
 
@@ -100,7 +106,7 @@ def _scores(network, features, crops, multi_label):
     """
     features = features.numpy()
     windows = [features] if crops == 1 else np.moveaxis(features, 1, 0)
-    logits = np.stack([network.predict_on_batch(window) for window in windows])
+    logits = np.stack([predict_batch(network, window) for window in windows])
     logits = logits.astype("float64")
 
     def log_mean(log_probability):

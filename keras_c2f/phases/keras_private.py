@@ -13,7 +13,7 @@ import keras
 _OF_MODEL = (
     *("_tracker", "_layers", "_flatten_layers", "_initial_epoch"),
     "_symbolic_build",
-    *("_compile_metrics", "_compile_loss"),
+    *("_compile_metrics", "_compile_loss", "_loss_tracker"),
     *("train_function", "test_function", "predict_function"),
 )
 _OF_BACKEND = {
@@ -25,7 +25,7 @@ _OF_LAYER = ("_remat_mode",)
 _OF_TRACKER = ("lock", "unlock", "untrack")
 _OF_OPTIMIZER = (
     *("_trainable_variables", "_iterations", "_learning_rate"),
-    *("_use_weight_decay", "_get_variable_index"),
+    *("_use_weight_decay", "_get_variable_index", "_clip_gradients"),
 )
 
 
@@ -224,6 +224,12 @@ def remat_scope(network):
     return contextlib.nullcontext()
 
 
+def wrap_clipping(optimizer, wrap):
+    """Replaces how an optimizer clips gradients by `wrap` of it, once."""
+    if "_clip_gradients" not in vars(optimizer):
+        optimizer._clip_gradients = wrap(optimizer._clip_gradients)
+
+
 def strategy_scope(model):
     """Context in which variables are made, for TensorFlow's distribution."""
     strategy = getattr(model, "distribute_strategy", None)
@@ -259,6 +265,11 @@ def renew_functions(model):
 def _has_metrics(model):
     parts = (model._compile_metrics, model._compile_loss)
     return all(part is None or part.built for part in parts)
+
+
+def loss_tracker(model):
+    """The metric that is an epoch's loss, of a compiled model."""
+    return model._loss_tracker
 
 
 def compiles_on_torch(model):

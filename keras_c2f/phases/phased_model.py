@@ -13,9 +13,15 @@ from keras_c2f.phases.elastic import ElasticNetworks
 from keras_c2f.phases.fit_checks import check_optimizer, refusing_uneven_batches
 from keras_c2f.phases.learning_rate import FromStep
 from keras_c2f.phases.optimizer import renew_optimizer, unbuilt_copy
+from keras_c2f.phases.padded_batches import (
+    counting_clips,
+    padded_step,
+    weights_of_clips,
+)
 from keras_c2f.phases.schedule import Phase, elastic_text
 from keras_c2f.phases.tensorflow_graph import (
     after_batch,
+    clip_whole_gradients,
     of_known_shape,
     short_graph,
 )
@@ -93,6 +99,7 @@ class PhasedModel(keras.Model):
         self.built = True
         self.elastic = None  # `ElasticNetworks` of the phase, if it has any
         self.epochs_done = None  # in a `fit` that PhaseScheduler leads
+        self.pads_batches = False  # so does its data: see AudioPipeline
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         inputs = of_known_shape(inputs, self.network)
@@ -105,7 +112,12 @@ class PhasedModel(keras.Model):
             self
         ):  # its compiler wants no `with`
             return super().train_step(*args, **kwargs)
-        with short_graph(self), fused_adam(self), after_batch(args):
+        with (
+            short_graph(self),
+            fused_adam(self),
+            after_batch(args),
+            padded_step(self, args[-1]),
+        ):
             return super().train_step(*args, **kwargs)
 
     def test_step(self, *args: Any, **kwargs: Any) -> Any:
@@ -113,6 +125,18 @@ class PhasedModel(keras.Model):
             return super().test_step(*args, **kwargs)
         with short_graph(self), after_batch(args):
             return super().test_step(*args, **kwargs)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Tensor:
+        if self.pads_batches and training and sample_weight is not None:
+            sample_weight = weights_of_clips(sample_weight)
+        return super().compute_loss(x, y, y_pred, sample_weight, training)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """PyTorch's: Keras forgets one of two weights that share a path."""
@@ -284,8 +308,11 @@ class PhasedModel(keras.Model):
             others = [c for c in callbacks if c is not leader]
             arguments["callbacks"] = [leader, *others]
             leader.prepare_fit(self, arguments)
+        clip_whole_gradients(self)
+        num_devices = keras_private.num_devices(self)
         with (
-            refusing_uneven_batches(keras_private.num_devices(self)),
+            refusing_uneven_batches(num_devices),
+            counting_clips(self),
             keras_private.counting_steps(self) as count_steps,
         ):
             for leader in leaders:
@@ -322,6 +349,7 @@ class PhasedModel(keras.Model):
                     self.network,
                     rate_scale,
                 )
+                clip_whole_gradients(self)
                 keras_private.renew_functions(self)
         return report
 

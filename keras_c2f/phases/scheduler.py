@@ -74,7 +74,10 @@ class PhaseScheduler(keras.callbacks.Callback):
             `AudioPipeline`, or `None` if the data stays as it is and the
             network compresses. Where phases have a `batch_size`, with an
             attribute of that name, and `set_phase(resolution, epoch,
-            batch_size)`, in which `None` stands for that attribute.
+            batch_size)`, in which `None` stands for that attribute. Where it
+            has `pad_batches`, a clip of weight 0 is padding: the loss of a
+            batch is the mean over its clips. So are `weighted_metrics`, but
+            not `metrics`.
         verbose: 0 prints nothing, 1 a line per phase. Weights that could not
             be carried are warned of in any case.
         adapt: `CarryOver`, to end phases early where they do not serve the
@@ -141,6 +144,7 @@ class PhaseScheduler(keras.callbacks.Callback):
             arguments: dict, arguments of `fit` by name; `epochs` is filled in.
         """
         self.set_model(model)
+        model.pads_batches = getattr(self.data, "pad_batches", False)
         planned = self._planned.epochs
         epochs = arguments.setdefault("epochs", planned)
         if epochs != planned:

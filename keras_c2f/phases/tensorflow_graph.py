@@ -70,6 +70,52 @@ def after_batch(batch):
     return tf.control_dependencies(parts)
 
 
+def mean_over_devices(value):
+    """A mean over a device's part of a batch -> that over the whole batch.
+
+    The value as it is on other backends, where a batch is one tensor.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return value
+    import tensorflow as tf
+
+    if not tf.distribute.has_strategy():
+        return value
+    replica = tf.distribute.get_replica_context()
+    return replica.all_reduce(tf.distribute.ReduceOp.MEAN, value)
+
+
+def clip_whole_gradients(model):
+    """Lets the optimizer clip the gradient of a whole batch.
+
+    Where several devices share a batch, Keras clips the part of each before it
+    adds them up. Nothing changes on other backends, nor with gradient
+    accumulation or loss scaling, which put the clipping into a condition.
+    """
+    strategy = getattr(model, "distribute_strategy", None)
+    optimizer = getattr(model, "optimizer", None)
+    if strategy is None or strategy.num_replicas_in_sync == 1:
+        return
+    limits = ("clipnorm", "global_clipnorm", "clipvalue")
+    clips = any(getattr(optimizer, name, None) for name in limits)
+    if clips and not getattr(optimizer, "gradient_accumulation_steps", None):
+        keras_private.wrap_clipping(optimizer, _clip_sums)
+
+
+def _clip_sums(clip):
+    """`clip`, a function of gradients, of their sums over devices."""
+    import tensorflow as tf
+
+    def clip_gradients(gradients):
+        replica = tf.distribute.get_replica_context()
+        found = [g for g in gradients if g is not None]
+        sums = iter(clip(replica.all_reduce(tf.distribute.ReduceOp.SUM, found)))
+        number = replica.num_replicas_in_sync  # they are added up once more
+        return [None if g is None else next(sums) / number for g in gradients]
+
+    return clip_gradients
+
+
 def of_known_shape(inputs, network):
     """`inputs`, known to have the shape that `network` was built for.
 

@@ -209,8 +209,18 @@ def build_classifier(recipe, num_classes, frontend):
     )
 
 
-def make_pipeline(recipe, frontend):
-    """The `AudioPipeline` of a recipe."""
+def make_pipeline(recipe, frontend, devices=None):
+    """The `AudioPipeline` of a recipe.
+
+    Args:
+        recipe: `Recipe`.
+        frontend: `Frontend`.
+        devices: `Devices` that share a training batch; default: one.
+    """
+    sharing = {}
+    if devices and devices.number > 1:
+        shard = devices.process, devices.processes
+        sharing = {"shard": shard, "pad_batches": True}
     augment = Augment(
         mixup=recipe.mixup,
         gain_db=recipe.gain_db,
@@ -222,13 +232,14 @@ def make_pipeline(recipe, frontend):
     return AudioPipeline(
         frontend,
         recipe.frames(frontend),
-        recipe.batch_size,
+        recipe.batch_size // sharing.get("shard", (0, 1))[1],
         augment=augment,
         on_error=recipe.on_error,
         seed=recipe.seed,
         clip_seconds=recipe.clip_seconds,
         crop=recipe.crop,
         balanced=recipe.balanced,
+        **sharing,
     )
 
 

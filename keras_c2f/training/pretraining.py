@@ -5,6 +5,7 @@ import functools
 import keras
 import numpy as np
 
+from keras_c2f.evaluation.evaluate import predict_batch
 from keras_c2f.models import (
     MaskedPatchLoss,
     MaskedPatchModel,
@@ -102,7 +103,7 @@ def evaluate_masked_patches(network, pipeline, clips, generative_weight=10.0):
     """
     pipeline.set_phase(network.resolution, epoch=0)
     outcomes = [
-        np.asarray(network.predict_on_batch(features.numpy()))
+        np.asarray(predict_batch(network, features.numpy()))
         for features, _ in pipeline.dataset(clips)
     ]
     if not outcomes:

@@ -32,6 +32,7 @@ from keras_c2f.phases import (
 )
 from keras_c2f.probe import score_simple_classifier
 from keras_c2f.training.checkpoints import Checkpoints
+from keras_c2f.training.devices import Devices
 from keras_c2f.training.elastic_scores import score_resolutions
 from keras_c2f.training.from_recipe import (
     build_classifier,
@@ -97,6 +98,7 @@ class Run:
         command: str, what to type to get this run again.
         reasons: dict from settings that were chosen from the data to the
             reasons, to write down.
+        devices: `Devices` to train on; default: one.
 
     Raises:
         ValueError: if the folder holds a run of another task or recipe, or
@@ -112,12 +114,15 @@ class Run:
         clips: tuple[Clips, Clips],
         command: str = "",
         reasons: Mapping[str, str] | None = None,
+        devices: Devices | None = None,
     ):
         self.folder = folder
         self.recipe = recipe
         self.train_clips, self.validation_clips = clips
         self.command = command
         self.reasons = dict(reasons or {})
+        self.devices = devices or Devices()
+        self.devices.check(recipe)
         os.makedirs(folder, exist_ok=True)
         self._checkpoints = Checkpoints(folder)
         self._refuse_other_run()
@@ -152,7 +157,9 @@ class Run:
             keep_compiled_beside(self.folder)
             keras.utils.set_random_seed(self.recipe.seed)
             self._validation_set = None  # of a pipeline before
-            pipeline = make_pipeline(self.recipe, self._frontend())
+            pipeline = make_pipeline(
+                self.recipe, self._frontend(), self.devices
+            )
             network = self._trained_network()
             if network is None:
                 network = self._fit(pipeline)
@@ -175,12 +182,7 @@ class Run:
     def _fit(self, pipeline):
         """The trained network, which is saved."""
         with remat_scope() if self.recipe.remat else contextlib.nullcontext():
-            model, rows = self._checkpoints.newest()
-            if model is None and self._has_more_epochs:
-                rows = read_rows(self.path("history.csv"))
-                model = self._compile(PhasedModel(self._kept_model()))
-            elif model is None:
-                model = self._compile(PhasedModel(self._begin(pipeline)))
+            model, rows = self._model_and_rows(pipeline)
         scheduler = self._scheduler(pipeline, rows)
         recipe = self.recipe
         if not has_stalled(rows, recipe.phases, recipe.patience):
@@ -194,13 +196,28 @@ class Run:
         self._save_network(network)
         return network
 
+    def _model_and_rows(self, pipeline):
+        """`PhasedModel` to go on with, and the history up to there."""
+        with self.devices.scope():
+            model, rows = self._checkpoints.newest()
+            network = None
+            if model is None and self._has_more_epochs:
+                rows = read_rows(self.path("history.csv"))
+                network = self._kept_model()
+        if model is None:
+            network = network or self._begin(pipeline)
+            with self.devices.scope():
+                model = self._compile(PhasedModel(network))
+        return model, rows
+
     def _fit_epochs(self, model, pipeline, scheduler, rows):
         """Trains the epochs of the schedule that come after those of `rows`."""
         stopwatch = Stopwatch()
 
         def score(network):
             with stopwatch.paused(), averaged_weights(model):
-                return self._validate(network, pipeline)
+                figures = self._validate(network, pipeline)
+                return self.devices.agree(figures)
 
         with warnings.catch_warnings(), pipeline.naming_bad_audio():
             # how many clips can be read shows when the first epoch ends
@@ -272,12 +289,13 @@ class Run:
 
     def _begin(self, pipeline):
         """The network to train; writes what is known before training."""
-        network = self._build(pipeline.frontend)
-        started = ""
-        if self.recipe.init_from:
-            depth = bool(self.recipe.depth)
-            report = start_from(network, self.recipe.init_from, depth)
-            started = str(report)
+        with self.devices.scope():
+            network = self._build(pipeline.frontend)
+            started = ""
+            if self.recipe.init_from:
+                depth = bool(self.recipe.depth)
+                report = start_from(network, self.recipe.init_from, depth)
+                started = str(report)
         clips = self.train_clips, self.validation_clips
         check_sides(clips)
         digests = keep_clips(self.folder, clips, self.recipe.init_from)
@@ -322,7 +340,7 @@ class Run:
 
         def loss(network):
             summary, _ = evaluate(network, pipeline, clips, dataset=dataset)
-            return summary["loss"]
+            return self.devices.agree({"loss": summary["loss"]})["loss"]
 
         rule = CarryOver(loss, self._with_rates, logs=rows)
         return PhaseScheduler(recipe.phases, pipeline, verbose=0, adapt=rule)
@@ -347,7 +365,7 @@ class Run:
             ema_momentum=recipe.ema,
         )
         loss, metrics = self._objective()
-        model.compile(optimizer, loss, metrics=metrics)
+        model.compile(optimizer, loss, weighted_metrics=metrics)
         return model
 
     def _build(self, frontend):

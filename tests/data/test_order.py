@@ -93,13 +93,57 @@ def test_workers_draw_their_own_noise():
         assert (mine != theirs).mean() > 0.9
 
 
-def test_evaluation_loses_no_clip():
+def test_every_worker_evaluates_all_clips():
+    clips = make_clips(9)
+    whole = collect(make_pipeline().dataset(clips))
+    for index in range(4):
+        pipeline = make_pipeline(shard=(index, 4), pad_batches=True)
+        assert_same(collect(pipeline.dataset(clips)), whole)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+@pytest.mark.parametrize("outputs", ["compressed", "waveform"])
+def test_padded_batches_have_every_clip_once(count, outputs):
+    """By a mark in the label; the third clip cannot be read."""
+    clips = make_clips(18)
+    targets = np.eye(18, dtype="float32")
+    audio = [*clips.audio[:2], "missing.wav", *clips.audio[3:]]
+    clips = Clips(audio, targets, list(map(str, range(18))))
+    found = np.zeros(18)
+    for index in range(count):
+        pipeline = AudioPipeline(
+            *(SMALL, 40, 4),
+            shard=(index, count),
+            pad_batches=True,
+            outputs=outputs,
+            on_error="skip",
+        )
+        dataset = pipeline.dataset(clips, training=True)
+        for _ in range(2):  # from files, and what is kept
+            batches = [[part.numpy() for part in each] for each in dataset]
+            steps = -(-18 // (4 * count))
+            assert len(batches) == int(dataset.cardinality()) == steps
+            for features, labels, weights in batches:
+                assert len(features) == len(labels) == len(weights) == 4
+                assert (
+                    np.ptp(features[weights == 0], axis=1).max(initial=0) == 0
+                )
+                found += weights @ labels
+        rest = pipeline.dataset(clips, True, start_step=steps - 1)
+        assert len(list(rest)) == 1
+    expected = np.full(18, 2.0)
+    expected[2] = 0
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_padded_batches_are_those_of_before():
+    """Up to the padding; with what is drawn for each clip and batch."""
     clips = make_clips(22)
-    parts = [
-        collect(make_pipeline(shard=(i, 4)).dataset(clips)) for i in range(4)
-    ]
-    assert {len(part) for part in parts} == {2}
-    assert sum(len(x) for part in parts for x, _ in part) == 22
+    plain = collect(make_pipeline().dataset(clips, True))
+    padded = list(make_pipeline(pad_batches=True).dataset(clips, True))
+    assert_same([(x, y) for x, y, _ in padded[:-1]], plain[:-1])
+    np.testing.assert_array_equal(padded[-1][1][:2], plain[-1][1])
+    np.testing.assert_array_equal(padded[-1][2], [1, 1, 0, 0])
 
 
 def test_rest_of_a_workers_epoch():
@@ -125,8 +169,6 @@ def test_wrong_shards_are_refused(shard):
 def test_what_cannot_be_is_refused():
     with pytest.raises(ValueError, match="6 batches a worker"):
         make_pipeline().dataset(make_clips(22), start_step=6)
-    with pytest.raises(ValueError, match="without a last batch"):
-        make_pipeline(shard=(0, 2)).dataset(make_clips(9))
     make_pipeline(shard=(0, 2)).dataset(make_clips(9), training=True)
     with pytest.raises(ValueError, match="0 batches a worker"):
         make_pipeline(shard=(0, 2)).dataset(make_clips(1), training=True)
