@@ -5,6 +5,8 @@
         --results tools/results/study --workers 2
 
 Plans are in `tools/studies/plans`. A study that is killed goes on where it was.
+Several machines that share the folders take a part each, `--shard 0/4` to
+`--shard 3/4`; at last the same command without `--shard` writes the page.
 """
 
 import os
@@ -16,7 +18,7 @@ from keras_c2f import cli
 from keras_c2f.cli.parser import Parser
 from keras_c2f.cli.recipe import require_for
 from keras_c2f.utils.packages import require
-from keras_c2f.utils.values import Folder, Number, add_option
+from keras_c2f.utils.values import Folder, Number, Part, add_option
 
 
 def parse(argv):
@@ -51,6 +53,15 @@ def parse(argv):
         Number(int, at_least=1, at_most=1000),
         "runs at a time, on Linux each on its share of the cores",
         1,
+    )
+    add_option(
+        command,
+        "shard",
+        Part(),
+        "train but this part of the runs, from 0/COUNT on; "
+        "several processes or machines may do so at once, and the same "
+        "command without --shard writes the page",
+        metavar="INDEX/COUNT",
     )
     command.add_argument(
         "--costs",
@@ -108,6 +119,10 @@ def study(arguments):
     from studies.page import write_page
 
     results = read_results(arguments.results or arguments.run)
+    if arguments.shard:
+        results = results.part(arguments.shard)
+    else:
+        results.add_parts()
     failed = {}
     if not arguments.page_only:
         print(f"{plan.title}\n{plan.question}\n{plan.budget}")
@@ -120,10 +135,14 @@ def study(arguments):
             paths,
             data,
             arguments.workers,
+            arguments.shard,
         )
-    page = write_page(plan, results)
     for name, problem in failed.items():
         print(f"{name} failed: {problem}")
+    if arguments.shard:
+        print("After the other parts, the same command without --shard.")
+        return 1 if failed else 0
+    page = write_page(plan, results)
     print(f"Page: {page}" if page else "No run of this study is finished.")
     return 1 if failed else 0
 

@@ -1,5 +1,6 @@
 """The runner, with a stand-in for training, and once with the real one."""
 
+import dataclasses
 import json
 import sys
 
@@ -9,6 +10,7 @@ import soundfile
 from studies import read_results, read_study, run_study, runner
 
 from keras_c2f.utils.files import read_rows
+from keras_c2f.utils.folder_lock import alone_in
 
 PLAN = """
 title = "T"
@@ -73,10 +75,15 @@ def run(study, tmp_path, monkeypatch):
     script.write_text(STAND_IN)
     monkeypatch.setattr(runner, "COMMAND", (sys.executable, str(script)))
 
-    def run(num_workers=1):
+    def run(num_workers=1, shard=None):
         results = read_results(str(tmp_path / "rows"))
+        if shard:
+            results = results.part(shard)
+        else:
+            results.add_parts()
         folder = str(tmp_path / "cells")
-        failed = run_study(study, folder, results, {}, None, num_workers)
+        options = {"num_workers": num_workers, "shard": shard}
+        failed = run_study(study, folder, results, {}, None, **options)
         return failed, results
 
     return run
@@ -148,6 +155,48 @@ def test_two_studies_at_once_are_refused(run, tmp_path):
             run()
     failed, _ = run()
     assert not failed
+
+
+@pytest.mark.once
+def test_parts_of_a_study(run, study, tmp_path):
+    study.data["keywords"]["seeds"] = [1, 2]  # four runs
+    study.methods["coarse first"]["pretrain"] = {"schedule": "full@1"}
+    shared = alone_in(str(tmp_path / "cells"), shared=True)
+    with shared:  # as by another part
+        for index, rows in enumerate((2, 4)):  # of those two to start from
+            failed, results = run(shard=(index, 2))
+            assert not failed and len(results.runs) == rows
+        with pytest.raises(ValueError, match="A study is at work"):
+            run()
+    lines = calls(tmp_path)
+    assert [line.split()[0] for line in lines].count("train") == 4
+    assert [line.split()[0] for line in lines].count("pretrain") == 2
+    failed, results = run()
+    assert not failed and len(results.runs) == 6
+    assert len(results.corrupted) == 4 and calls(tmp_path) == lines
+    kept = read_results(str(tmp_path / "rows"))
+    assert kept.runs.keys() == results.runs.keys()
+    # what is done already is no part's any more
+    _, again = run(shard=(0, 3))
+    assert calls(tmp_path) == lines and not again.own
+
+
+@pytest.mark.once
+def test_what_several_runs_start_from_is_in_one_part():
+    first, other = Named("a"), Named("b")
+    cells = [first, Named("1", first), other, Named("2", other)]
+    cells += [Named("3"), Named("4", first)]
+    parts = [runner.cells_of_part(cells, (index, 2)) for index in range(2)]
+    assert [[cell.id for cell in part] for part in parts] == [
+        ["a", "1", "3", "4"],
+        ["b", "2"],
+    ]
+
+
+@dataclasses.dataclass(frozen=True)
+class Named:
+    id: str
+    init_from: "Named | None" = None
 
 
 @pytest.mark.once

@@ -4,6 +4,7 @@
 what the model is worth on changed audio. A run is named by its `Cell.id`.
 """
 
+import glob
 import os
 import shlex
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from keras_c2f.evaluation.evaluate import primary_metric
 from keras_c2f.utils.files import read_json, read_rows, write_rows
 
 FILES = ("runs", "epochs", "corrupted")
+PART = "part-"  # begins the names of folders with the rows of parts
 
 
 @dataclass
@@ -24,12 +26,14 @@ class Results:
         runs: dict from ids to rows of `runs.csv`.
         epochs: dict from ids to lists of rows of `epochs.csv`.
         corrupted: dict from ids to dicts from corruptions to scores.
+        own: set of the ids that are written, of a part; `None` for all.
     """
 
     folder: str
     runs: dict
     epochs: dict
     corrupted: dict
+    own: set | None = None
 
     def add(self, row, epochs):
         """Keeps a finished run; replaces what was known of it.
@@ -39,6 +43,8 @@ class Results:
         """
         for other in self.runs.values():
             _refuse_other_clips(row, other)
+        if self.own is not None:
+            self.own.add(row["id"])
         self.runs[row["id"]] = row
         self.epochs[row["id"]] = epochs
         self._write("epochs", sum(self.epochs.values(), []))
@@ -54,9 +60,44 @@ class Results:
         ]
         self._write("corrupted", rows)
 
+    def part(self, shard):
+        """`Results` of a part of a study, which knows the rows of all.
+
+        Args:
+            shard: pair of int, index from 0 and count.
+        """
+        index, count = shard
+        own = read_results(
+            os.path.join(self.folder, f"{PART}{index}-of-{count}")
+        )
+        return Results(
+            own.folder,
+            {**self.runs, **own.runs},
+            {**self.epochs, **own.epochs},
+            {**self.corrupted, **own.corrupted},
+            set(own.runs),
+        )
+
+    def add_parts(self):
+        """Adds the rows of all parts that were trained here.
+
+        Raises:
+            ValueError: as `add`.
+        """
+        names = os.path.join(glob.escape(self.folder), f"{PART}*")
+        for folder in sorted(glob.glob(names)):
+            part = read_results(folder)
+            for name, row in part.runs.items():
+                if row != self.runs.get(name):
+                    self.add(row, part.epochs.get(name, []))
+            for name, scores in part.corrupted.items():
+                if scores != self.corrupted.get(name):
+                    self.add_corrupted(name, scores)
+
     def _write(self, name, rows):
         os.makedirs(self.folder, exist_ok=True)
-        write_rows(os.path.join(self.folder, f"{name}.csv"), list(rows))
+        kept = [r for r in rows if self.own is None or r["id"] in self.own]
+        write_rows(os.path.join(self.folder, f"{name}.csv"), kept)
 
 
 def read_results(folder):

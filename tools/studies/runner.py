@@ -19,7 +19,9 @@ COMMAND = (sys.executable, "-m", "keras_c2f")
 _alone_in = functools.partial(alone_in, who="A study")
 
 
-def run_study(study, folder, results, paths, data=None, num_workers=1):
+def run_study(
+    study, folder, results, paths, data=None, num_workers=1, shard=None
+):
     """Trains every cell that has no row yet.
 
     Each cell is a `keras-c2f train` or `pretrain` in a process of its own,
@@ -34,6 +36,9 @@ def run_study(study, folder, results, paths, data=None, num_workers=1):
         paths: dict from kinds of data sets to where they are.
         data: collection of the study's data sets, or `None` for all.
         num_workers: int, runs at a time.
+        shard: pair of int, to train but a part of the cells: see
+            `cells_of_part`. Parts may be trained at once, on several machines
+            that share `folder`; each has `results` of its own.
 
     Returns:
         dict from ids of cells that failed to the last line of their logs.
@@ -46,7 +51,7 @@ def run_study(study, folder, results, paths, data=None, num_workers=1):
         raise ValueError(
             f"`num_workers` is at least 1. Received: {num_workers}."
         )
-    cells = study.cells(data)
+    cells = cells_of_part(study.cells(data), shard)
     for cell in cells:
         with_path(cell.data, paths)  # before hours of training
     todo = _unfinished(cells, study, results, folder)
@@ -55,8 +60,9 @@ def run_study(study, folder, results, paths, data=None, num_workers=1):
         total=len(cells), initial=len(cells) - len(todo), disable=None
     )
     with contextlib.ExitStack() as stack:
+        shared = {folder: bool(shard)}
         locks = [
-            stack.enter_context(_alone_in(path))
+            stack.enter_context(_alone_in(path, shared=shared.get(path, False)))
             for path in dict.fromkeys((folder, results.folder))
         ]
         workers = _Workers(folder, paths, num_workers, locks)
@@ -85,6 +91,26 @@ def run_study(study, folder, results, paths, data=None, num_workers=1):
                     future.cancel()
                 raise
     return failed
+
+
+def cells_of_part(cells, shard):
+    """Every `count`-th of the cells, from the `index`-th on.
+
+    Cells that start from the same run are in one part, so that it is trained
+    once.
+
+    Args:
+        cells: list of `Cell`.
+        shard: pair of int, index from 0 and count, or `None` for all.
+    """
+    if shard is None:
+        return cells
+    roots = [(cell.init_from or cell).id for cell in cells]
+    index, count = shard
+    mine = set(list(dict.fromkeys(roots))[index::count])
+    return [
+        cell for cell, root in zip(cells, roots, strict=True) if root in mine
+    ]
 
 
 class _Workers:
