@@ -28,6 +28,22 @@ check_client() { # PACKAGES SCRIPT FILE
   diff <(echo "$here") <(echo "${there:-nothing}") && echo "1 passed, 0 failed"
 }
 
+check_beam() { # the shards of one process, byte for byte
+  echo "== apache-beam"
+  python3 -m venv "$environments/beam"
+  "$environments/beam/bin/python" -m pip install --quiet apache-beam
+  PYTHONPATH=tools python -c "from pathlib import Path; import kill_runs
+kill_runs.write_tones(Path('$environments/tones'))"
+  local words=(--data="folder:$environments/tones" --clips-per-shard=2)
+  keras-c2f prepare "${words[@]}" --out="$environments/whole" > /dev/null
+  "$environments/beam/bin/python" examples/prepare_beam.py --parts=3 \
+    --direct_num_workers=2 --direct_running_mode=multi_processing \
+    --program="$(command -v keras-c2f)" -- "${words[@]}" \
+    --out="$environments/parts" > /dev/null
+  diff -r "$environments/whole" "$environments/parts" \
+    && echo "1 passed, 0 failed"
+}
+
 check_docs() {
   echo "== docs"
   python3 -m venv "$environments/docs"
@@ -37,6 +53,7 @@ check_docs() {
 }
 
 check_docs
+check_beam
 exports="$environments/exports"
 mkdir "$exports"
 python tools/make_exports.py "$exports"
