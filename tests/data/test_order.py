@@ -154,7 +154,7 @@ def test_rest_of_a_workers_epoch():
 
 
 def test_a_distributed_set_is_not_sharded_twice():
-    dataset = make_pipeline(shard=(0, 2)).dataset(make_clips(4))
+    dataset = make_pipeline(shard=(0, 2)).dataset(make_clips(4), True)
     options = dataset.options()
     policy = options.experimental_distribute.auto_shard_policy
     assert policy == tf.data.experimental.AutoShardPolicy.OFF
