@@ -2,7 +2,6 @@
 
 import os
 
-from keras_c2f.evaluation.table import format_metric, metric_words
 from keras_c2f.training.run_folder import evaluation_name
 from keras_c2f.utils.files import read_json, write_json, write_rows
 
@@ -89,6 +88,8 @@ def _kept(path, cascade):
 
 def _lines(calibration):
     """The result of a cascade, as text of two lines."""
+    from keras_c2f.evaluation.table import format_metric, metric_words
+
     metric = calibration.metric
     cascade, finest = (
         format_metric(metric, value)
