@@ -16,6 +16,7 @@ import shutil
 import sys
 import tempfile
 from dataclasses import dataclass
+from os import _exit
 from typing import Any
 
 import keras
@@ -254,4 +255,4 @@ def _leave(status):
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
-    os._exit(status)
+    _exit(status)

@@ -350,6 +350,11 @@ def start(tmp_path, *part):
     return process
 
 
+def finish(process):
+    with process:
+        return process.wait()
+
+
 def test_killed_at_random_moments(tmp_path):
     raw = write_clips(tmp_path / "raw", n=400)
     (tmp_path / "paths").write_text("\n".join(raw.audio))
@@ -371,15 +376,18 @@ def test_parts_at_once_one_of_them_killed(tmp_path):
     raw = write_clips(tmp_path / "raw", n=400)
     (tmp_path / "paths").write_text("\n".join(raw.audio))
     prepare(parts(raw), str(tmp_path / "whole"), SMALL, clips_per_shard=4)
-    workers = [start(tmp_path, index, 4) for index in range(4)]
-    workers[1].kill()
-    assert [worker.wait() for worker in workers] == [0, -signal.SIGKILL, 0, 0]
+    workers = []
+    for index in range(4):
+        workers.append(start(tmp_path, index, 4))
+        if index == 1:
+            workers[1].kill()
+    assert [*map(finish, workers)] == [0, -signal.SIGKILL, 0, 0]
     folder = tmp_path / "killed"
     indices = list(folder.glob("train-*.json"))
     assert 75 <= len(indices) < 100  # of 100, a quarter each
     # a part goes on after a kill, and several times does no harm
     again = [start(tmp_path, index, 4) for index in (1, 1, 2)]
-    assert [worker.wait() for worker in again] == [0, 0, 0]
+    assert [*map(finish, again)] == [0, 0, 0]
     assert len(list(folder.glob("train-*.json"))) == 100
     with pytest.raises(ValueError, match=r"no prepared data set"):
         read_prepared(str(folder))
