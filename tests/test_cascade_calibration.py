@@ -124,6 +124,19 @@ def test_the_threshold_is_the_last_that_holds():
     assert calibration.relative_cost == pytest.approx(0.24 + share)
 
 
+def test_a_threshold_behind_one_that_fails_is_not_taken():
+    """Sure of what it has wrong, and right where it is unsure."""
+    lost, won, number = 40, 200, 2000
+    coarse, fine = np.ones((2, number))
+    coarse[:lost], coarse[lost : lost + won] = -12, 2
+    fine[lost : lost + won] = -1
+    logits = np.stack([[coarse, 0 * coarse], [fine, 0 * fine]]).swapaxes(1, 2)
+    targets = np.tile([1, 0], (number, 1))
+    assert paired_loss_bound(lost, won, number) < 0.005  # the laxest alone
+    calibration, _ = calibrate(logits, targets, TEXTS, GMACS, False)
+    assert calibration.threshold is None
+
+
 def test_the_promise_is_kept_on_other_clips():
     """At most one in twenty calibrations loses more than it may."""
     broken = 0
