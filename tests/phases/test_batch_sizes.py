@@ -140,9 +140,9 @@ class RaiseIn(keras.callbacks.Callback):
         self._epoch = epoch
 
 
-@pytest.mark.parametrize("epoch", [1, 2, 3])
+@pytest.mark.parametrize("epoch", [1, 2])
 def test_backup_and_restore(epoch, tmp_path):
-    """In mid-phase and at both switches."""
+    """In mid-phase and at a switch."""
     with pytest.raises(KilledError):
         backup = keras.callbacks.BackupAndRestore(tmp_path)
         fit(make_model(), RaiseIn(epoch), backup)
@@ -155,7 +155,7 @@ def test_backup_and_restore(epoch, tmp_path):
 
 @pytest.mark.parametrize(
     "schedule, epoch",
-    [(SCHEDULE, 1), (SCHEDULE, 2), ("pool:4@1, full@2 batch=7 reset", 2)],
+    [(SCHEDULE, 2), ("pool:4@1, full@2 batch=7 reset", 2)],
 )
 def test_saved_model_and_initial_epoch(schedule, epoch, tmp_path):
     path = tmp_path / "{epoch}.keras"
