@@ -15,6 +15,7 @@ from PIL import Image
 
 from keras_c2f.evaluation import calibrate
 from keras_c2f.report import write_report
+from keras_c2f.report.costs import cost_rows
 from keras_c2f.report.runs import chance_points, read_runs
 
 pytestmark = pytest.mark.once
@@ -472,3 +473,17 @@ def test_cascades_are_drawn_with_their_threshold(tmp_path):
     drawn = re.findall(r'aria-label="([^"]+)"', page)
     assert "accuracy by threshold, run" in drawn
     assert "share and compute by threshold, run" in drawn
+
+
+def test_clips_of_a_step_where_they_differ(tmp_path):
+    def texts(folder, sizes):
+        run = write_run(tmp_path / folder / "run", COARSE, 0.9)
+        config = json.loads((run / "config.json").read_text())
+        for phase, size in zip(config["phases"], sizes, strict=True):
+            phase["batch_size"] = size
+        (run / "config.json").write_text(json.dumps(config))
+        ((_, rows),) = cost_rows(read_runs(run.parent), "accuracy")
+        return [row.get("clips per step") for row in rows]
+
+    assert texts("differ", (128, 64, 32)) == ["128", "64", "32", ""]
+    assert texts("same", (32, 32, 32)) == [None] * 4

@@ -17,6 +17,8 @@ from keras_c2f.report.words import (
 def cost_rows(runs, metric):
     """A row per phase of each run: tokens, compute, time, shares of both.
 
+    With the clips of a step where these differ.
+
     Args:
         runs: list of `keras_c2f.report.runs.RunRecord`.
         metric: str, of scores at the switches.
@@ -27,8 +29,14 @@ def cost_rows(runs, metric):
     """
     baseline = find_baseline(runs)
     has_switches = any(run.at_switch(metric) for run in runs)
+    sizes = {phase.get("batch_size") for run in runs for phase in run.phases}
     return [
-        (run.name, _rows(run, baseline, metric if has_switches else None))
+        (
+            run.name,
+            _rows(
+                run, baseline, metric if has_switches else None, len(sizes) > 1
+            ),
+        )
         for run in runs
     ]
 
@@ -47,7 +55,7 @@ def partly_trained(run):
     )
 
 
-def _rows(run, baseline, metric):
+def _rows(run, baseline, metric, sizes_differ):
     at_switch = run.at_switch(metric) if metric else {}
     rows = []
     for index, phase in enumerate(run.phases):
@@ -59,6 +67,11 @@ def _rows(run, baseline, metric):
             "resolution": phase["resolution"],
             "tokens": format_count(phase.get("num_tokens")),
             "GMACs per clip": f"{phase['gmacs']:.3g}",
+            **(
+                {"clips per step": format_count(phase.get("batch_size"))}
+                if sizes_differ
+                else {}
+            ),
             "epochs": _epochs(int(mine.sum()), phase["epochs"]),
             "seconds per epoch": format_seconds(median),
             "clips per second": format_count(
