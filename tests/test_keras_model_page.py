@@ -82,3 +82,10 @@ def test_a_model_of_this_package(names):
     run(names, "AudioClassifier(backbone")
     assert names["model"].network.input_shape == (None, 64, 32)
     assert names["model"].resolution.factor == 1
+
+
+def test_waveforms_without_tensorflow(names):
+    run(names, "from keras_c2f import AST")
+    run(names, "WaveformSource")
+    assert names["model"].resolution.factor == 1
+    assert int(names["model"].optimizer.iterations) == 4  # 2 steps an epoch
