@@ -14,6 +14,20 @@ if TYPE_CHECKING:
     from keras_c2f.utils.annotations import Shape, Tensor
 
 
+def _has_fused_kernel():
+    """Whether Keras has attention as one kernel here.
+
+    On JAX that is cuDNN's on a GPU, in half precision, unless
+    `keras.config.disable_flash_attention` has been called. On TensorFlow
+    there is none.
+    """
+    backend = keras.backend.backend()
+    if backend == "jax":
+        devices = keras.distribution.list_devices()
+        return any(device.startswith("gpu") for device in devices)
+    return backend == "torch"
+
+
 @keras.saving.register_keras_serializable("keras_c2f")
 class SelfAttention(keras.layers.Layer):
     """Multi-head self-attention with one fused query-key-value kernel.
@@ -84,9 +98,7 @@ class SelfAttention(keras.layers.Layer):
         # (b, n, d) -> (b*n, 3*d) -> (b, n, 3, heads, head_size)
         qkv = self.qkv(ops.reshape(tokens, (-1, width)))
         qkv = ops.reshape(qkv, (-1, num_tokens, 3, self.num_heads, head_size))
-        fused = keras.backend.backend() == "torch" and not self.dropout
-        if fused and bias is None:
-            # one fused kernel; on a processor Keras has none on the others
+        if bias is None and not self.dropout and _has_fused_kernel():
             mixed = ops.dot_product_attention(*ops.unstack(qkv, axis=2))
         else:
             mixed = self._attend(qkv, bias, head_size, training)
