@@ -1,9 +1,15 @@
 #!/usr/bin/env bash
-# What needs an environment of its own. tensorflow-io needs TensorFlow 2.17 and
+# What needs an environment of its own: tools/check_optional.sh [CHECK ...], all
+# without names; two at once. tensorflow-io needs TensorFlow 2.17 and
 # excludes keras-cv by its protobuf; the clients of exported files have nothing
 # but their runtime, and say there what they say here.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+[ $# -gt 0 ] || set -- docs clients tensorflow_io keras_cv beam
+if [ $# -gt 1 ]; then
+  printf '%s\n' "$@" | xargs -n 1 -P 2 tools/check_optional.sh
+  exit
+fi
 environments=$(mktemp -d)
 trap 'rm -rf "$environments"' EXIT
 
@@ -18,13 +24,13 @@ check() { # EXTRAS MODULE TESTS
 
 check_client() { # PACKAGES SCRIPT FILE
   echo "== $2"
-  local hear=("examples/clients/$2" "$exports/$3" "$exports/audio.wav")
+  local classify=("examples/clients/$2" "$exports/$3" "$exports/audio.wav")
   local here there
   python3 -m venv "$environments/$2"
   "$environments/$2/bin/python" -m pip install --quiet $1
   local log="$environments/$2.log"
-  here=$(python "${hear[@]}" 2> "$log") || cat "$log"
-  there=$("$environments/$2/bin/python" "${hear[@]}" 2> "$log") || cat "$log"
+  here=$(python "${classify[@]}" 2> "$log") || cat "$log"
+  there=$("$environments/$2/bin/python" "${classify[@]}" 2> "$log") || cat "$log"
   diff <(echo "$here") <(echo "${there:-nothing}") && echo "1 passed, 0 failed"
 }
 
@@ -52,13 +58,18 @@ check_docs() {
     --site-dir "$environments/site" && echo "1 passed, 0 failed"
 }
 
-check_docs
-check_beam
-exports="$environments/exports"
-mkdir "$exports"
-python tools/make_exports.py "$exports"
-check_client "ai-edge-litert numpy" classify_litert.py litert-float32.tflite
-check_client "onnxruntime numpy" classify_onnx.py onnx-float32.onnx
-check_client tensorflow-cpu classify_saved_model.py savedmodel/1
-check tensorflow-io tensorflow_io tests/audio/test_decode.py
-check keras-cv,tensorflow keras_cv tests/data/test_augment.py
+check_clients() {
+  exports="$environments/exports"
+  mkdir "$exports"
+  python tools/make_exports.py "$exports"
+  check_client "ai-edge-litert numpy" classify_litert.py litert-float32.tflite
+  check_client "onnxruntime numpy" classify_onnx.py onnx-float32.onnx
+  check_client tensorflow-cpu classify_saved_model.py savedmodel/1
+}
+
+case "$1" in
+  docs | clients | beam) "check_$1" ;;
+  tensorflow_io) check tensorflow-io tensorflow_io tests/audio/test_decode.py ;;
+  keras_cv) check keras-cv,tensorflow keras_cv tests/data/test_augment.py ;;
+  *) echo "There is no check '$1'." >&2; exit 2 ;;
+esac
