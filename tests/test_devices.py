@@ -12,6 +12,7 @@ import pytest
 from keras_c2f import cli
 from keras_c2f.training import devices as module
 from keras_c2f.training.devices import VARIABLES, Devices, find_devices
+from keras_c2f.training.recipe import Recipe
 
 pytest.importorskip("soundfile", reason="needs the extra `audio`")
 BACKEND = keras.backend.backend()
@@ -108,15 +109,23 @@ def test_one_machine_with_tensorflow(monkeypatch):
 @pytest.mark.once
 @pytest.mark.parametrize("size, wanted", [(18, "16 or 20"), (3, "4")])
 def test_batches_that_devices_cannot_share(size, wanted):
-    recipe = SimpleNamespace(batch_size=size, freeze="")
+    recipe = SimpleNamespace(batch_size=size, freeze="", phases=())
     with pytest.raises(ValueError, match=f"batch-size={wanted}"):
         Devices(4).check(recipe)
     assert Devices(3).check(recipe) is None
 
 
 @pytest.mark.once
+def test_phases_share_one_batch_size():
+    recipe = Recipe(schedule="pool:2@1 batch=32, full@1", batch_size=16)
+    with pytest.raises(ValueError, match="Leave out batch= and"):
+        Devices(4).check(recipe)
+    assert Devices(1).check(recipe) is None
+
+
+@pytest.mark.once
 def test_frozen_weights_are_not_shared():
-    recipe = SimpleNamespace(batch_size=16, freeze="all")
+    recipe = SimpleNamespace(batch_size=16, freeze="all", phases=())
     with pytest.raises(ValueError, match="Leave --distributed out"):
         Devices(4).check(recipe)
 

@@ -60,11 +60,11 @@ def test_a_lock_file_that_was_removed_locks_nobody(tmp_path, monkeypatch):
     """Opened before its owner removed it, locked after."""
     lock, turns = folder_lock._lock, []
 
-    def slow(handle):
+    def slow(handle, shared):
         if not turns:
             os.remove(tmp_path / ".lock")
         turns.append(handle)
-        lock(handle)
+        lock(handle, shared)
 
     monkeypatch.setattr(folder_lock, "_lock", slow)
     with alone_in(str(tmp_path)):
@@ -72,7 +72,7 @@ def test_a_lock_file_that_was_removed_locks_nobody(tmp_path, monkeypatch):
 
 
 def test_a_file_system_without_locks_is_said(tmp_path, monkeypatch):
-    def no_locks(handle):
+    def no_locks(handle, shared):
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr(folder_lock, "_lock", no_locks)

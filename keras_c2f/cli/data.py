@@ -79,7 +79,7 @@ def prepare(arguments):
     Returns 1 if some files could not be used; a part does not, or what runs
     it would try again.
     """
-    from keras_c2f.data import prepare
+    from keras_c2f.data.prepare import prepare
 
     recipe = recipe_of(arguments)
     require_for(recipe.data)

@@ -60,7 +60,8 @@ class Cascade(Classifier):
         >>> import keras_c2f
         >>> network = keras_c2f.AudioClassifier(
         ...     keras_c2f.AST.from_size("micro", num_frames=64), 2)
-        >>> info = ClassifierInfo(("no", "yes"), 16000, 10240)
+        >>> info = keras_c2f.models.metadata.ClassifierInfo(
+        ...     ("no", "yes"), 16000, 10240)
         >>> classifier = classifier_of(network, keras_c2f.Frontend(), info)
         >>> Cascade(classifier, ["pool:4", "full"]).scores(
         ...     np.zeros((3, 10240), "float32")).shape
