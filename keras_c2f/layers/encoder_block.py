@@ -105,19 +105,18 @@ class EncoderBlock(keras.layers.Layer):
             finally:
                 self._is_inside = False
 
-        values = [
-            [ops.convert_to_tensor(variable) for variable in variables]
-            for variables in (
-                self.trainable_variables,
-                self.non_trainable_variables,
-            )
+        own = {id(variable) for variable in self.weights}
+        # seeds are assigned below, before the block is computed again
+        state = [
+            ops.convert_to_tensor(v) if id(v) in own else ops.copy(v)
+            for v in self.non_trainable_variables
         ]
-        tokens, state = keras.remat(block)(*values, tokens)
-        weights = {id(variable) for variable in self.weights}
+        weights = list(map(ops.convert_to_tensor, self.trainable_variables))
+        tokens, state = keras.remat(block)(weights, state, tokens)
         for variable, value in zip(
             self.non_trainable_variables, state, strict=True
         ):
-            if id(variable) not in weights:  # a seed, not what is frozen
+            if id(variable) not in own:
                 variable.assign(value)
         return tokens
 

@@ -115,6 +115,9 @@ def test_bad_files_are_skipped_in_each_phase():
     assert history["steps"] == STEPS
 
 
+@pytest.mark.skipif(
+    keras.backend.backend() == "torch", reason="Keras takes one there"
+)
 def test_several_steps_per_execution():
     model = make_model(steps_per_execution=2)
     history, rates = fit(model)
