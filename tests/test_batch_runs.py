@@ -15,6 +15,7 @@ from keras_c2f.training.recipe import Recipe
 from keras_c2f.training.run import Run
 from keras_c2f.utils.files import read_rows
 
+pytestmark = pytest.mark.once  # phases/test_batch_sizes.py runs on all
 pytest.importorskip("soundfile", reason="needs the extra `audio`")
 
 # 32 frames x 128 bands in patches of 16 x 16: 16 tokens, 8 at C = 2
@@ -22,7 +23,6 @@ TOKENS = {"tokens_per_step": 70}
 SCHEDULE = "pool:2@2 batch=8, full@2 batch=4"
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(
     "schedule, expected",
     [
@@ -41,7 +41,6 @@ def test_tokens_a_step_are_the_same(schedule, expected):
     assert spent.baseline().schedule == "full@4 batch=4"
 
 
-@pytest.mark.once
 def test_a_step_has_a_clip_at_least_and_budgets_go_along():
     recipe = Recipe(**OPTIONS | {"tokens_per_step": 1, "schedule": "full@1"})
     assert spend_budget(recipe).schedule == "full@1 batch=1"
@@ -49,7 +48,6 @@ def test_a_step_has_a_clip_at_least_and_budgets_go_along():
     assert str(shared) == "pool:2@6 batch=9, full@3"
 
 
-@pytest.mark.once
 def test_rates_and_steps_of_phases():
     recipe = Recipe(**OPTIONS | {"learning_rate": 0.1})  # for 4 clips
     phases = PhaseSchedule("pool:2@3 batch=9, full@2, full@1 batch=2 lr=0.3")
@@ -63,7 +61,6 @@ def test_rates_and_steps_of_phases():
     assert [rate.steps for rate in rates] == [3 * 2, 2 * 3, 1 * 5]
 
 
-@pytest.mark.once
 def test_steps_are_in_the_table():
     costs = [NetworkCost(8, 1, 10), NetworkCost(16, 1, 20)]
     arguments = PhaseSchedule("pool:2@2 batch=8, full@2"), costs, costs[-1]
@@ -109,7 +106,6 @@ def test_a_run_goes_on_as_if_never_stopped(recordings, tmp_path, monkeypatch):  
     assert [phase["batch_size"] for phase in phases] == [8, 4]
 
 
-@pytest.mark.once
 def test_describe_says_clips_and_steps(recordings, capsys):  # noqa: F811
     command = [
         "keras-c2f",

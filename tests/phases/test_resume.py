@@ -226,7 +226,10 @@ np.savez(folder + "/final.npz", **weights_of(model.network))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("moment", ["in a step", "between two files"])
+@pytest.mark.parametrize(
+    "moment",
+    ["in a step", pytest.param("between two files", marks=pytest.mark.once)],
+)
 def test_a_killed_process_ends_like_the_uninterrupted_one(
     moment, uninterrupted, tmp_path
 ):
