@@ -79,7 +79,7 @@ def test_regression(names):
 
 
 def test_a_model_of_this_package(names):
-    run(names, "AudioClassifier(backbone")
+    run(names, "from keras_c2f import AST, AudioClassifier")
     assert names["model"].network.input_shape == (None, 64, 32)
     assert names["model"].resolution.factor == 1
 

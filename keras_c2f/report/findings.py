@@ -96,9 +96,9 @@ def _below_simple(run, metric, score):
         yield (
             f"{run.name}: the network, {format_metric(metric, score)} "
             f"{metric_words(metric)}, is below the simple classifier, "
-            f"{format_metric(metric, simple)}. Train longer (a larger "
-            "--budget), or start from trained weights (--init-from)."
-            f"{_patches(run)}"
+            f"{format_metric(metric, simple)}. Train longer (--more-epochs, "
+            "or a larger --budget), or start from trained weights "
+            f"(--init-from).{_patches(run)}"
         )
 
 
