@@ -175,6 +175,7 @@ def test_saved_model_and_initial_epoch(schedule, epoch, tmp_path):
 QUICKLY = {"run_eagerly": True}
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "optimizer, schedule, factors",
     [

@@ -155,6 +155,7 @@ def new_model():
 PHASES = "pool:4@1, full@3 elastic=pool:4@50%/full@50%"
 
 
+@pytest.mark.once
 def test_a_killed_fit_resumes_within_the_phase(tmp_path):
     whole = new_model()
     whole_history = fit_elastic(whole, clips(), PHASES, batch_size=4).history
