@@ -34,7 +34,7 @@ from keras_c2f.utils.environment import hardware, versions
 
 FLAGS = flags.FLAGS
 LENGTHS = ("5", "10", "20", "40", "60")
-flags.DEFINE_list("seconds", LENGTHS, "Lengths of clips.")
+flags.DEFINE_list("seconds", list(LENGTHS), "Lengths of clips.")
 flags.DEFINE_string("size", "tiny", "Of AST.")
 flags.DEFINE_string("precision", "float32", "Keras' policy.")
 flags.DEFINE_integer("batch_size", 1, "Clips a step.")
