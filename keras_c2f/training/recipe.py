@@ -231,8 +231,8 @@ class Recipe:
     )
     remat: bool = setting(
         False,
-        "save memory: keep no activations inside encoder blocks, compute them "
-        "again in the backward pass, at a third more compute",
+        "for accelerators whose memory is full: keep no activations inside "
+        "encoder blocks, compute them again in the backward pass",
     )
     on_error: str = setting(
         "skip",
