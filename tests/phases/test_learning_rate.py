@@ -62,6 +62,15 @@ def test_one_cosine_goes_down_over_compute():
     assert float(third(21)) == pytest.approx(0.0, abs=1e-9)
 
 
+def test_a_reset_phase_begins_another_cosine():
+    phases = with_cosine(
+        "pool:2@2, full@1, full@4 lr=2e-4 reset", 1e-3, 5, cost=lambda r: 1
+    )
+    positions = [(rate.begin, rate.end) for rate in rates_of(phases)]
+    assert positions == [(0.0, 2 / 3), (2 / 3, 1.0), (0.0, 1.0)]
+    assert [rate.peak for rate in rates_of(phases)] == [1e-3, 1e-3, 2e-4]
+
+
 def rates_of(schedule):
     return [phase.learning_rate for phase in schedule]
 
