@@ -9,7 +9,6 @@ import keras
 import numpy as np
 import pytest
 
-from keras_c2f import cli
 from keras_c2f.training import devices as module
 from keras_c2f.training.devices import VARIABLES, Devices, find_devices
 from keras_c2f.training.recipe import Recipe
@@ -143,14 +142,26 @@ def test_padding_is_said():
 
 
 @pytest.mark.skipif(BACKEND != "jax", reason="of JAX")
-def test_processes_that_cannot_find_each_other(monkeypatch, capsys):
-    for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv(VARIABLES[2], "1")
-    words = ["keras-c2f", "train", "--run=x", "--distributed"]
-    assert cli.run(cli.parse(words)) == 2
-    error = capsys.readouterr().err
-    assert "cannot find each other" in error and VARIABLES[0] in error
+def test_processes_that_cannot_find_each_other(tmp_path):
+    """In a process of its own: JAX joins others before it computes."""
+    environment = {k: v for k, v in os.environ.items() if k not in VARIABLES}
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "keras_c2f",
+            "train",
+            "--run=x",
+            "--distributed",
+        ],
+        env={**environment, VARIABLES[2]: "1"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "cannot find each other" in done.stderr
+    assert VARIABLES[0] in done.stderr
 
 
 @pytest.mark.once
