@@ -49,8 +49,8 @@ def start(folder, data, processes, places=None):
     Args:
         folder, data: paths.
         processes: int.
-        places: function from an index to what tells a process of the others,
-            as environment variables.
+        places: function from an index to the environment variables of a
+            process.
     """
     command = [sys.executable, "-m", "keras_c2f", "train", f"--run={folder}"]
     command += [f"--data=folder:{data}", *OPTIONS]

@@ -359,7 +359,7 @@ class AudioPipeline:
             start = start_step * tf.cast(batch_size, tf.int32)
             pad_to = self.batch_size if weigh else 0
             positions = clips_to_read(order, usable, shard, start, pad_to)
-            order = tf.concat([order, [-1]], 0)  # the place of no clip
+            order = tf.concat([order, [-1]], 0)  # padding is no clip
 
             def one_clip(position):
                 index = order[position]

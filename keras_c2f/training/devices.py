@@ -1,11 +1,10 @@
 """Training on all devices of a machine, or of several machines.
 
-Several machines are several processes of JAX, which whatever starts them tells
-of each other: Slurm, Open MPI, Kubernetes and TPU by themselves, anything else
-by the three environment variables of `keras.distribution.initialize`. Each
-process does the whole of a run, on its part of every training batch, as what
-JAX computes or saves it does on all at once. What those above process 0 print
-and write is thrown away.
+Several machines are several processes of JAX. Under Slurm, Open MPI, Kubernetes
+and on TPUs they find each other; elsewhere they need the three environment
+variables of `keras.distribution.initialize`. Each process does the whole of a
+run, on its part of every training batch: JAX computes and saves on all at once.
+What those above process 0 print and write is thrown away.
 """
 
 import atexit

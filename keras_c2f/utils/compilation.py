@@ -15,7 +15,7 @@ def keep_compiled_beside(run):
 
 
 def keep_compiled(folder):
-    """Has JAX keep in a folder what it compiles, unless it is told where.
+    """Sets JAX's persistent compilation cache, unless the user has set one.
 
     A process that goes on with a run, or trains another of the same shapes,
     then reads what took seconds to compile. JAX trusts what it finds there.
