@@ -14,7 +14,7 @@ once=()
 for backend in "${@:-tensorflow jax torch}"; do
   for name in $backend; do
     echo "== $name"
-    KERAS_BACKEND=$name python -m pytest -q -n 2 "${once[@]}"
+    KERAS_BACKEND=$name python -m pytest -q -n 2 --dist loadfile "${once[@]}"
     once=(-m "not once") # what backends do otherwise is tested elsewhere
   done
 done
