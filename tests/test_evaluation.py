@@ -190,6 +190,7 @@ def test_scores_that_saturate_are_still_ranked(scored):
         head.bias.assign(bias)
 
 
+@pytest.mark.once
 def test_every_epoch_is_scored_as_the_end_is():
     """What Keras' metrics cannot do: rank clips of different batches."""
     keras.utils.set_random_seed(0)

@@ -152,6 +152,7 @@ def test_features_are_computed_once(
     assert sum(computed) == 37  # other features
 
 
+@pytest.mark.once
 def test_training_goes_on_from_a_solved_head(finished, recordings, tmp_path):
     """All of it is carried over, and then everything is trained."""
     frozen, _ = finished

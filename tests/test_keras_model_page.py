@@ -32,6 +32,7 @@ def names(tmp_path, monkeypatch):
     return found
 
 
+@pytest.mark.once
 def test_first_block_and_its_model_in_a_process_of_its_own(names):
     assert names["model"].resolution.factor == 1
     program = block("load_model") + "print(network.output_shape)"
@@ -42,6 +43,7 @@ def test_first_block_and_its_model_in_a_process_of_its_own(names):
     assert done.stdout.strip().endswith("(None, 3)")
 
 
+@pytest.mark.once
 def test_keras_names_the_class_that_it_does_not_know(names):
     """As the page says of a process without `import keras_c2f`."""
     program = block("load_model").replace("import keras_c2f", "#")
@@ -78,6 +80,7 @@ def test_regression(names):
     assert mae == pytest.approx(np.abs(errors).mean(), rel=1e-3)
 
 
+@pytest.mark.once
 def test_a_model_of_this_package(names):
     run(names, "from keras_c2f import AST, AudioClassifier")
     assert names["model"].network.input_shape == (None, 64, 32)

@@ -12,6 +12,7 @@ pytest.importorskip("matplotlib", reason="needs the extra `report`")
 TOOL = Path(__file__).parents[1] / "tools" / "kill_runs.py"
 
 
+@pytest.mark.once
 @pytest.mark.slow
 def test_a_run_that_is_killed_twice_ends_like_one_that_was_not():
     if not TOOL.exists():

@@ -45,6 +45,7 @@ def go_on(folder, epochs):
     return Run(path, recipe, recipe.open_data())
 
 
+@pytest.mark.once
 def test_history_goes_on_and_the_best_epoch_is_kept(folder, capsys):
     more = ["train", f"--run={folder}", "--more-epochs=2"]
     code, out, err = run_command(capsys, *more)
@@ -66,6 +67,7 @@ def test_history_goes_on_and_the_best_epoch_is_kept(folder, capsys):
     assert str(folder.parent / "report.html") in out
 
 
+@pytest.mark.once
 def test_epochs_before_may_stay_the_best(folder, monkeypatch):
     """Then the network stays as it was."""
     before = weights(folder)

@@ -105,6 +105,7 @@ def test_stopped_run_ends_like_an_uninterrupted_one(
         assert resumed[name] == pytest.approx(result[name], 1e-3), name
 
 
+@pytest.mark.once
 def test_training_starts_from_a_pretrained_run(
     pretrained, recordings, tmp_path
 ):
@@ -131,6 +132,7 @@ def test_training_starts_from_a_pretrained_run(
     np.testing.assert_array_equal(old[path], new[path])
 
 
+@pytest.mark.once
 def test_starts_from_a_file_of_another_kind(tmp_path):
     backbone = AST(32, 16, (4, 4), width=8, depth=1, num_heads=2)
     models = {
@@ -182,6 +184,7 @@ def test_model_without_a_backbone_is_refused(tmp_path):
         start_from(target, path)
 
 
+@pytest.mark.once
 def test_evaluation_reads_every_clip(pretrained):
     run, result = pretrained
     network = keras.models.load_model(run.path("model.keras"))

@@ -65,6 +65,7 @@ def scores_at(network, text, temperature, multi_label=False):
     return powers / powers.sum(-1, keepdims=True)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("multi_label", [False, True])
 def test_each_window_has_the_scores_of_where_it_ended(network, multi_label):
     looks = np.stack(

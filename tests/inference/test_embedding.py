@@ -60,6 +60,7 @@ def log_mel(backbone, waveforms):
     return keras.ops.convert_to_numpy(layer(waveforms))
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("depth", [0, 1, 2])
 def test_features_are_those_of_the_layers(name, depth):

@@ -81,6 +81,7 @@ def test_adapters_and_head_alone_are_trained(name):
     assert cost.num_parameters == plain.num_parameters + count
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", BACKBONES)
 def test_merged_networks_give_the_same_scores(name):
     network = adapt(make_network(name))

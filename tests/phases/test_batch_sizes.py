@@ -106,6 +106,7 @@ def test_every_clip_once_an_epoch_compiled(capsys):
     assert "gmacs" not in printed
 
 
+@pytest.mark.once
 # Keras says so of every unknown length
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
 def test_bad_files_are_skipped_in_each_phase():
@@ -194,6 +195,7 @@ def test_rate_follows_the_batch_size(optimizer, schedule, factors):
     np.testing.assert_allclose(rates, 0.1 * np.array(factors), rtol=1e-6)
 
 
+@pytest.mark.once
 def test_a_schedule_over_steps_is_scaled():
     decay = keras.optimizers.schedules.PolynomialDecay(0.1, 10, 0.0)
     model = make_model(keras.optimizers.SGD(decay), **QUICKLY)
@@ -247,6 +249,7 @@ class Batches(keras.utils.PyDataset):
         return self.inputs[part], self.labels[part]
 
 
+@pytest.mark.once
 def test_a_data_set_that_counts_itself():
     data = Batches(*clips(8), batch_size=4)
     model = phased("adam")

@@ -182,6 +182,7 @@ def test_a_killed_fit_resumes_within_the_phase(tmp_path):
     )
 
 
+@pytest.mark.once
 def test_a_saved_model_goes_on_within_the_phase(tmp_path):
     whole = new_model()
     checkpoint = keras.callbacks.ModelCheckpoint(tmp_path / "{epoch}.keras")

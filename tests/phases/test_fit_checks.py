@@ -118,6 +118,7 @@ def test_network_of_any_length_does_not_hide_stale_batches(data):
     check_fit(model, schedule, shapes, data, {**fit, "x": clips()[0]})
 
 
+@pytest.mark.once
 def test_same_shape_needs_no_data_object():
     """Only those sources are refused whose shape would have to change."""
     model = phased(input_kind="log_mel")

@@ -192,6 +192,7 @@ def test_two_phases_of_one_resolution_are_one_run():
     assert_same_weights(*ends, rtol=0, atol=1e-6)
 
 
+@pytest.mark.once
 def test_a_run_of_several_fits_may_change_the_schedule():
     model = phased()
     model.fit(
