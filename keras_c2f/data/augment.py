@@ -18,6 +18,7 @@ import dataclasses
 import sys
 from collections.abc import Callable, Sequence
 
+from keras_c2f.data.batches import BATCHES_AT_ONCE
 from keras_c2f.utils.optional import tf
 
 MIXUP_BETA = 10.0  # lambda ~ Beta(10, 10): close to one half
@@ -190,6 +191,38 @@ def roll(mels, limit, seed):
     forwards = tf.cast(tf.floor(draws * limit), tf.int32)
     sources = (tf.range(frames) - forwards) % frames
     return tf.gather(mels, sources, axis=1, batch_dims=1)
+
+
+def augment_batches(batches, augment, frontend, factor, key, share):
+    """Masks, noise, roll and layers of `augment`, as far as wanted.
+
+    Args:
+        batches: `tf.data.Dataset` of normalised log-mel, targets and weights.
+        augment: `Augment`.
+        frontend: `Frontend`.
+        factor: int32 scalar tensor, full-resolution frames per frame.
+        key: int32 `(2,)` tensor, the epoch's.
+        share: `Share`; each batch of each worker is drawn for by itself.
+    """
+    if not augment.on_spectrogram:
+        return batches
+    index, count = share.shard
+    key = tf.random.fold_in(key, -1)  # no clip's
+
+    def augmented(step, batch):
+        mels, targets, weights = batch
+        seed = tf.random.fold_in(key, step * count + index)
+        mels = augment_log_mel(mels, augment, frontend.pad_value, factor, seed)
+        mels = tf.ensure_shape(mels, [None, None, frontend.num_mel_bins])
+        if augment.layers:
+            mels, targets = augment_batch(mels, targets, augment.layers)
+        return mels, targets, weights
+
+    return batches.enumerate(share.start_step).map(
+        augmented,
+        1 if augment.layers else BATCHES_AT_ONCE,  # layers have state
+        deterministic=True,
+    )
 
 
 def augment_log_mel(mels, augment, fill, factor, seed):

@@ -19,6 +19,36 @@ class Compression(NamedTuple):
         return self.shift * self.pool
 
 
+class PhaseVariables:
+    """What `AudioPipeline.set_phase` sets, for graphs to read each epoch.
+
+    Attributes:
+        epoch: int32 variable.
+        batch_size: int64 variable.
+    """
+
+    def __init__(self):
+        with tf.device("CPU"):
+            self._compression = Compression(
+                tf.Variable(1), tf.Variable(1), tf.Variable(False)
+            )
+            self.epoch = tf.Variable(0)
+            self.batch_size = tf.Variable(1, dtype=tf.int64)
+
+    def assign(self, resolution, epoch, batch_size):
+        """Sets all: a `Resolution` and two ints."""
+        shift, pool, use_max = self._compression
+        shift.assign(resolution.shift)
+        pool.assign(resolution.pool)
+        use_max.assign(resolution.pool_type == "max")
+        self.epoch.assign(epoch)
+        self.batch_size.assign(batch_size)
+
+    def compression(self):
+        """`Compression` of the moment."""
+        return Compression(*(each.read_value() for each in self._compression))
+
+
 class Features:
     """What a network is fed in one epoch: log-mel, or the waveform.
 
@@ -28,19 +58,10 @@ class Features:
         compression: `Compression`.
         waveform_size: int, samples of a clip where these are wanted, padded
             with zeros; else `None`.
-        keep_all: bool, an unreadable recording is silence, not nothing.
     """
 
-    def __init__(
-        self,
-        frontend,
-        num_frames,
-        compression,
-        waveform_size=None,
-        keep_all=False,
-    ):
+    def __init__(self, frontend, num_frames, compression, waveform_size=None):
         self.compression = compression
-        self._keep_all = keep_all
         self._frontend = frontend
         self._num_frames = num_frames
         self._waveform_size = waveform_size
@@ -50,33 +71,21 @@ class Features:
 
         Prepared log-mel, `(frames, mel_bins)`, is padded, normalised and
         compressed; so is `kept` log-mel in place of a recording, if it has
-        frames. Nothing, `(0, ...)`, of an unreadable recording, unless
-        silence is wanted.
+        frames. An unreadable recording, `(0, ...)`, is silence.
         """
-        length = tf.shape(audio)[0]
         if self._waveform_size is not None:
-            size = self._waveform_size
-            padded = tf.pad(audio, [[0, size - length]])
-            return self._kept(padded, length)
+            missing = self._waveform_size - tf.shape(audio)[0]
+            return tf.pad(audio, [[0, missing]])
         if kept is None:
             mels = self.log_mel(audio)
         else:
-            num_kept = tf.shape(kept)[0]
-            length = tf.maximum(length, num_kept)
             mels = tf.cond(
-                num_kept > 0,
+                tf.shape(kept)[0] > 0,
                 lambda: self.log_mel(kept),
                 lambda: self.log_mel(audio),
             )
-        mels = self._kept(mels, length)
         mels.set_shape([None, self._frontend.num_mel_bins])
         return mels
-
-    def _kept(self, features, length):
-        """Features of a recording of that length; nothing of one of 0."""
-        if self._keep_all:
-            return features
-        return features[: tf.where(length > 0, tf.shape(features)[0], 0)]
 
     def log_mel(self, audio):
         """Normalised, compressed log-mel.

@@ -1,58 +1,73 @@
 """Which clips of an epoch's order are whose, and which are left."""
 
+from typing import NamedTuple
+
+import numpy as np
+
 from keras_c2f.utils.optional import tf
 
 
-def clips_to_read(order, usable, shard, start, pad_to=0):
-    """One worker's part of an epoch's order, from a place on.
+class Share(NamedTuple):
+    """What one worker reads of each epoch.
 
     Args:
-        order: int32 `(n,)` tensor of clip numbers, the same on all workers.
         usable: bool array over clip numbers; the others are no part of it.
         shard: pair of int, this worker's index and the number of workers.
-        start: int, clips of that part that were read before.
-        pad_to: int, makes each part a multiple of this by places of no clip,
-            which are `n`; 0 drops the up to `count - 1` last clips of the
-            order that would give some workers one more than others.
-
-    Returns:
-        int32 tensor: every `count`-th place of the order.
+        start_step: int, batches of the epoch that were read before.
+        pads: bool, fills the last batch with clips of number -1; otherwise
+            the up to `count - 1` last clips of the order, which would give
+            some workers one more than others, are dropped.
     """
-    index, count = shard
-    size = tf.shape(order)[0]
-    positions = tf.range(size)
-    if not usable.all():
-        positions = tf.boolean_mask(positions, tf.gather(usable, order))
-    found = tf.shape(positions)[0]
-    if pad_to:
-        missing = -found % (pad_to * count)
-        positions = tf.concat([positions, tf.fill([missing], size)], 0)
-    else:
-        positions = positions[: found // count * count]
-    return positions[index::count][start:]
 
+    usable: np.ndarray
+    shard: tuple[int, int] = (0, 1)
+    start_step: int = 0
+    pads: bool = False
 
-def count_steps(num_clips, batch_size, count, start_step, pads=False):
-    """Batches that each worker has left in an epoch.
+    def steps(self, batch_size):
+        """Batches that are left of an epoch.
 
-    Args:
-        num_clips: int, length of the order.
-        batch_size: int, of one worker.
-        count: int, workers.
-        start_step: int, batches read before.
-        pads: bool, whether parts are padded to whole batches.
+        Raises:
+            ValueError: if there are none.
+        """
+        num_clips, (_, count) = self.usable.sum(), self.shard
+        clips = -(-num_clips // count) if self.pads else num_clips // count
+        steps = -(-clips // batch_size)
+        if not 0 <= self.start_step < steps:
+            raise ValueError(
+                f"The epoch has {steps} batches a worker, counted from 0. "
+                f"Received: start_step={self.start_step}."
+            )
+        return steps - self.start_step
 
-    Raises:
-        ValueError: if the epoch has no batch left.
-    """
-    clips = -(-num_clips // count) if pads else num_clips // count
-    steps = -(-clips // batch_size)
-    if not 0 <= start_step < steps:
-        raise ValueError(
-            f"The epoch has {steps} batches a worker, counted from 0. "
-            f"Received: start_step={start_step}."
-        )
-    return steps - start_step
+    def clips(self, order, batch_size):
+        """The clips that are left of an epoch: every `count`-th.
+
+        Args:
+            order: int32 `(n,)` tensor of clip numbers, the same on all
+                workers.
+            batch_size: int or integer scalar tensor.
+
+        Returns:
+            Pair of int32 `(m,)` tensors: positions in the order, and the
+            numbers of the clips there.
+        """
+        index, count = self.shard
+        batch_size = tf.cast(batch_size, tf.int32)
+        size = tf.shape(order)[0]
+        positions = tf.range(size)
+        if not self.usable.all():
+            positions = tf.boolean_mask(
+                positions, tf.gather(self.usable, order)
+            )
+        found = tf.shape(positions)[0]
+        if self.pads:
+            missing = -found % (batch_size * count)
+            positions = tf.concat([positions, tf.fill([missing], size)], 0)
+        else:
+            positions = positions[: found // count * count]
+        positions = positions[index::count][self.start_step * batch_size :]
+        return positions, tf.gather(tf.concat([order, [-1]], 0), positions)
 
 
 def check_shard(shard):

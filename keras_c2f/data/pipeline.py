@@ -11,19 +11,18 @@ import numpy as np
 
 from keras_c2f.audio.corruption import CorruptedAudio
 from keras_c2f.audio.decode import DECODERS, AudioError
-from keras_c2f.data import augment as augmentation
 from keras_c2f.data import sampling
 from keras_c2f.data.augment import Augment
-from keras_c2f.data.batches import BATCHES_AT_ONCE, make_batches
 from keras_c2f.data.cache import ArrayCache, AudioCache, LogMelCache
-from keras_c2f.data.compression import Compression, Features
+from keras_c2f.data.compression import PhaseVariables
 from keras_c2f.data.loading import ClipLoader
 from keras_c2f.data.moments import feature_moments
-from keras_c2f.data.order import check_shard, clips_to_read, count_steps
+from keras_c2f.data.order import Share, check_shard
+from keras_c2f.data.sets import evaluation_set, training_set
 from keras_c2f.data.shards import are_log_mel
 from keras_c2f.resolution import Resolution
 from keras_c2f.utils.optional import tf
-from keras_c2f.utils.values import Number
+from keras_c2f.utils.values import Choice, Number
 
 if TYPE_CHECKING:
     from keras_c2f.audio.corruption import Corruption
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 OUTPUTS = ("compressed", "log_mel", "waveform")
 ON_ERROR = ("raise", "skip")
 CROPS = ("random", "leading")
-BATCHES_AHEAD = 4
 
 
 class AudioPipeline:
@@ -125,21 +123,12 @@ class AudioPipeline:
         shard: tuple[int, int] = (0, 1),
         pad_batches: bool = False,
     ):
-        for name, value, choices in (
-            ("outputs", outputs, OUTPUTS),
-            ("on_error", on_error, ON_ERROR),
-            ("decoder", decoder, tuple(DECODERS)),
-            ("crop", crop, CROPS),
-        ):
-            if value not in choices:
-                raise ValueError(
-                    f"`{name}` is one of {choices}. Received: {name}={value!r}."
-                )
-        for name, value in (
-            ("num_frames", num_frames),
-            ("batch_size", batch_size),
-        ):
-            Number(int, at_least=1).check(name, value)
+        Choice(OUTPUTS).check("outputs", outputs)
+        Choice(ON_ERROR).check("on_error", on_error)
+        Choice(tuple(DECODERS)).check("decoder", decoder)
+        Choice(CROPS).check("crop", crop)
+        Number(int, at_least=1).check("num_frames", num_frames)
+        Number(int, at_least=1).check("batch_size", batch_size)
         self.frontend = frontend
         self.num_frames = num_frames
         self.batch_size = batch_size
@@ -164,12 +153,7 @@ class AudioPipeline:
         cache = ArrayCache(cache_mb)
         self._audio = AudioCache(frontend.sample_rate, decoder, cache)
         self._log_mels = LogMelCache(frontend, num_frames, cache)
-        with tf.device("CPU"):
-            self._shift = tf.Variable(1, dtype=tf.int32)
-            self._pool = tf.Variable(1, dtype=tf.int32)
-            self._pool_max = tf.Variable(False)
-            self._epoch = tf.Variable(0, dtype=tf.int32)
-            self._batch_size = tf.Variable(batch_size, dtype=tf.int64)
+        self._phase = PhaseVariables()
         self.set_phase(resolution, epoch=0)
 
     @property
@@ -245,10 +229,6 @@ class AudioPipeline:
         """
         resolution = Resolution.parse(resolution)
         resolution.num_frames(self.num_frames)
-        self._shift.assign(resolution.shift)
-        self._pool.assign(resolution.pool)
-        self._pool_max.assign(resolution.pool_type == "max")
-        self._epoch.assign(epoch)
         if batch_size is None:
             batch_size = self.batch_size
         Number(int, at_least=1).check("batch_size", batch_size)
@@ -257,7 +237,9 @@ class AudioPipeline:
                 "With `pad_batches` all phases have the pipeline's batch size, "
                 f"{self.batch_size}. Received: batch_size={batch_size}."
             )
-        self._batch_size.assign(batch_size)
+        if self.outputs != "compressed":
+            resolution = Resolution()
+        self._phase.assign(resolution, epoch, batch_size)
 
     @contextlib.contextmanager
     def naming_bad_audio(self) -> Iterator[None]:
@@ -326,101 +308,23 @@ class AudioPipeline:
                 "same noise. Use `augment` in training. "
                 f"Received: corruption={str(corruption)!r}, training=True."
             )
-        shard = self.shard if training else (0, 1)
-        weigh = self.pad_batches and training
-        usable = np.ones(len(clips), bool)
-        unequal = start_step or shard != (0, 1)
-        if self.on_error == "skip" and unequal and not weigh:
-            usable = self._audio.usable(clips.audio)
-
-        def steps():
-            size = int(self._batch_size) if training else self.batch_size
-            return count_steps(usable.sum(), size, shard[1], start_step, weigh)
-
-        steps()  # refuses what cannot be
-        draw = self._draw(clips) if training else None
+        share = self._share(clips, training, start_step)
         load = self._loader(clips, training, crops, corruption)
+        if training:
+            draw = self._draw(clips)
+            return training_set(self, self._phase, share, load, draw)
+        return evaluation_set(self, self._phase, share, load, crops)
 
-        def somewhere(seed):
-            if training and self.crop == "random":
-                return tf.random.stateless_uniform([], seed)
-            return 0.0
-
-        def one_epoch(_):
-            key = tf.stack([self.seed, self._epoch.read_value()])
-            features = self._features(weigh)
-            batch_size = self.batch_size
-            if training:
-                batch_size = self._batch_size.read_value()
-            order = tf.range(len(clips))
-            if training:
-                self._epoch.assign_add(1)
-                order = draw(key)
-            start = start_step * tf.cast(batch_size, tf.int32)
-            pad_to = self.batch_size if weigh else 0
-            positions = clips_to_read(order, usable, shard, start, pad_to)
-            order = tf.concat([order, [-1]], 0)  # padding is no clip
-
-            def one_clip(position):
-                index = order[position]
-                # by place: a clip drawn twice is cut and mixed in two ways
-                seeds = tf.random.split(tf.random.fold_in(key, position), 5)
-                windows, kept, target = load(index, somewhere(seeds[0]))
-                if crops > 1:
-                    made = [
-                        features.of_clip(window, None)
-                        for window in tf.unstack(windows)
-                    ]
-                    return tf.stack(made), target
-                if not training:
-                    return features.of_clip(windows[0], kept), target
-                other = tf.random.stateless_uniform(
-                    [], seeds[1], 0, len(clips), tf.int32
-                )
-
-                def load_other():
-                    windows, _, target = load(other, somewhere(seeds[2]))
-                    return windows[0], target
-
-                samples, target = augmentation.augment_waveform(
-                    windows[0], target, load_other, self.augment, seeds[3:]
-                )
-                made = features.of_clip(samples, kept), target
-                if not weigh:
-                    return made
-                read = tf.size(windows) + (0 if kept is None else tf.size(kept))
-                return *made, tf.cast(read > 0, tf.float32)
-
-            dataset = make_batches(
-                load,
-                order,
-                positions,
-                batch_size,
-                one_clip,
-                features.log_mel,
-                self.on_error == "skip",
-                weigh,
-            )
-            if training and self.augment.on_spectrogram:
-                factor = features.compression.factor
-                dataset = self._augmented(dataset, key, factor, start_step)
-            return dataset.prefetch(BATCHES_AHEAD)
-
-        dataset = tf.data.Dataset.range(1).flat_map(one_epoch)
-        if weigh or (self.on_error == "raise" and not training):
-            cardinality = tf.data.experimental.assert_cardinality(steps())
-            dataset = dataset.apply(cardinality)
-        options = tf.data.Options()
-        # ending an iterator would wait for its tuner, up to seconds an epoch
-        options.autotune.enabled = False
-        if shard != (0, 1):  # or `tf.distribute` would do so once more
-            policy = tf.data.experimental.AutoShardPolicy.OFF
-            options.experimental_distribute.auto_shard_policy = policy
-        dataset = dataset.with_options(options)
-        if self.on_error == "raise" and training and not weigh:
-            # of the phase of the moment: an assertion would fix it
-            dataset.cardinality = lambda: tf.constant(steps(), tf.int64)
-        return dataset
+    def _share(self, clips, training, start_step):
+        """Which clips are read here: to evaluate all, to train a shard."""
+        shard, pads = (0, 1), False
+        if training:
+            shard, pads = self.shard, self.pad_batches
+        usable = np.ones(len(clips), bool)
+        is_part = start_step or shard != (0, 1)
+        if self.on_error == "skip" and is_part and not pads:
+            usable = self._audio.usable(clips.audio)
+        return Share(usable, shard, start_step, pads)
 
     def _loader(self, clips, training, crops, corruption):
         """`ClipLoader` of what `dataset` is asked for."""
@@ -446,61 +350,6 @@ class AudioPipeline:
         if not self.balanced:
             return sampling.every_clip_once(len(clips))
         return sampling.with_replacement(sampling.balancing_weights(clips))
-
-    def _augmented(self, dataset, key, factor, start_step):
-        """Batches with masks, noise, roll and layers, as far as wanted."""
-        index, count = self.shard
-        layers = self.augment.layers
-        key = tf.random.fold_in(key, -1)  # no clip's
-
-        def augmented(step, batch):
-            mels, targets, *weights = batch
-            mels = augmentation.augment_log_mel(
-                mels,
-                self.augment,
-                self.frontend.pad_value,
-                factor,
-                tf.random.fold_in(key, step * count + index),
-            )
-            shape = [None, None, self.frontend.num_mel_bins]
-            mels = tf.ensure_shape(mels, shape)
-            if layers:
-                mels, targets = augmentation.augment_batch(
-                    mels, targets, layers
-                )
-            return mels, targets, *weights
-
-        return dataset.enumerate(start_step).map(
-            augmented,
-            1 if layers else BATCHES_AT_ONCE,  # layers have state
-            deterministic=True,
-        )
-
-    def _features(self, keep_all):
-        """`Features` at the resolution of the moment, read once an epoch.
-
-        And before its sets are made: TensorFlow fails to fuse a map and a
-        batch if a variable that the map reads is read again after it.
-        """
-        compression = Compression(
-            tf.constant(1), tf.constant(1), tf.constant(False)
-        )
-        if self.outputs == "compressed":
-            compression = Compression(
-                self._shift.read_value(),
-                self._pool.read_value(),
-                self._pool_max.read_value(),
-            )
-        waveform_size = None
-        if self.outputs == "waveform":
-            waveform_size = self._clip_samples
-        return Features(
-            self.frontend,
-            self.num_frames,
-            compression,
-            waveform_size,
-            keep_all,
-        )
 
     def _on_waveform(self, training):
         """str, what needs samples rather than log-mel; empty if nothing."""
