@@ -13,10 +13,15 @@ from keras_c2f.layers import (
     Patchout,
     PositionGrid,
     PrefixTokens,
-    TokenPooling,
 )
 from keras_c2f.models.adapters import add_adapters
-from keras_c2f.models.encoder import check_encoder, encode, freeze_blocks
+from keras_c2f.models.encoder import (
+    check_encoder,
+    encode,
+    freeze_blocks,
+    pool_tokens,
+    to_sequence,
+)
 from keras_c2f.models.phase_network import Backbone
 from keras_c2f.models.presets import AST_PRESETS, size_config
 from keras_c2f.resolution import Resolution
@@ -97,29 +102,6 @@ class AST(Backbone):
     block = EncoderBlock
     final_norm = True
 
-    arguments = (
-        "num_frames",
-        "num_mel_bins",
-        "patch_size",
-        "patch_stride",
-        "stem_channels",
-        "width",
-        "depth",
-        "num_heads",
-        "mlp_ratio",
-        "num_prefix_tokens",
-        "dropout",
-        "drop_path",
-        "patchout",
-        "token_merging",
-        "frozen_blocks",
-        "lora_rank",
-        "epsilon",
-        "kernel_resize",
-        "position_resize",
-        "resolution",
-    )
-
     def __init__(
         self,
         num_frames: int = 1024,
@@ -169,15 +151,8 @@ class AST(Backbone):
         patches = PositionGrid(position_resize, name="positions", dtype=dtype)(
             embed(inputs)
         )
-        if resolution.token > 1:
-            patches = TokenPooling(
-                resolution.token, name="token_pooling", dtype=dtype
-            )(patches)
-        grid_size = patches.shape[1:3]
-        # (b, t, f, d) -> (b, t*f, d)
-        tokens = keras.layers.Reshape(
-            (grid_size[0] * grid_size[1], width), name="tokens", dtype=dtype
-        )(patches)
+        patches = pool_tokens(patches, resolution.token, dtype)
+        tokens = to_sequence(patches, dtype)
         if patchout:
             tokens = Patchout(patchout, name="patchout", dtype=dtype)(tokens)
         if num_prefix_tokens:
@@ -221,7 +196,7 @@ class AST(Backbone):
         self.kernel_resize = kernel_resize
         self.position_resize = position_resize
         self.resolution = resolution
-        self.grid_size = grid_size
+        self.grid_size = patches.shape[1:3]
 
     @property
     def num_tokens(self) -> int:

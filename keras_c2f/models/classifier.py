@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_c2f.layers import TokenStatistics
 from keras_c2f.models.task import Task, open_input
+from keras_c2f.utils.values import Choice
 
 if TYPE_CHECKING:
     from keras_c2f.layers.log_mel import Frontend
@@ -61,16 +62,6 @@ class AudioClassifier(Task):
         Gong et al., "AST", section 2.1; Chen et al., "HTS-AT", section 2.2.
     """
 
-    arguments = (
-        "backbone",
-        "num_classes",
-        "input_kind",
-        "frontend",
-        "pooling",
-        "dropout",
-        "head_epsilon",
-    )
-
     def __init__(
         self,
         backbone: Backbone,
@@ -84,26 +75,7 @@ class AudioClassifier(Task):
         **kwargs: Any,
     ):
         source, features = open_input(backbone, input_kind, frontend)
-        if pooling not in POOLINGS:
-            raise ValueError(
-                f"`pooling` is one of {POOLINGS}. Received: {pooling=}."
-            )
-        if pooling == "prefix" and not backbone.num_prefix_tokens:
-            raise ValueError(
-                "`pooling='prefix'` needs a backbone with prefix tokens, and "
-                "this one has none. Use `pooling='mean'` or "
-                "'token_semantic'."
-            )
-        fewer = {
-            name: getattr(backbone, name, 0.0)
-            for name in ("patchout", "token_merging")
-        }
-        if pooling == "token_semantic" and any(fewer.values()):
-            raise ValueError(
-                "`pooling='token_semantic'` lays all tokens out in time, and "
-                f"this backbone has not all of them: {fewer}. Use "
-                "`pooling='mean'` or 'prefix', or set both to 0."
-            )
+        _check_pooling(pooling, backbone)
         tokens = backbone(features)
         num_prefix = backbone.num_prefix_tokens
         if pooling == "token_semantic":
@@ -156,6 +128,27 @@ class AudioClassifier(Task):
                 f"each step in time. This one has pooling={self.pooling!r}."
             )
         return keras.Model(self.input, self.get_layer("head").output)
+
+
+def _check_pooling(pooling, backbone):
+    """Refuses a pooling that is unknown, or that the backbone cannot have."""
+    Choice(POOLINGS).check("pooling", pooling)
+    if pooling == "prefix" and not backbone.num_prefix_tokens:
+        raise ValueError(
+            "`pooling='prefix'` needs a backbone with prefix tokens, and "
+            "this one has none. Use `pooling='mean'` or "
+            "'token_semantic'."
+        )
+    fewer = {
+        name: getattr(backbone, name, 0.0)
+        for name in ("patchout", "token_merging")
+    }
+    if pooling == "token_semantic" and any(fewer.values()):
+        raise ValueError(
+            "`pooling='token_semantic'` lays all tokens out in time, and "
+            f"this backbone has not all of them: {fewer}. Use "
+            "`pooling='mean'` or 'prefix', or set both to 0."
+        )
 
 
 def _token_semantic(tokens, backbone, num_classes, dropout, dtype):

@@ -3,9 +3,24 @@
 import keras
 import numpy as np
 
-from keras_c2f.layers import TokenMerging
+from keras_c2f.layers import TokenMerging, TokenPooling
 
 MOST_BLOCKS = 100  # of a stage
+
+
+def pool_tokens(tokens, factor, dtype=None):
+    """`(batch, time, ..., width)`, every `factor` tokens in time averaged."""
+    if factor == 1:
+        return tokens
+    return TokenPooling(factor, name="token_pooling", dtype=dtype)(tokens)
+
+
+def to_sequence(patches, dtype=None):
+    """`(batch, time, freq, width)` -> `(batch, time * freq, width)`."""
+    _, time, freq, width = patches.shape
+    return keras.layers.Reshape(
+        (time * freq, width), name="tokens", dtype=dtype
+    )(patches)
 
 
 def encode(

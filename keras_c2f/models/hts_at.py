@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Self
 
 import keras
@@ -12,10 +13,10 @@ from keras_c2f.layers import (
     PatchEmbedding,
     PatchMerging,
     TimeStretch,
-    TokenPooling,
     WindowBlock,
 )
 from keras_c2f.models.adapters import add_adapters
+from keras_c2f.models.encoder import pool_tokens, to_sequence
 from keras_c2f.models.phase_network import Backbone
 from keras_c2f.models.presets import HTS_AT_PRESETS, size_config
 from keras_c2f.resolution import Resolution
@@ -87,25 +88,6 @@ class HTSAT(Backbone):
 
     num_prefix_tokens = 0
 
-    arguments = (
-        "num_frames",
-        "num_mel_bins",
-        "num_folds",
-        "stretch_to",
-        "patch_size",
-        "window_size",
-        "width",
-        "depths",
-        "num_heads",
-        "mlp_ratio",
-        "dropout",
-        "drop_path",
-        "lora_rank",
-        "epsilon",
-        "kernel_resize",
-        "resolution",
-    )
-
     def __init__(
         self,
         num_frames: int = 1024,
@@ -128,18 +110,7 @@ class HTSAT(Backbone):
         **kwargs: Any,
     ):
         resolution = Resolution.parse(resolution)
-        merged = 2 ** (len(depths) - 1)
-        if len(depths) != len(num_heads):
-            raise ValueError(
-                "`depths` and `num_heads` have one number a stage. "
-                f"Received: depths={depths}, num_heads={num_heads}."
-            )
-        if num_mel_bins % (patch_size[1] * merged):
-            raise ValueError(
-                f"{num_mel_bins} mel bins are no whole number of patches of "
-                f"{patch_size[1]} bins, merged {len(depths) - 1} times. Use a "
-                f"multiple of {patch_size[1] * merged}."
-            )
+        _check_stages(depths, num_heads, num_mel_bins, patch_size[1])
         inputs = keras.Input(
             (resolution.num_frames(num_frames), num_mel_bins), name="log_mel"
         )
@@ -153,7 +124,7 @@ class HTSAT(Backbone):
         # frames of a token in the first stage, times the parts
         column = num_folds * patch_size[0] * resolution.patch * resolution.token
         columns = fitting_columns(
-            -(-image.shape[1] // column), merged, window_size[0]
+            -(-image.shape[1] // column), 2 ** (len(depths) - 1), window_size[0]
         )
         image = fold(image, columns * column, num_folds)
         embed = PatchEmbedding(
@@ -167,46 +138,33 @@ class HTSAT(Backbone):
             dtype=dtype,
         )
         patches = embed(image)
-        if resolution.token > 1:
-            patches = TokenPooling(
-                resolution.token, name="token_pooling", dtype=dtype
-            )(patches)
-        grid_size = patches.shape[1:3]
-        num_tokens = grid_size[0] * grid_size[1]
-        # (b, t, f, d) -> (b, t*f, d)
-        tokens = keras.layers.Reshape(
-            (num_tokens, width), name="tokens", dtype=dtype
-        )(patches)
+        patches = pool_tokens(patches, resolution.token, dtype)
+        first_grid = patches.shape[1:3]
+        tokens = to_sequence(patches, dtype)
         tokens = keras.layers.LayerNormalization(
             epsilon=epsilon, name="patch_norm", dtype=dtype
         )(tokens)
         tokens = keras.layers.Dropout(dropout, name="dropout", dtype=dtype)(
             tokens
         )
-        rates = iter(np.linspace(0, drop_path, sum(depths)))
-        for stage, depth in enumerate(depths):
-            if stage > 0:
-                tokens = PatchMerging(
-                    grid_size, epsilon, name=f"merging_{stage}", dtype=dtype
-                )(tokens)
-                grid_size = (grid_size[0] // 2, grid_size[1] // 2)
-            window, half = windows(grid_size, window_size)
-            for index in range(depth):
-                tokens = WindowBlock(
-                    num_heads[stage],
-                    grid_size,
-                    window,
-                    half if index % 2 else (0, 0),
-                    mlp_ratio,
-                    dropout,
-                    float(next(rates)),
-                    epsilon,
-                    name=f"stage_{stage}_block_{index}",
-                    dtype=dtype,
-                )(tokens)
-        tokens = keras.layers.LayerNormalization(
-            epsilon=epsilon, name="norm", dtype=dtype
-        )(tokens)
+        make_block = partial(
+            WindowBlock,
+            mlp_ratio=mlp_ratio,
+            dropout=dropout,
+            epsilon=epsilon,
+            dtype=dtype,
+        )
+        tokens, grid_size = encode_stages(
+            tokens,
+            make_block,
+            depths,
+            num_heads,
+            first_grid,
+            window_size,
+            drop_path,
+            epsilon,
+            dtype,
+        )
         outputs = unfold(tokens, grid_size, num_folds)
         super().__init__(inputs=inputs, outputs=outputs, dtype=dtype, **kwargs)
         add_adapters(self, lora_rank)
@@ -227,7 +185,7 @@ class HTSAT(Backbone):
         self.epsilon = epsilon
         self.kernel_resize = kernel_resize
         self.resolution = resolution
-        self.num_tokens = num_tokens  # patches of one clip
+        self.num_tokens = math.prod(first_grid)  # patches of one clip
         self.grid_size = (
             grid_size[0] * num_folds,
             grid_size[1] // num_folds,
@@ -247,6 +205,68 @@ class HTSAT(Backbone):
         return cls(
             **{**size_config(size, HTS_AT_PRESETS, "hts_at_"), **overrides}
         )
+
+
+def _check_stages(depths, num_heads, num_mel_bins, patch_bins):
+    """Refuses stages of unequal number, or mel bins that do not fit them."""
+    if len(depths) != len(num_heads):
+        raise ValueError(
+            "`depths` and `num_heads` have one number a stage. "
+            f"Received: depths={depths}, num_heads={num_heads}."
+        )
+    side = patch_bins * 2 ** (len(depths) - 1)
+    if num_mel_bins % side:
+        raise ValueError(
+            f"{num_mel_bins} mel bins are no whole number of patches of "
+            f"{patch_bins} bins, merged {len(depths) - 1} times. Use a "
+            f"multiple of {side}."
+        )
+
+
+def encode_stages(
+    tokens,
+    make_block,
+    depths,
+    num_heads,
+    grid_size,
+    window_size,
+    drop_path,
+    epsilon,
+    dtype=None,
+):
+    """Tokens through stages of blocks, and a last norm.
+
+    Args:
+        tokens: symbolic tensor `(batch, time * freq, width)` on `grid_size`.
+        make_block: function of the other arguments of `WindowBlock`.
+        depths, num_heads, window_size, drop_path, epsilon: as in `HTSAT`.
+        grid_size: pair `(time, freq)`, tokens of the first stage.
+        dtype: dtype policy of the other layers.
+
+    Returns:
+        Symbolic tensor, and its `grid_size`.
+    """
+    rates = iter(np.linspace(0, drop_path, sum(depths)).tolist())
+    for stage, depth in enumerate(depths):
+        if stage > 0:
+            tokens = PatchMerging(
+                grid_size, epsilon, name=f"merging_{stage}", dtype=dtype
+            )(tokens)
+            grid_size = (grid_size[0] // 2, grid_size[1] // 2)
+        window, half = windows(grid_size, window_size)
+        for index in range(depth):
+            tokens = make_block(
+                num_heads[stage],
+                grid_size,
+                window,
+                half if index % 2 else (0, 0),
+                drop_path=next(rates),
+                name=f"stage_{stage}_block_{index}",
+            )(tokens)
+    norm = keras.layers.LayerNormalization(
+        epsilon=epsilon, name="norm", dtype=dtype
+    )
+    return norm(tokens), grid_size
 
 
 def fitting_columns(columns, merged, window):

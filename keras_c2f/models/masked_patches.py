@@ -68,14 +68,6 @@ class MaskedPatchModel(Task):
         Transformer", AAAI 2022, section 2.
     """
 
-    arguments = (
-        "backbone",
-        "mask_ratio",
-        "cluster_sizes",
-        "input_kind",
-        "frontend",
-    )
-
     def __init__(
         self,
         backbone: AST,
@@ -86,44 +78,7 @@ class MaskedPatchModel(Task):
         dtype: str | keras.DTypePolicy | None = None,
         **kwargs: Any,
     ):
-        if not isinstance(backbone, AST):
-            raise ValueError(
-                "Masked patches are tokens of one grid from first to last, "
-                "which only an AST has. Received: "
-                f"{type(backbone).__name__}."
-            )
-        if backbone.patch_stride != backbone.patch_size:
-            raise ValueError(
-                "A masked patch must not be visible in its neighbours, so "
-                "patches may not overlap. Received a backbone with "
-                f"patch_size={backbone.patch_size} and "
-                f"patch_stride={backbone.patch_stride}. Leave `patch_stride` "
-                "out; after pre-training a backbone of another stride can "
-                "take over the weights."
-            )
-        if backbone.stem_channels:
-            raise ValueError(
-                "A masked patch must not be visible in its neighbours, and "
-                "the convolutions of a stem see beyond a patch. Received a "
-                f"backbone with stem_channels={backbone.stem_channels}. Leave "
-                "them out."
-            )
-        if backbone.resolution.token > 1:
-            raise ValueError(
-                "Tokens are pooled with their neighbours, so that a masked "
-                "patch has no token of its own. Received a backbone with "
-                f"resolution={str(backbone.resolution)!r}. Use shift, pool or "
-                "patch in pre-training; token:C is for training on labels."
-            )
-        if backbone.patchout or backbone.token_merging:
-            raise ValueError(
-                "Masked patches that are left out or merged cannot be "
-                "guessed. Received a backbone with "
-                f"patchout={backbone.patchout} and "
-                f"token_merging={backbone.token_merging}. Leave both out; "
-                "after pre-training a backbone that has one can take over the "
-                "weights."
-            )
+        _check(backbone)
         source, features = open_input(backbone, input_kind, frontend)
         embed, *encoder = backbone.layers[1:]  # a chain, behind its input
         size = embed.current_size
@@ -152,6 +107,48 @@ class MaskedPatchModel(Task):
         self.cluster_sizes = mask.cluster_sizes
         self.input_kind = input_kind
         self.frontend = frontend
+
+
+def _check(backbone):
+    """Refuses backbones of which a masked patch cannot be guessed."""
+    if not isinstance(backbone, AST):
+        raise ValueError(
+            "Masked patches are tokens of one grid from first to last, "
+            "which only an AST has. Received: "
+            f"{type(backbone).__name__}."
+        )
+    if backbone.patch_stride != backbone.patch_size:
+        raise ValueError(
+            "A masked patch must not be visible in its neighbours, so "
+            "patches may not overlap. Received a backbone with "
+            f"patch_size={backbone.patch_size} and "
+            f"patch_stride={backbone.patch_stride}. Leave `patch_stride` "
+            "out; after pre-training a backbone of another stride can "
+            "take over the weights."
+        )
+    if backbone.stem_channels:
+        raise ValueError(
+            "A masked patch must not be visible in its neighbours, and "
+            "the convolutions of a stem see beyond a patch. Received a "
+            f"backbone with stem_channels={backbone.stem_channels}. Leave "
+            "them out."
+        )
+    if backbone.resolution.token > 1:
+        raise ValueError(
+            "Tokens are pooled with their neighbours, so that a masked "
+            "patch has no token of its own. Received a backbone with "
+            f"resolution={str(backbone.resolution)!r}. Use shift, pool or "
+            "patch in pre-training; token:C is for training on labels."
+        )
+    if backbone.patchout or backbone.token_merging:
+        raise ValueError(
+            "Masked patches that are left out or merged cannot be "
+            "guessed. Received a backbone with "
+            f"patchout={backbone.patchout} and "
+            f"token_merging={backbone.token_merging}. Leave both out; "
+            "after pre-training a backbone that has one can take over the "
+            "weights."
+        )
 
 
 def _at(tokens, indices):

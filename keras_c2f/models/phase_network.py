@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
 class PhaseNetwork(keras.Model):
     """A functional model that can be built again, from its arguments.
 
-    A subclass keeps each argument of its constructor as an attribute, lists
-    them in `arguments`, and has a method `at_resolution`, which
-    `PhasedModel` builds the networks of its phases with.
+    A subclass keeps each argument of its constructor as an attribute, and has
+    a method `at_resolution`, which `PhasedModel` builds the networks of its
+    phases with. `arguments` are their names, by default those of its
+    signature.
 
     `trainable` is kept by a saved copy for the model as a whole; layers that
     were frozen one by one are trained again there.
@@ -32,6 +34,16 @@ class PhaseNetwork(keras.Model):
 
     arguments = ()
     preset: Pretrained | None = None  # where `from_preset` made it
+
+    def __init_subclass__(cls, **kwargs: Any):
+        super().__init_subclass__(**kwargs)
+        if "__init__" in vars(cls) and not cls.arguments:
+            _, *parameters = inspect.signature(cls.__init__).parameters.values()
+            cls.arguments = tuple(
+                each.name
+                for each in parameters
+                if each.name != "dtype" and each.kind != each.VAR_KEYWORD
+            )
 
     def __init__(
         self,

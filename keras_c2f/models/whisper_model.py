@@ -10,10 +10,14 @@ from keras_c2f.layers import (
     Patchout,
     SinePositions,
     TimeConvolution,
-    TokenPooling,
 )
 from keras_c2f.models.adapters import add_adapters
-from keras_c2f.models.encoder import check_encoder, encode, freeze_blocks
+from keras_c2f.models.encoder import (
+    check_encoder,
+    encode,
+    freeze_blocks,
+    pool_tokens,
+)
 from keras_c2f.models.phase_network import Backbone
 from keras_c2f.models.presets import WHISPER_PRESETS, size_config
 from keras_c2f.resolution import Resolution
@@ -88,25 +92,6 @@ class WhisperEncoder(Backbone):
 
     num_prefix_tokens = 0
 
-    arguments = (
-        "num_frames",
-        "num_mel_bins",
-        "width",
-        "depth",
-        "num_heads",
-        "mlp_ratio",
-        "dropout",
-        "drop_path",
-        "patchout",
-        "token_merging",
-        "frozen_blocks",
-        "lora_rank",
-        "final_norm",
-        "epsilon",
-        "kernel_resize",
-        "resolution",
-    )
-
     def __init__(
         self,
         num_frames: int = 3000,
@@ -150,10 +135,7 @@ class WhisperEncoder(Backbone):
             name="positions",
             dtype=dtype,
         )(tokens)
-        if resolution.token > 1:
-            tokens = TokenPooling(
-                resolution.token, name="token_pooling", dtype=dtype
-            )(tokens)
+        tokens = pool_tokens(tokens, resolution.token, dtype)
         num_tokens = tokens.shape[1]
         if patchout:
             tokens = Patchout(patchout, name="patchout", dtype=dtype)(tokens)
