@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +12,7 @@ import numpy as np
 from keras_c2f.convert.kwt import Mfcc
 from keras_c2f.convert.published_file import CARD
 from keras_c2f.layers.log_mel import Frontend
+from keras_c2f.utils.files import atomic_write_folder, read_json, write_json
 
 if TYPE_CHECKING:
     from keras_c2f.phases import TransplantReport
@@ -66,16 +65,13 @@ class Pretrained:
             return
         if path.exists() and any(path.iterdir()):
             raise ValueError(f"The folder {path} is not empty. Name a new one.")
-        # Written elsewhere, then moved: nobody sees half a folder.
-        with tempfile.TemporaryDirectory(dir=path.parent) as unfinished:
-            part = Path(unfinished) / "preset"
-            part.mkdir()
-            self._write(part)
-            part.replace(path)
+        atomic_write_folder(path, self._write)
 
     def _write(self, folder):
+        folder = Path(folder)
+        folder.mkdir()
         config = keras.saving.serialize_keras_object(self.model)
-        _write_json(folder / CONFIG, config)
+        write_json(folder / CONFIG, config)
         self.model.save_weights(folder / WEIGHTS)
         card = {
             "class_names": self.class_names,
@@ -89,7 +85,7 @@ class Pretrained:
             card["frontend"] = self.frontend.get_config()
         elif self.frontend is not None:
             np.savez(folder / MATRICES, **asdict(self.frontend))
-        _write_json(folder / CARD, card)
+        write_json(folder / CARD, card)
 
 
 def of_model(
@@ -122,7 +118,7 @@ def load_folder(folder: PathLike) -> Pretrained:
     """`Pretrained` of a folder that `Pretrained.save` wrote.
 
     Raises:
-        ValueError: if a file of it is missing.
+        ValueError: if a file of it is missing or damaged.
     """
     folder = Path(folder)
     for name in (CONFIG, WEIGHTS, CARD):
@@ -131,10 +127,10 @@ def load_folder(folder: PathLike) -> Pretrained:
                 f"{folder} is no preset folder: it has no {name}. Make one "
                 "with `keras-c2f convert`."
             )
-    config = json.loads((folder / CONFIG).read_text())
+    config = read_json(folder / CONFIG)
     model = keras.saving.deserialize_keras_object(config)
     model.load_weights(folder / WEIGHTS)
-    card = json.loads((folder / CARD).read_text())
+    card = read_json(folder / CARD)
     frontend = card["frontend"] and Frontend.from_config(card["frontend"])
     if (folder / MATRICES).is_file():
         with np.load(folder / MATRICES) as file:
@@ -147,7 +143,3 @@ def load_folder(folder: PathLike) -> Pretrained:
         notes=tuple(card.get("notes", ())),
         multi_label=card.get("multi_label", False),
     )
-
-
-def _write_json(path, value):
-    path.write_text(json.dumps(value, indent=1))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +12,7 @@ import numpy as np
 
 from keras_c2f.data.clips import Clips
 from keras_c2f.datasets.espeak import Utterance, speak
+from keras_c2f.utils.files import atomic_write, own_prefix
 from keras_c2f.utils.optional import soxr, tqdm
 
 if TYPE_CHECKING:
@@ -225,9 +224,5 @@ def _cached(folder, settings, make):
             return file["audio"]
     recordings = make()
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Written elsewhere, then moved: a reader never sees half a file.
-    with tempfile.TemporaryDirectory(dir=path.parent) as unfinished:
-        part = Path(unfinished) / path.name
-        np.savez(part, audio=recordings)
-        os.replace(part, path)
+    atomic_write(path, lambda p: np.savez(p, audio=recordings), own_prefix())
     return recordings
