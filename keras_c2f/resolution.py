@@ -138,6 +138,16 @@ class Resolution:
         return text
 
     @property
+    def name(self) -> str:
+        """str of letters, digits, `_` and `-`, for files and signatures.
+
+        Example:
+            >>> (FrameShift(2) + Pool(2)).name
+            'shift_2-pool_2'
+        """
+        return str(self).replace(":", "_").replace("+", "-")
+
+    @property
     def factor(self) -> int:
         """int, how many times fewer tokens in time there are."""
         return self.shift * self.pool * self.patch * self.token

@@ -11,12 +11,16 @@ import numpy as np
 import pytest
 
 from keras_c2f import AST, AudioClassifier, Frontend
+from keras_c2f.evaluation import Calibration
 from keras_c2f.export import export_classifier
-from keras_c2f.inference import load_classifier
+from keras_c2f.inference import Cascade, load_classifier
+from keras_c2f.inference.classifier import classifier_of
+from keras_c2f.models.metadata import ClassifierInfo
 
 pytestmark = [pytest.mark.once, pytest.mark.slow]
 PAGE = Path(__file__).parents[1] / "examples" / "browser"
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
+NAMES = tuple(f"class {index}" for index in range(10))
 CLIPS = "1-17367-A-10.ogg", "4-163264-A-10.ogg", "5-177957-D-40.ogg"
 
 
@@ -36,21 +40,29 @@ def page(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    """An ONNX file of random weights, large enough to tell recordings apart."""
+def make_network():
+    """Random weights, large enough to tell recordings apart."""
     keras.utils.set_random_seed(0)
     backbone = AST.from_size("micro", num_frames=512)
     network = AudioClassifier(backbone, 10)
     weights = network.get_weights()
     network.set_weights([*weights[:-2], 20 * weights[-2], weights[-1]])
-    names = [f"class {index}" for index in range(10)]
-    path = str(tmp_path_factory.mktemp("model") / "classifier")
-    options = {"format": "onnx"}
+    return network
+
+
+def export(network, path, **options):
+    """Path of an ONNX file."""
     paths = export_classifier(
-        network, Frontend(), names, path, 80000, **options
+        *(network, Frontend(), NAMES, str(path), 80000),
+        format="onnx",
+        **options,
     )
     return paths["float32"]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return export(make_network(), tmp_path_factory.mktemp("model") / "a")
 
 
 def drive(page, model, *arguments):
@@ -88,6 +100,37 @@ def test_scores_are_those_of_python(page, model, shared_data, tmp_path):
         assert row["windows"] == 1
         expected.append(window.scores)
     assert np.ptp(expected, axis=0).max() > 0.05  # the clips differ
+
+
+def test_a_cascade_says_which_windows_it_looked_at_again(page, tmp_path):
+    import soundfile
+
+    network, texts = make_network(), ("pool:4", "full")
+    info = ClassifierInfo(NAMES, 16000, 80000)
+    alone = classifier_of(network, Frontend(), info)
+    rng = np.random.default_rng(0)
+    loudness = np.repeat(rng.uniform(0, 0.5, 12), 40000)
+    tones = np.sin(np.cumsum(np.repeat(rng.uniform(0.05, 1, 12), 40000)))
+    soundfile.write(tmp_path / "a.wav", loudness * tones, 16000, "FLOAT")
+
+    def cascade(threshold):
+        options = (0.005, "accuracy", (0.25, 1.0))
+        known = Calibration(texts, (1.5, 0.8), threshold, *options)
+        found = Cascade(alone, texts, known)
+        return found, list(found.predict(tmp_path / "a.wav", 0.5))
+
+    sure = [window.scores.max() for window in cascade(0.0)[1]]
+    ordered = np.sort(sure)[2:-2]
+    widest = np.diff(ordered).argmax()
+    threshold = float(ordered[widest : widest + 2].mean())
+    python, windows = cascade(threshold)
+    calibration = python.calibration
+    model = export(network, tmp_path / "both", cascade=calibration)
+    (row,) = drive(page, model, tmp_path / "a.wav")
+    assert row["ended"] == [int(value < threshold) for value in sure]
+    assert list(python.num_ended) == np.bincount(row["ended"]).tolist()
+    expected = np.mean([window.scores for window in windows], axis=0)
+    np.testing.assert_allclose(row["scores"], expected, atol=1e-3)
 
 
 def test_it_classifies_a_microphone(page, model, tmp_path):

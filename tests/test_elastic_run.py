@@ -1,5 +1,6 @@
 """Elastic runs and cascades from the command line, and their page."""
 
+import csv
 import re
 import signal
 import subprocess
@@ -98,6 +99,40 @@ def test_cascade(folder, root, capsys):
         f"--data=folder:{root / 'audio'}",
     )
     assert code == 0 and "on 2 clips" in out
+
+
+def test_a_cascade_exported_and_used(folder, root, capsys):
+    """As one file, measured beside Keras, noted, and used on files."""
+    for module in ("ai_edge_quantizer", "tensorflow"):
+        pytest.importorskip(module, reason="needs the extra `export`")
+    if not (folder / "cascade.json").exists():
+        pytest.skip("needs the cascade that the test above makes")
+    export = ("export", "--run", folder, "--variant=float32", "--cascade")
+    code, _, err = run(capsys, *export, "--resolution=pool:4")
+    assert code and "resolutions of its own" in err
+    code, out, err = run(capsys, *export)
+    assert code == 0, err
+    path = folder / "export" / "classifier-cascade-float32.tflite"
+    assert f"Written: {path}" in out and "pool:4, full" in out
+    rows = {row["file"]: row for row in read_rows(folder / "exports.csv")}
+    assert float(rows[str(path)]["largest_difference"]) < 1e-4
+    files = root / "audio"
+    ends, scores = [], []
+    for options in ((f"--run={folder}", "--cascade"), (f"--model={path}",)):
+        code, out, err = run(capsys, "predict", *options, "--format=csv", files)
+        assert code == 0
+        ends.append(err.splitlines()[-1])
+        found = csv.DictReader(out.splitlines())
+        scores.append([float(row["score"]) for row in found])
+    assert ends[0] == ends[1] and "10 windows ended" in ends[0]
+    np.testing.assert_allclose(*scores, atol=1e-4)
+    alone = run(capsys, *export[:-1], "--clips=0")
+    assert alone[0] == 0
+    model = path.with_name("classifier-float32.tflite")
+    code, _, err = run(
+        capsys, "predict", f"--model={model}", "--cascade", files
+    )
+    assert code and "is not a cascade" in err
 
 
 @pytest.mark.parametrize(

@@ -39,11 +39,12 @@ async function openModel(file, isNewest) {
   if (!isNewest()) return loaded.release();
   model?.release();
   model = loaded;
-  const { class_names: names, sample_rate: rate, resolution, variant } = model;
+  const { class_names: names, sample_rate: rate, variant } = model;
+  const resolutions = model.cascade?.resolutions ?? [model.resolution];
   $("model-name").textContent = model.name;
   $("model-facts").textContent =
     `${names.length} classes, windows of ${model.num_samples / rate} s at ` +
-    `${rate / 1000} kHz, resolution ${resolution}, ${variant}`;
+    `${rate / 1000} kHz, resolution ${resolutions.join(", then ")}, ${variant}`;
   $("audio-file").disabled = $("microphone").disabled = false;
   say("ready", "Choose a recording, or use the microphone.");
   if (audio) await openAudio(audio, isNewest);
@@ -61,13 +62,13 @@ async function openAudio(file, isNewest) {
   const began = performance.now();
   say("scoring", `Scoring ${file.name} …`);
   for (const span of spans) {
-    const scores = await model.score(samples.subarray(span.start, span.end));
+    const found = await model.score(samples.subarray(span.start, span.end));
     if (!isNewest()) return;
-    view.addWindow({ ...span, scores });
+    view.addWindow({ ...span, ...found });
   }
   view.draw();
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
-  publish(file.name, meanScores(view.windows), spans);
+  publish(file.name, meanScores(view.windows), view.windows);
   say(
     "done",
     `Scored in ${seconds} s. Play, or point at a plot, to see one window.`,
@@ -103,10 +104,10 @@ async function openMicrophone(isNewest) {
     const window = { start: end - latest.length, end, cell: [scored, end] };
     scored = end;
     busy = true;
-    const scores = await model.score(latest).finally(() => (busy = false));
+    const found = await model.score(latest).finally(() => (busy = false));
     if (!isNewest()) return;
-    view.addWindow({ ...window, scores });
-    publish("microphone", scores, [window]);
+    view.addWindow({ ...window, ...found });
+    publish("microphone", found.scores, [{ ...window, ...found }]);
   }
 }
 
@@ -126,13 +127,14 @@ function say(state, text) {
 }
 
 /** Leaves the result in the page as JSON, for programs; times in seconds. */
-function publish(name, scores, spans) {
+function publish(name, scores, windows) {
   const rate = model.sample_rate;
   const result = {
     audio: name,
     top: model.class_names[best(scores, 1)[0]],
     scores: Array.from(scores),
-    windows: spans.map(({ start, end }) => [start / rate, end / rate]),
+    windows: windows.map(({ start, end }) => [start / rate, end / rate]),
+    ended: model.cascade && windows.map(({ ended }) => ended),
   };
   $("results").textContent = JSON.stringify(result);
 }

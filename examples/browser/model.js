@@ -21,16 +21,19 @@ export async function loadModel(bytes, name) {
     );
   }
 
-  /** Probability of each class in a recording of at most `num_samples`. */
+  /**
+   * `scores`, the probability of each class in a recording of at most `num_samples`;
+   * of a cascade also `ended`, the index of the resolution that was sure of them.
+   */
   async function score(audio) {
     const length = description.num_samples;
     const waveform = new Float32Array(length); // the rest stays zero
     waveform.set(audio);
-    const { scores } = await session.run({
+    const { scores, ended } = await session.run({
       waveform: new ort.Tensor("float32", waveform, [1, length]),
       num_samples: new ort.Tensor("int32", [audio.length], [1]),
     });
-    return scores.data;
+    return { scores: scores.data, ended: ended?.data[0] };
   }
 
   return { ...description, name, score, release: () => session.release() };

@@ -39,7 +39,8 @@ export function drawBars(list, scores, names, count = 8) {
 }
 
 /**
- * One row a class, one cell a window; the colour's strength is the score.
+ * One row a class, one cell a window; the colour's strength is the score. Windows
+ * that a cascade looked at again have a line below.
  * `axis` has the `labels` element of the rows, all `names`, and the times
  * `from` and `to` of the edges.
  */
@@ -63,13 +64,15 @@ export function drawTimeline(
   const x = (time) => Math.round(((time - from) / (to - from)) * canvas.width);
   const y = (row) => Math.round((row / rows.length) * canvas.height);
   const line = Math.round(devicePixelRatio); // between cells
-  for (const { cell, scores } of windows) {
+  for (const { cell, scores, ended } of windows) {
     const [left, right] = cell.map(x);
     const width = right - left > 4 * line ? right - left - line : right - left;
     rows.forEach((i, row) => {
       pen.globalAlpha = scores[i];
       pen.fillRect(left, y(row), width, y(row + 1) - y(row) - line);
     });
+    pen.globalAlpha = 1;
+    if (ended) pen.fillRect(left, canvas.height - 3 * line, width, 3 * line);
   }
 }
 

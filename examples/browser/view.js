@@ -10,7 +10,7 @@ const DRAW_INTERVAL = 100; // ms, while windows are added
 const $ = (id) => document.getElementById(id);
 const decimal = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 
-/** Times are in samples; a window is `{start, end, cell, scores}`. */
+/** Times are in samples; a window is `{start, end, cell, scores, ended}`. */
 export class View {
   windows = [];
   drawn = 0; // when, in ms
@@ -43,7 +43,8 @@ export class View {
     player.hidden = !this.samples;
     $("audio-name").textContent = title;
     const length = this.seconds(this.model.num_samples);
-    $("window-note").textContent = `${length} s ${where} each cell`;
+    const line = this.model.cascade ? "; line: looked at again, finer" : "";
+    $("window-note").textContent = `${length} s ${where} each cell${line}`;
     $("top-note").textContent = "";
     $("bars").replaceChildren();
     this.point(null);
@@ -110,13 +111,17 @@ export class View {
     let note = windows.length > 1 ? `mean of ${windows.length} windows` : "";
     if (!this.samples) {
       scores = windows.at(-1).scores;
-      note = "now";
+      note = `now${this.resolution(windows.at(-1))}`;
     } else if (this.pointed !== null) {
       const time = this.pointed * this.to;
       const near =
         windows.find(({ cell }) => time <= cell[1]) ?? windows.at(-1);
       scores = near.scores;
       note = `${this.seconds(near.start)} to ${this.seconds(near.end)} s`;
+      note += this.resolution(near);
+    } else if (this.model.cascade) {
+      const again = windows.filter(({ ended }) => ended).length;
+      note += ` (looked at again: ${again})`;
     }
     $("top-note").textContent = note;
     drawBars($("bars"), scores, this.model.class_names);
@@ -135,6 +140,12 @@ export class View {
     if (paused) return;
     this.point(Math.min(1, currentTime / duration));
     requestAnimationFrame(() => this.followPlayer());
+  }
+
+  /** At which resolution of a cascade a window ended. */
+  resolution({ ended }) {
+    const { cascade } = this.model;
+    return cascade ? `, at ${cascade.resolutions[ended]}` : "";
   }
 
   seconds(samples) {

@@ -6,7 +6,9 @@ Needs the runtime alone:
     python classify_litert.py classifier-dynamic.tflite audio.wav
 
 Expected: the three likeliest classes of each window of the recording. The last
-window ends with the recording; a recording shorter than a window is padded.
+window ends with the recording; a recording shorter than a window is padded. A
+cascade looks again, finer, where it is unsure, and prints for each window at
+which resolution it ended.
 """
 
 import json
@@ -30,14 +32,26 @@ if not len(samples):
     sys.exit(f"{audio} has no samples. Give a longer one.")
 
 size = info["num_samples"]
-classify = Interpreter(model).get_signature_runner()
+interpreter = Interpreter(model)
+cascade = info.get("cascade", {"resolutions": []})
+names = [  # of the signatures of a cascade: pool:4 is looked at by pool_4
+    resolution.replace(":", "_").replace("+", "-")
+    for resolution in cascade["resolutions"]
+]
+classify, *finer = map(interpreter.get_signature_runner, names or [None])
 last = max(len(samples) - size, 0)  # ends with the file
 for start in [*range(0, last, size), last]:
     window = samples[start : start + size]
-    scores = classify(
+    found = classify(
         waveform=np.pad(window, [0, size - len(window)])[None],
         num_samples=np.array([len(window)], "int32"),
-    )["scores"][0]
-    print(f"{start / rate:.1f} s")
+    )
+    ended = 0  # index of the look that was sure
+    while ended < len(finer) and found["confidence"][0] < cascade["threshold"]:
+        found |= finer[ended](log_mel=found["log_mel"])
+        ended += 1
+    scores = found["scores"][0]
+    at = f", at {cascade['resolutions'][ended]}" if finer else ""
+    print(f"{start / rate:.1f} s{at}")
     for index in scores.argsort()[::-1][:3]:
         print(f"  {info['class_names'][index]:<20} {scores[index]:6.1%}")

@@ -6,7 +6,9 @@ Needs the runtime alone:
     python classify_onnx.py classifier-float32.onnx audio.wav
 
 Expected: the three likeliest classes of each window of the recording. The last
-window ends with the recording; a recording shorter than a window is padded.
+window ends with the recording; a recording shorter than a window is padded. A
+cascade looks again, finer, where it is unsure, and prints for each window at
+which resolution it ended.
 """
 
 import json
@@ -36,7 +38,8 @@ for start in [*range(0, last, size), last]:
         "waveform": np.pad(window, [0, size - len(window)])[None],
         "num_samples": np.array([len(window)], "int32"),
     }
-    scores = session.run(["scores"], inputs)[0][0]
-    print(f"{start / rate:.1f} s")
+    scores, *ended = (output[0] for output in session.run(None, inputs))
+    at = [f", at {info['cascade']['resolutions'][look]}" for look in ended]
+    print(f"{start / rate:.1f} s", *at, sep="")
     for index in scores.argsort()[::-1][:3]:
         print(f"  {info['class_names'][index]:<20} {scores[index]:6.1%}")

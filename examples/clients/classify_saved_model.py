@@ -6,7 +6,9 @@ Needs the runtime alone:
     python classify_saved_model.py classifier/1 audio.wav
 
 Expected: the three likeliest classes of each window of the recording. The last
-window ends with the recording; a recording shorter than a window is padded.
+window ends with the recording; a recording shorter than a window is padded. A
+cascade looks again, finer, where it is unsure, and prints for each window at
+which resolution it ended.
 """
 
 import sys
@@ -32,11 +34,15 @@ size = int(info["num_samples"])
 last = max(len(samples) - size, 0)  # ends with the file
 for start in [*range(0, last, size), last]:
     window = samples[start : start + size]
-    scores = signatures["serving_default"](
+    found = signatures["serving_default"](
         waveform=tf.constant(np.pad(window, [0, size - len(window)])[None]),
         num_samples=tf.constant([len(window)]),
-    )["scores"][0].numpy()
-    print(f"{start / rate:.1f} s")
+    )
+    scores = found["scores"][0].numpy()
+    at = ""
+    if "ended" in found:  # the index of the look that was sure
+        at = f", at {info['resolutions'][found['ended'][0]].decode()}"
+    print(f"{start / rate:.1f} s{at}")
     for index in scores.argsort()[::-1][:3]:
         name = info["class_names"][index].decode()
         print(f"  {name:<20} {scores[index]:6.1%}")

@@ -23,7 +23,8 @@ def score_cascade(arguments, trained, pipeline, clips):
     """Calibrates a cascade on a run's own validation clips, or scores it.
 
     Calibrated it is with the clips that the run was validated on. On other
-    data it is scored as calibrated before.
+    data it is scored as calibrated before. A converted model has no clips of
+    its own: it is calibrated on `--data`, and scored with `--held-out`.
 
     Args:
         arguments: parsed, of `evaluate`.
@@ -34,8 +35,9 @@ def score_cascade(arguments, trained, pipeline, clips):
     Returns:
         str, path of the file written.
     """
-    from keras_c2f.inference.cascade import CASCADE_FILE, Cascade
+    from keras_c2f.inference.cascade import Cascade
     from keras_c2f.inference.classifier import classifier_of
+    from keras_c2f.inference.loading import CASCADE_FILE
 
     classifier = classifier_of(trained.network, trained.frontend, trained.info)
     resolutions = [text.strip() for text in arguments.cascade.split(",")]
@@ -43,8 +45,11 @@ def score_cascade(arguments, trained, pipeline, clips):
     pipeline.set_phase(cascade.resolutions[-1], epoch=0)
     dataset = pipeline.dataset(clips)
     path = os.path.join(trained.folder, CASCADE_FILE)
-    if arguments.data or arguments.held_out:
-        calibration = _kept(path, cascade).applied_to(
+    is_converted = not trained.config["recipe"]["data"]
+    others = ["--data"] * bool(arguments.data and not is_converted)
+    others += ["--held-out"] * bool(arguments.held_out)
+    if others:
+        calibration = _kept(path, cascade, others).applied_to(
             *cascade.measure(dataset), trained.info.multi_label
         )
         name = evaluation_name(
@@ -66,13 +71,18 @@ def score_cascade(arguments, trained, pipeline, clips):
     return path
 
 
-def _kept(path, cascade):
-    """The `Calibration` that is to be scored on other data."""
+def _kept(path, cascade, others):
+    """The `Calibration` that is to be scored on other data.
+
+    Args:
+        path: str, of its file.
+        cascade: `Cascade`.
+        others: list of str, the flags that name other data.
+    """
     from keras_c2f.evaluation.cascade import Calibration
 
     advice = (
-        "Calibrate it first, on the clips that the run was validated on: the "
-        "same command without --data and --held-out."
+        f"Calibrate it first: the same command without {' and '.join(others)}."
     )
     if not os.path.exists(path):
         raise ValueError(f"There is no {path}. {advice}")

@@ -54,7 +54,8 @@ def add_commands(add):
         metavar="RESOLUTION,...",
         help="looks coarsely first, and finer only when unsure, such as "
         "pool:4,full; on the run's own validation clips it is calibrated, and "
-        "kept for predict --cascade; on other data it is scored as it is",
+        "kept for predict and export --cascade; on other data it is scored as "
+        "it is. A converted model is calibrated on --data",
     )
     add_option(
         command,

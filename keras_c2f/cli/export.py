@@ -38,6 +38,13 @@ def add_commands(add):
         help="a coarser one for a slow device, such as pool:2 (default: that "
         "of the last phase)",
     )
+    command.add_argument(
+        "--cascade",
+        action="store_true",
+        help="export the cascade that `keras-c2f evaluate --cascade` has "
+        "calibrated: one file that looks coarsely first, over one set of "
+        "weights",
+    )
     add_option(
         command,
         "batch_size",
@@ -88,6 +95,7 @@ def export(arguments):
             arguments.batch_size,
             arguments.clips,
             arguments.threads,
+            arguments.cascade,
         )
     except NotNotedError as error:
         rows, problem = error.rows, error

@@ -51,7 +51,8 @@ def add_commands(add):
         "--cascade",
         action="store_true",
         help="look coarsely first, and finer only when unsure, as `keras-c2f "
-        "evaluate --cascade` has calibrated it; needs --run",
+        "evaluate --cascade` has calibrated it; an exported cascade does so "
+        "by itself",
     )
     command.add_argument(
         "audio",
@@ -86,11 +87,6 @@ def predict(arguments):
         os.makedirs(arguments.timeline, exist_ok=True)
     paths = [] if from_input else find_recordings(arguments.audio)
     path = path_of_model(arguments)
-    if arguments.cascade and not arguments.run:
-        raise ValueError(
-            "--cascade needs the networks of a run, and an exported file has "
-            "one. Give the run with --run, or leave --cascade out."
-        )
     require(
         *runtime_of(path),
         *([] if from_input else ["soundfile", "soxr"]),
@@ -98,14 +94,20 @@ def predict(arguments):
     )
     from keras_c2f.inference import load_cascade, load_classifier
 
-    load = load_cascade if arguments.cascade else load_classifier
-    classifier = load(path)
+    of_run = arguments.cascade and arguments.run
+    classifier = (load_cascade if of_run else load_classifier)(path)
+    is_cascade = hasattr(classifier, "calibration")
+    if arguments.cascade and not is_cascade:
+        raise ValueError(
+            f"{path} is not a cascade: it looks at each window once. Leave "
+            "--cascade out, or export the run again with --cascade."
+        )
     printer = Printer(classifier.info, arguments)
     if from_input:
         code = _predict_stream(classifier, arguments.overlap, printer)
     else:
         code = _predict_files(classifier, paths, arguments, printer)
-    if arguments.cascade:
+    if is_cascade:
         print(ended_line(classifier), file=sys.stderr)
     return code
 

@@ -16,6 +16,7 @@ from keras_c2f.phases import at_resolution
 if TYPE_CHECKING:
     import numpy as np
 
+    from keras_c2f.evaluation import Calibration
     from keras_c2f.layers.log_mel import Frontend
     from keras_c2f.models.classifier import AudioClassifier
     from keras_c2f.resolution import Resolution
@@ -35,6 +36,7 @@ def export_classifier(
     resolution: Resolution | str | None = None,
     batch_size: int | None = None,
     calibration: np.ndarray | None = None,
+    cascade: Calibration | None = None,
 ) -> dict[str, str]:
     """Writes front end, compression and network as one file.
 
@@ -60,13 +62,18 @@ def export_classifier(
             the format, 1 for LiteRT and any for the others.
         calibration: pair of arrays, windows as `Classifier.scores` takes
             them, needed for `"int8"`: a hundred of the training set will do.
+        cascade: `Calibration` of a `Cascade` of this network, which is
+            exported then: all looks over one set of weights. A SavedModel and
+            an ONNX file also give `ended`, the index of the look at which a
+            window ended; a LiteRT file has a signature for each look.
 
     Returns:
         dict from variant to path.
 
     Raises:
         ImportError: if a converter is not installed, with the install line.
-        ValueError: if there is no such format or variant, or no calibration.
+        ValueError: if there is no such format or variant, or no calibration;
+            or the cascade looks at every window at its finest resolution.
         RuntimeError: if conversion fails in its own process; with what that
             printed.
     """
@@ -76,6 +83,8 @@ def export_classifier(
             "variant='int8' fixes the scale of each activation, so it needs "
             "`calibration`: windows of the training set."
         )
+    if cascade is not None:
+        refuse_cascade(cascade, resolution)
     if resolution is not None:
         network = at_resolution(network, resolution)
     info = ClassifierInfo(
@@ -83,7 +92,8 @@ def export_classifier(
         frontend.sample_rate,
         num_samples,
         multi_label,
-        str(network.resolution),
+        cascade.resolutions[-1] if cascade else str(network.resolution),
+        cascade=cascade and cascade.to_dict(),
     )
     model = waveform_classifier(
         network, frontend, num_samples, multi_label, kind.use_fft(frontend)
@@ -105,3 +115,28 @@ def export_classifier(
         save_archive(model, info, archive)
         convert_archive(archive, paths, format, batch_size or None, calibration)
     return paths
+
+
+def refuse_cascade(cascade, resolution=None):
+    """Refuses a cascade of no use, and one with another resolution.
+
+    Args:
+        cascade: `Calibration`.
+        resolution: what an export was asked for.
+
+    Raises:
+        ValueError: if it cannot be exported.
+    """
+    texts = cascade.resolutions
+    if resolution is not None:
+        raise ValueError(
+            f"A cascade has resolutions of its own: {', '.join(texts)}. Leave "
+            f"`resolution` (--resolution) out. Received: {resolution}."
+        )
+    if cascade.threshold is None:
+        raise ValueError(
+            f"In this cascade every clip goes on to {texts[-1]}, so its file "
+            "would do what the classifier does alone. Export that, without "
+            "the cascade; or allow a greater loss and calibrate again: "
+            "`max_loss` (evaluate --cascade --max-loss)."
+        )

@@ -77,37 +77,54 @@ def compare(path, reference, windows, num_threads=None):
 
     Returns:
         dict of `megabytes`; `milliseconds`, median of one call over its
-        windows, which is one unless the file has a fixed batch;
+        windows, which is one unless the file has a fixed batch; of a cascade
+        the mean over all windows, as its calls differ;
         `largest_difference` of any score; `same_class`, share of the windows
         with the same likeliest class; `metric` and `score`, see
         `headline_score`; `keras_score`; `points_lost`, hundredths of it;
         `num_clips`.
     """
     classifier = load_classifier(path, num_threads)
-    waveforms, counts, targets = windows
+    waveforms, _, targets = windows
     batch = classifier.batch_size
-    scores = np.concatenate(
-        [
-            classifier.scores(waveforms[i : i + batch], counts[i : i + batch])
-            for i in range(0, len(counts), batch)
-        ]
-    )
+    seconds = median_seconds(classifier, waveforms[:batch]) / batch
+    began = time.perf_counter()
+    scores = scores_of(classifier, windows, batch)
+    if classifier.info.cascade is not None:
+        seconds = (time.perf_counter() - began) / len(targets)
     multi_label = classifier.info.multi_label
     metric, score = headline_score(targets, scores, multi_label)
     _, before = headline_score(targets, reference, multi_label)
     same = scores.argmax(-1) == reference.argmax(-1)
-    seconds = median_seconds(classifier, waveforms[:batch])
     return {
         "megabytes": size_of(path) / 1e6,
-        "milliseconds": 1000 * seconds / batch,
+        "milliseconds": 1000 * seconds,
         "largest_difference": float(np.abs(scores - reference).max()),
         "same_class": float(same.mean()),
         "metric": metric,
         "score": score,
         "keras_score": before,
         "points_lost": 100 * (before - score),
-        "num_clips": len(counts),
+        "num_clips": len(targets),
     }
+
+
+def scores_of(classifier, windows, batch_size):
+    """float32 `(n, num_classes)`: scores of windows, a batch at a time.
+
+    Args:
+        classifier: `Classifier`.
+        windows: what `leading_windows` returned.
+        batch_size: int.
+    """
+    waveforms, counts, _ = windows
+    size = batch_size
+    return np.concatenate(
+        [
+            classifier.scores(waveforms[i : i + size], counts[i : i + size])
+            for i in range(0, len(counts), size)
+        ]
+    )
 
 
 def headline_score(targets, scores, multi_label):

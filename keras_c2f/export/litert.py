@@ -7,7 +7,8 @@ import tempfile
 import warnings
 import zipfile
 
-from keras_c2f.export.saved_model import write_saved_model
+from keras_c2f.export.saved_model import save_signatures
+from keras_c2f.export.signatures import signatures_of
 from keras_c2f.models.metadata import FILE_NAME
 from keras_c2f.utils.optional import LazyModule, tf
 
@@ -15,6 +16,7 @@ LABELS = "labels.txt"  # where tools of LiteRT look for class names
 FRONTEND = ".*frontend.*"  # in the names of tensors
 INTEGER_OPERATIONS = ("FULLY_CONNECTED", "CONV_2D")
 
+litert = LazyModule("ai_edge_litert.interpreter")
 aeq = LazyModule("ai_edge_quantizer.quantizer")
 qtyping = LazyModule("ai_edge_quantizer.qtyping")
 algorithms = LazyModule("ai_edge_quantizer.algorithm_manager")
@@ -30,12 +32,13 @@ def convert_to_litert(model, info, batch_size):
         model, info, batch_size: as in `write_saved_model`.
 
     Returns:
-        bytes.
+        bytes. Weights that several signatures use are in them once.
     """
+    signatures = signatures_of(model, info, batch_size, batch_size)
     with tempfile.TemporaryDirectory() as folder:
-        write_saved_model(model, info, folder, batch_size)
+        save_signatures(folder, signatures)
         converter = tf.lite.TFLiteConverter.from_saved_model(
-            folder, signature_keys=["serving_default"]
+            folder, signature_keys=list(signatures)
         )
         return converter.convert()
 
@@ -77,13 +80,29 @@ def quantize_litert(content, variant, calibration):
     with _silence(), tempfile.TemporaryDirectory() as folder:
         result = None
         if variant == "int8":
-            result = quantizer.calibrate({"serving_default": calibration})
+            result = quantizer.calibrate(_by_signature(content, calibration))
         path = os.path.join(folder, "quantized.tflite")
         quantizer.quantize(result, enable_progress_report=False).export_model(
             path
         )
         with open(path, "rb") as file:
             return file.read()
+
+
+def _by_signature(content, calibration):
+    """What each signature is calibrated with: finer looks with log-mel."""
+    interpreter = litert.Interpreter(model_content=content)
+    inputs = {
+        name: signature["inputs"]
+        for name, signature in interpreter.get_signature_list().items()
+    }
+    (first,) = (name for name, names in inputs.items() if "waveform" in names)
+    by_signature = {first: calibration}
+    if finer := inputs.keys() - {first}:
+        look = interpreter.get_signature_runner(first)
+        log_mel = [{"log_mel": look(**row)["log_mel"]} for row in calibration]
+        by_signature |= dict.fromkeys(finer, log_mel)
+    return by_signature
 
 
 @contextlib.contextmanager

@@ -6,40 +6,47 @@ import tempfile
 
 import numpy as np
 
-from keras_c2f.export.saved_model import input_specs
+from keras_c2f.export.onnx_cascade import join_looks
+from keras_c2f.export.signatures import signatures_of
 from keras_c2f.models.metadata import PROPERTY
-from keras_c2f.utils.optional import LazyModule, tf
+from keras_c2f.utils.optional import LazyModule
 
 OPSET = 18
 FRONTEND = "/frontend"  # in the names of its nodes
 INTEGER_OPERATIONS = ("MatMul", "Gemm", "Conv")
 
 onnx = LazyModule("onnx")
+onnxruntime = LazyModule("onnxruntime")
 quantization = LazyModule("onnxruntime.quantization")
 tf2onnx = LazyModule("tf2onnx")
 
 
 def convert_to_onnx(model, info, batch_size):
-    """A classifier as a float32 `onnx.ModelProto`. TensorFlow backend only.
+    """A classifier as float32 `onnx.ModelProto`s. TensorFlow backend only.
 
     Args:
         model, info, batch_size: as in `write_saved_model`.
+
+    Returns:
+        list of one; of a cascade one for each look, which `write_onnx` joins.
     """
-    specs = input_specs(info, batch_size)
-
-    @tf.function(input_signature=specs)
-    def serve(waveform, num_samples):
-        inputs = {"waveform": waveform, "num_samples": num_samples}
-        return {"scores": model(inputs, training=False)}
-
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
+    return [
+        _converted(function)
+        for function in signatures_of(model, info, batch_size).values()
+    ]
+
+
+def _converted(function):
+    """A `tf.function` with a signature as `onnx.ModelProto`."""
+    specs = function.input_signature
     proto, _ = tf2onnx.convert.from_function(
-        serve,
+        function,
         specs,
         opset=OPSET,
         custom_op_handlers={"Erfc": (_erfc_as_erf, [])},
     )
-    if batch_size is None:
+    if specs[0].shape[0] is None:
         for value in (*proto.graph.input, *proto.graph.output):
             value.type.tensor_type.shape.dim[0].dim_param = "batch"
     return proto
@@ -56,16 +63,32 @@ def _erfc_as_erf(context, node, name, arguments):
     context.replace_inputs(difference, [one, erf])
 
 
-def quantize_onnx(proto, variant, calibration):
-    """A float32 model in other numbers; the front end stays as it is.
+def quantize_onnx(protos, variant, calibration):
+    """What `convert_to_onnx` returned in other numbers.
+
+    The front end stays as it is.
 
     Args:
-        proto: `onnx.ModelProto`; not changed.
+        protos: list of `onnx.ModelProto`; not changed.
         variant, calibration: as in `quantize_litert`.
 
     Returns:
-        `onnx.ModelProto`.
+        list of `onnx.ModelProto`.
     """
+    first, *finer = protos
+    log_mel = []
+    if finer and variant == "int8":
+        session = onnxruntime.InferenceSession(first.SerializeToString())
+        log_mel = [
+            {"log_mel": session.run(["log_mel"], row)[0]} for row in calibration
+        ]
+    return [
+        _quantized(first, variant, calibration),
+        *(_quantized(look, variant, log_mel) for look in finer),
+    ]
+
+
+def _quantized(proto, variant, calibration):
     if variant == "float16":
         return _with_float16_weights(proto)
     frontend = [node.name for node in proto.graph.node if FRONTEND in node.name]
@@ -136,13 +159,17 @@ class _Reader:
         return next(self._inputs, None)
 
 
-def write_onnx(proto, info, path):
+def write_onnx(protos, info, path):
     """Writes a model, its description as metadata.
 
     Args:
-        proto: `onnx.ModelProto`; gets the metadata too.
+        protos: list of `onnx.ModelProto`, of a cascade several; one by
+            itself gets the metadata too.
         info: `ClassifierInfo`.
         path: str.
     """
+    proto = protos[0]
+    if info.cascade is not None:
+        proto = join_looks(protos, info.cascade["threshold"])
     onnx.helper.set_model_props(proto, {PROPERTY: info.to_json()})
     onnx.save(proto, path)

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import shutil
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from keras_c2f.export.classifier import export_classifier
-from keras_c2f.export.comparison import INT8_POINTS, compare, leading_windows
+from keras_c2f.export.classifier import export_classifier, refuse_cascade
+from keras_c2f.export.comparison import (
+    INT8_POINTS,
+    compare,
+    leading_windows,
+    scores_of,
+)
 from keras_c2f.export.formats import choose_format
 from keras_c2f.inference.classifier import classifier_of
+from keras_c2f.inference.loading import cascade_of
 from keras_c2f.phases import at_resolution
-from keras_c2f.resolution import Resolution
 from keras_c2f.training.pretrain_recipe import recipe_settings
 from keras_c2f.training.recipe import Recipe
 from keras_c2f.training.run_clips import refuse_changed_clips
@@ -39,6 +45,7 @@ def export_run(
     batch_size: int | None = None,
     num_clips: int = 400,
     num_threads: int | None = None,
+    cascade: bool = False,
 ) -> list[dict[str, Any]]:
     """Exports the classifier of a run, and measures each file beside Keras.
 
@@ -57,6 +64,8 @@ def export_run(
         num_clips: int, clips of the run's validation part to measure on; 0
             for none, and then `int8` is kept whatever it loses.
         num_threads: int, of the runtimes, in measuring.
+        cascade: bool, whether the cascade is exported that `keras-c2f
+            evaluate --cascade` has calibrated; see `export_classifier`.
 
     Returns:
         list of dicts of `file`, `format`, `variant`, `resolution`, and, if
@@ -79,7 +88,7 @@ def export_run(
             stack.enter_context(alone_in(path))
         rows = _export(
             *(trained, format, variants, out, resolution, batch_size),
-            *(num_clips, num_threads),
+            *(num_clips, num_threads, cascade),
         )
         try:
             _note(trained.folder, rows)
@@ -109,8 +118,60 @@ def _export(
     batch_size,
     num_clips,
     num_threads,
+    cascade,
 ):
-    info, frontend = trained.info, trained.frontend
+    keras, calibration, name = _chosen(trained, resolution, cascade)
+    windows, others = _windows(trained, variants, num_clips)
+    info = keras.info
+    paths = export_classifier(
+        *(trained.network, trained.frontend, info.class_names),
+        *(os.path.join(out, name), info.num_samples),
+        format=format,
+        variants=variants,
+        multi_label=info.multi_label,
+        resolution=resolution,
+        batch_size=batch_size,
+        calibration=others,
+        cascade=calibration,
+    )
+    text = keras.info.resolution
+    if calibration:
+        text = ", ".join(calibration.resolutions)
+    rows = [
+        {
+            "file": path,
+            "format": format,
+            "variant": variant,
+            "resolution": text,
+        }
+        for variant, path in paths.items()
+    ]
+    if windows is not None:
+        scores = scores_of(keras, windows, BATCH_SIZE)
+        for row in _bar(rows):
+            row |= compare(row["file"], scores, windows, num_threads)
+            row["kept"] = int(_may_stay(row))
+            if not row["kept"]:
+                _remove(row["file"])
+    return rows
+
+
+def _chosen(trained, resolution, cascade):
+    """What is exported: in Keras, a `Calibration` or `None`, a file name."""
+    if cascade:
+        found = cascade_of(trained)
+        refuse_cascade(found.calibration, resolution)
+        return found, found.calibration, "classifier-cascade"
+    network, name = trained.network, "classifier"
+    if resolution is not None:
+        network = at_resolution(network, resolution)
+        name += f"-{network.resolution.name}"
+    info = dataclasses.replace(trained.info, resolution=str(network.resolution))
+    return classifier_of(network, trained.frontend, info), None, name
+
+
+def _windows(trained, variants, num_clips):
+    """Windows to measure on, and to calibrate int8 with, where it is wanted."""
     clips = calibration = windows = None
     if num_clips or "int8" in variants:
         if not trained.config["recipe"]["data"]:
@@ -123,6 +184,7 @@ def _export(
             )
         recipe = Recipe(**recipe_settings(trained.config, trained.folder))
         clips = recipe.open_data()
+    of = trained.frontend, trained.num_samples
     if num_clips:
         instead = "measure nothing: `num_clips` (--clips) of 0"
         refuse_changed_clips(
@@ -132,48 +194,10 @@ def _export(
             {"validation": clips[1]},
             instead,
         )
-        windows = leading_windows(
-            clips[1], frontend, info.num_samples, num_clips
-        )
+        windows = leading_windows(clips[1], *of, num_clips)
     if "int8" in variants:
-        *calibration, _ = leading_windows(
-            clips[0], frontend, info.num_samples, CALIBRATION_CLIPS
-        )
-    network, name = trained.network, "classifier"
-    if resolution is not None:
-        network = at_resolution(network, resolution)
-        text = str(Resolution.parse(resolution))
-        name += f"-{text}".replace(":", "_").replace("+", "-")
-    paths = export_classifier(
-        network,
-        frontend,
-        info.class_names,
-        os.path.join(out, name),
-        info.num_samples,
-        format=format,
-        variants=variants,
-        multi_label=info.multi_label,
-        batch_size=batch_size,
-        calibration=calibration,
-    )
-    rows = [
-        {
-            "file": path,
-            "format": format,
-            "variant": variant,
-            "resolution": str(network.resolution),
-        }
-        for variant, path in paths.items()
-    ]
-    if windows is not None:
-        keras = classifier_of(network, frontend, info, BATCH_SIZE)
-        scores = keras.scores(*windows[:2])
-        for row in _bar(rows):
-            row |= compare(row["file"], scores, windows, num_threads)
-            row["kept"] = int(_may_stay(row))
-            if not row["kept"]:
-                _remove(row["file"])
-    return rows
+        *calibration, _ = leading_windows(clips[0], *of, CALIBRATION_CLIPS)
+    return windows, calibration
 
 
 def _bar(rows):

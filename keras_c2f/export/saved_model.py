@@ -2,6 +2,7 @@
 
 import os
 
+from keras_c2f.export.signatures import signatures_of, whole_cascade
 from keras_c2f.models.metadata import FILE_NAME
 from keras_c2f.utils.optional import tf
 
@@ -9,12 +10,14 @@ EXTRA = "assets.extra"  # TensorFlow's folder for files of others
 
 
 def write_saved_model(model, info, path, batch_size=None):
-    """Writes a SavedModel with two signatures. TensorFlow backend only.
+    """Writes a SavedModel. TensorFlow backend only.
 
-    `serving_default` takes `waveform` and `num_samples` and returns `scores`;
-    `describe` takes nothing and returns `class_names`, `sample_rate`,
-    `num_samples`, `multi_label`, `resolution`. All of it is in
-    `assets.extra/keras_c2f.json` too.
+    Its signature `serving_default` takes `waveform` and `num_samples` and
+    returns `scores`; of a cascade also `ended`, and each look has a signature
+    of its own: see `signatures_of`. `describe` takes nothing and returns
+    `class_names`, `sample_rate`, `num_samples`, `multi_label`, `resolution`;
+    of a cascade also `resolutions`, `temperatures`, `threshold`, `gmacs`. All
+    of it is in `assets.extra/keras_c2f.json` too.
 
     Args:
         model: what `waveform_classifier` returned.
@@ -22,42 +25,49 @@ def write_saved_model(model, info, path, batch_size=None):
         path: folder to make.
         batch_size: int, or `None` for any.
     """
-    # `keras.export.ExportArchive` would save each weight twice.
-
-    def serve(waveform, num_samples):
-        inputs = {"waveform": waveform, "num_samples": num_samples}
-        return {"scores": model(inputs, training=False)}
+    signatures = signatures_of(model, info, batch_size)
+    if info.cascade is not None:
+        looks = list(signatures.values())
+        whole = whole_cascade(looks, info, batch_size)
+        signatures["serving_default"] = whole
 
     def describe():
+        cascade = info.cascade or {}
+        names = ("resolutions", "temperatures", "threshold", "gmacs")
         return {
             "class_names": tf.constant(info.class_names),
             "sample_rate": tf.constant(info.sample_rate),
             "num_samples": tf.constant(info.num_samples),
             "multi_label": tf.constant(info.multi_label),
             "resolution": tf.constant(info.resolution),
+            **{n: tf.constant(cascade[n]) for n in names if n in cascade},
         }
 
-    module = tf.Module()
-    module.kept = [variable.value for variable in model.variables]
-    signatures = {
-        "serving_default": tf.function(serve, input_specs(info, batch_size)),
-        "describe": tf.function(describe, []),
-    }
-    try:
-        tf.saved_model.save(module, str(path), signatures)
-    except tf.errors.OpError as error:  # such as of a full disk
-        raise OSError(error.message) from error
+    save_signatures(path, {**signatures, "describe": tf.function(describe, [])})
     extra = os.path.join(path, EXTRA)
     os.makedirs(extra, exist_ok=True)
     with open(os.path.join(extra, FILE_NAME), "w") as file:
         file.write(info.to_json())
 
 
-def input_specs(info, batch_size):
-    """The two inputs of a classifier as TensorFlow's records."""
-    return [
-        tf.TensorSpec(
-            (batch_size, info.num_samples), tf.float32, name="waveform"
-        ),
-        tf.TensorSpec((batch_size,), tf.int32, name="num_samples"),
+def save_signatures(path, signatures):
+    """Writes functions with the weights that they use, each of these once.
+
+    Args:
+        path: folder to make.
+        signatures: dict from name to `tf.function`.
+
+    Raises:
+        OSError: if that fails, as on a full disk.
+    """
+    # `keras.export.ExportArchive` would save each weight twice.
+    module = tf.Module()
+    module.kept = [
+        variable
+        for function in signatures.values()
+        for variable in function.get_concrete_function().variables
     ]
+    try:
+        tf.saved_model.save(module, str(path), signatures)
+    except tf.errors.OpError as error:  # such as of a full disk
+        raise OSError(error.message) from error

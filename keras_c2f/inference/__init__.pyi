@@ -1,9 +1,10 @@
 from keras_c2f.audio.walk import find_audio as find_audio
 from keras_c2f.inference.cascade import Cascade as Cascade
-from keras_c2f.inference.cascade import load_cascade as load_cascade
+from keras_c2f.inference.cascade import ExportedCascade as ExportedCascade
 from keras_c2f.inference.classifier import Classifier as Classifier
 from keras_c2f.inference.classifier import Embedder as Embedder
-from keras_c2f.inference.classifier import load_classifier as load_classifier
-from keras_c2f.inference.classifier import load_embedder as load_embedder
+from keras_c2f.inference.loading import load_cascade as load_cascade
+from keras_c2f.inference.loading import load_classifier as load_classifier
+from keras_c2f.inference.loading import load_embedder as load_embedder
 from keras_c2f.inference.stream import Stream as Stream
 from keras_c2f.inference.stream import Window as Window

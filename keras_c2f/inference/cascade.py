@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -18,20 +17,72 @@ from keras_c2f.evaluation.cascade import (
     log_scores,
     relative_cost,
 )
-from keras_c2f.inference.classifier import Classifier, classifier_of
+from keras_c2f.inference.classifier import Classifier
 from keras_c2f.models.waveform_classifier import log_mel_input, of_compressed
 from keras_c2f.phases import at_resolution
 from keras_c2f.resolution import Resolution
-from keras_c2f.training.trained_run import read_trained_run
-from keras_c2f.utils.files import read_json
 
 if TYPE_CHECKING:
-    from keras_c2f.utils.annotations import PathLike
-
-CASCADE_FILE = "cascade.json"  # in the folder of a run
+    from keras_c2f.models.metadata import ClassifierInfo
 
 
-class Cascade(Classifier):
+class CountingCascade(Classifier):
+    """What cascades share: they count where windows end."""
+
+    calibration: Calibration | None
+    gmacs: Sequence[float]
+    num_ended: np.ndarray
+
+    @property
+    def relative_cost(self) -> float:
+        """float, mean cost of the windows so far over a finest look."""
+        shares = self.num_ended / max(self.num_ended.sum(), 1)
+        threshold = self.calibration and self.calibration.threshold
+        return relative_cost(shares, self.gmacs, threshold)
+
+    def _count(self, ended):
+        self.num_ended += np.bincount(ended, minlength=len(self.num_ended))
+
+
+class ExportedCascade(CountingCascade):
+    """A cascade in a file that another runtime runs; see `load_classifier`.
+
+    Args:
+        info: `ClassifierInfo` with `cascade`.
+        run: as that of a `Classifier`; behind the scores of a window it gives
+            the index of the look at which this ended.
+        batch_size: see `Classifier`.
+
+    Attributes:
+        calibration, gmacs, num_ended: as those of `Cascade`.
+    """
+
+    def __init__(
+        self,
+        info: ClassifierInfo,
+        run: Callable[[np.ndarray, np.ndarray], np.ndarray],
+        batch_size: int | None = None,
+    ):
+        super().__init__(info, run, batch_size)
+        self.calibration = Calibration.from_dict(info.cascade)
+        self.gmacs = self.calibration.gmacs
+        self.num_ended = np.zeros(len(self.gmacs), int)
+
+    @property
+    def resolutions(self) -> tuple[Resolution, ...]:
+        """tuple of `Resolution`, coarse to fine."""
+        return tuple(map(Resolution.parse, self.calibration.resolutions))
+
+    def scores(
+        self, waveforms: np.ndarray, counts: np.ndarray | None = None
+    ) -> np.ndarray:
+        """See `Classifier.scores`."""
+        found = super().scores(waveforms, counts)
+        self._count(found[:, -1].astype(int))
+        return found[:, :-1]
+
+
+class Cascade(CountingCascade):
     """A classifier that looks coarsely, and finer only when unsure.
 
     Used as any `Classifier`: files, folders, streams. The front end runs once,
@@ -110,13 +161,6 @@ class Cascade(Classifier):
         """tuple of `Resolution`, coarse to fine."""
         return tuple(look.network.resolution for look in self._looks)
 
-    @property
-    def relative_cost(self) -> float:
-        """float, mean cost of the windows so far over a finest look."""
-        shares = self.num_ended / max(self.num_ended.sum(), 1)
-        threshold = self.calibration and self.calibration.threshold
-        return relative_cost(shares, self.gmacs, threshold)
-
     def calibrate(
         self, dataset: Iterable[Any], max_loss: float = MAX_LOSS
     ) -> tuple[Calibration, list[dict[str, Any]]]:
@@ -194,7 +238,7 @@ class Cascade(Classifier):
             {"waveform": waveforms, "num_samples": counts}
         )
         logits, ended = self.look(np.asarray(log_mel))
-        self.num_ended += np.bincount(ended, minlength=len(self._looks))
+        self._count(ended)
         if self.info.multi_label:
             return 1 / (1 + np.exp(-logits))
         return np.exp(log_scores(logits, False))
@@ -231,28 +275,6 @@ class Look:
         padded = np.pad(features, [[0, missing], [0, 0], [0, 0]])
         logits = self.network.predict_on_batch(padded)
         return np.asarray(logits, "float64")[: len(features)]
-
-
-def load_cascade(folder: PathLike) -> Cascade:
-    """The `Cascade` of a run that `keras-c2f evaluate --cascade` calibrated.
-
-    Args:
-        folder: path of the run.
-
-    Raises:
-        ValueError: if there is no trained run, or it has no cascade.
-    """
-    trained = read_trained_run(folder)
-    path = os.path.join(trained.folder, CASCADE_FILE)
-    advice = (
-        "`keras-c2f evaluate --cascade` makes it: "
-        f'keras-c2f evaluate --run={folder} --cascade="pool:4, full"'
-    )
-    if not os.path.exists(path):
-        raise ValueError(f"{folder} has no {CASCADE_FILE}. {advice}")
-    calibration = Calibration.from_dict(read_json(path, advice))
-    classifier = classifier_of(trained.network, trained.frontend, trained.info)
-    return Cascade(classifier, calibration.resolutions, calibration)
 
 
 def _looks(network, resolutions):

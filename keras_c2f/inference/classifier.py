@@ -1,4 +1,4 @@
-"""Classifiers, and features, from run folders and exported files."""
+"""Classifiers of windows of audio, and features of these."""
 
 from __future__ import annotations
 
@@ -9,15 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_c2f.audio.decode import audio_blocks
-from keras_c2f.inference.runtimes import OPENERS, in_batches, keras_scores
+from keras_c2f.inference.runtimes import in_batches, keras_scores
 from keras_c2f.inference.stream import Stream, as_floats
-from keras_c2f.models import (
-    WhisperEncoder,
-    waveform_classifier,
-    waveform_features,
-)
+from keras_c2f.models import waveform_classifier, waveform_features
 from keras_c2f.models.metadata import ClassifierInfo
-from keras_c2f.training.trained_run import TrainedRun, read_trained_run
 
 if TYPE_CHECKING:
     from keras_c2f.inference.stream import Window
@@ -204,107 +199,6 @@ GIVES_SCORES_ALONE = (
     "features take the run that it was exported from, or its export in Keras' "
     "own format (--format keras)."
 )
-WHISPER_SECONDS = 10  # of its 30, which few clips fill
-
-
-def load_embedder(
-    path: PathLike,
-    depth: int = 0,
-    pooling: str = "statistics",
-    clip_seconds: float | None = None,
-) -> Embedder:
-    """Opens what was trained or converted, to get features from it.
-
-    Args:
-        path: folder of a run, pre-trained ones too, or one that
-            `keras-c2f convert` wrote, backbones too; or a `.keras` file that
-            `keras-c2f export` wrote.
-        depth, pooling: see `waveform_features`.
-        clip_seconds: float, length of a window. Default: that of the clips
-            that it was trained on, of a converted Whisper encoder 10 s.
-            Shorter recordings are padded, as in training.
-
-    Returns:
-        `Embedder`.
-
-    Raises:
-        ValueError: if there is no such model, it has no front end, or see
-            `waveform_features`.
-    """
-    path = os.fspath(path)
-    if not os.path.isdir(path) or _saved_model_in(path):
-        classifier = load_classifier(path)
-        if classifier.trained is None:
-            raise ValueError(GIVES_SCORES_ALONE)
-        trained = TrainedRun(path, vars(classifier.info), *classifier.trained)
-    else:
-        trained = read_trained_run(path, with_classes=False)
-        is_converted = not trained.config["recipe"]["data"]
-        is_whisper = isinstance(trained.network, WhisperEncoder)
-        if is_converted and is_whisper:
-            clip_seconds = clip_seconds or WHISPER_SECONDS
-    if clip_seconds:
-        trained = trained.with_clips_of(clip_seconds)
-    return Embedder(
-        trained.network,
-        trained.frontend,
-        trained.num_samples,
-        depth,
-        pooling,
-    )
-
-
-def load_classifier(
-    path: PathLike, num_threads: int | None = None
-) -> Classifier:
-    """Opens a trained run, or a file that was exported from one.
-
-    Args:
-        path: folder of a run; a `.keras`, `.tflite` or `.onnx` file, or a
-            SavedModel folder, that `keras-c2f export` wrote.
-        num_threads: int, for LiteRT and ONNX Runtime. Default: theirs.
-
-    Returns:
-        `Classifier`.
-
-    Raises:
-        ValueError: if there is no such file, or it holds no classifier.
-        ImportError: if its runtime is not installed, with the install line.
-
-    Example:
-        >>> load_classifier("phone.tflite")
-        Traceback (most recent call last):
-        ValueError: There is no file phone.tflite.
-    """
-    path = os.fspath(path)
-    ending = os.path.splitext(path)[1]
-    if os.path.isdir(path):
-        found = _saved_model_in(path)
-        if not found:
-            return _of_run(path)
-        path, ending = found, ""
-    elif not os.path.exists(path):
-        raise ValueError(f"There is no file {path}.")
-    elif ending not in OPENERS or not ending:
-        raise ValueError(
-            f"{path} ends in none of {', '.join(filter(None, OPENERS))}, which "
-            "`keras-c2f export` writes."
-        )
-    return Classifier(*OPENERS[ending](path, num_threads))
-
-
-def _saved_model_in(folder):
-    """str, the SavedModel at or below a folder; `""` if there is none."""
-    for inner in (folder, os.path.join(folder, "1")):
-        if os.path.exists(os.path.join(inner, "saved_model.pb")):
-            return inner
-    return ""
-
-
-def _of_run(folder):
-    """`Classifier` of the network that a run has trained."""
-    trained = read_trained_run(folder)
-    return classifier_of(trained.network, trained.frontend, trained.info)
 
 
 def classifier_of(network, frontend, info, batch_size=None):

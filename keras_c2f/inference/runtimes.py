@@ -2,7 +2,8 @@
 
 Every function here opens a file and returns its description, a function from
 `(waveforms, counts)` to scores, and the batch size that it insists on; that of
-Keras also the network and its front end.
+Keras also the network and its front end. The scores of a cascade have the index
+of the look at which a window ended behind them.
 """
 
 import os
@@ -13,6 +14,7 @@ import numpy as np
 
 from keras_c2f.models import AudioClassifier
 from keras_c2f.models.metadata import FILE_NAME, PROPERTY, ClassifierInfo
+from keras_c2f.resolution import Resolution
 from keras_c2f.utils.optional import LazyModule, tf
 
 litert = LazyModule("ai_edge_litert.interpreter")
@@ -53,7 +55,8 @@ def open_saved_model(path, num_threads=None):
 
     def run(waveforms, counts, _loaded=loaded):
         inputs = tf.constant(waveforms), tf.constant(counts)
-        return serve(waveform=inputs[0], num_samples=inputs[1])["scores"]
+        found = serve(waveform=inputs[0], num_samples=inputs[1])
+        return _with_ended(*map(found.get, OUTPUTS))
 
     _, inputs = serve.structured_input_signature
     return info, run, inputs["waveform"].shape[0]
@@ -65,13 +68,45 @@ def open_litert(path, num_threads=None):
     interpreter = litert.Interpreter(
         model_path=str(path), num_threads=num_threads
     )
-    serve = interpreter.get_signature_runner()
-    shape = serve.get_input_details()["waveform"]["shape_signature"]
+    first, *finer = map(interpreter.get_signature_runner, _signatures(info))
+    shape = first.get_input_details()["waveform"]["shape_signature"]
+    batch_size = None if shape[0] < 0 else int(shape[0])
 
     def run(waveforms, counts):
-        return serve(waveform=waveforms, num_samples=counts)["scores"]
+        found = first(waveform=waveforms, num_samples=counts)
+        if not finer:
+            return found["scores"]
+        return _look_again(found, finer, info.cascade["threshold"], batch_size)
 
-    return info, run, None if shape[0] < 0 else int(shape[0])
+    return info, run, batch_size
+
+
+def _signatures(info):
+    """Signatures of a `.tflite` file, in turn; `None` is the only one."""
+    if info.cascade is None:
+        return [None]
+    return [Resolution.parse(r).name for r in info.cascade["resolutions"]]
+
+
+def _look_again(found, finer, threshold, batch_size):
+    """Scores with where they ended, after finer looks at unsure windows.
+
+    Args:
+        found: dict of what the first look gave.
+        finer: list of functions from log-mel to such a dict.
+        threshold: float.
+        batch_size: int that these insist on, or `None`.
+    """
+    scores, log_mel = found["scores"], found["log_mel"]
+    rows, ended = np.arange(len(scores)), np.zeros(len(scores), "int32")
+    for index, look in enumerate(finer, 1):
+        rows = rows[found["confidence"][: len(rows)] < threshold]
+        if not len(rows):
+            break
+        batch = np.resize(rows, batch_size or len(rows))  # repeats some
+        found = look(log_mel=log_mel[batch])
+        scores[rows], ended[rows] = found["scores"][: len(rows)], index
+    return _with_ended(scores, ended)
 
 
 def open_onnx(path, num_threads=None):
@@ -85,15 +120,24 @@ def open_onnx(path, num_threads=None):
     if PROPERTY not in properties:
         raise ValueError(NOT_OURS.format(path))
     info = ClassifierInfo.from_json(properties[PROPERTY])
+    outputs = OUTPUTS[: 1 if info.cascade is None else 2]
 
     def run(waveforms, counts):
         inputs = {"waveform": waveforms, "num_samples": counts}
-        return session.run(["scores"], inputs)[0]
+        return _with_ended(*session.run(outputs, inputs))
 
     (batch, *_), *_ = (entry.shape for entry in session.get_inputs())
     return info, run, batch if isinstance(batch, int) else None
 
 
+def _with_ended(scores, ended=None):
+    """The scores of a cascade with a column of where each window ended."""
+    if ended is None:
+        return scores
+    return np.column_stack([scores, ended])
+
+
+OUTPUTS = ("scores", "ended")
 NOT_OURS = (
     "{} does not say what its classes are: it was not written by `keras-c2f "
     "export`."

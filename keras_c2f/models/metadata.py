@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Sequence
+from typing import Any
 
 FILE_NAME = "keras_c2f.json"  # in an archive or a SavedModel
 PROPERTY = "keras_c2f"  # of an ONNX file
@@ -22,6 +23,9 @@ class ClassifierInfo:
         resolution: str, as `Resolution` writes it.
         variant: str, numbers that the weights are kept in, such as
             `"float32"` or `"int8"`.
+        cascade: dict of what decides in a cascade, as `Calibration.to_dict`
+            returns it: `resolutions`, coarse to fine, their `temperatures`,
+            `threshold`, `gmacs` and more. `None`: one network.
 
     Example:
         >>> info = ClassifierInfo(("no", "yes"), 16000, 16000)
@@ -35,13 +39,17 @@ class ClassifierInfo:
     multi_label: bool = False
     resolution: str = "full"
     variant: str = "float32"
+    cascade: dict[str, Any] | None = None
 
     def __post_init__(self):
         object.__setattr__(self, "class_names", tuple(self.class_names))
 
     def to_json(self) -> str:
         """str."""
-        return json.dumps(dataclasses.asdict(self), indent=1)
+        fields = dataclasses.asdict(self)
+        if self.cascade is None:  # as earlier versions read it
+            del fields["cascade"]
+        return json.dumps(fields, indent=1)
 
     @classmethod
     def from_json(cls, text: str) -> ClassifierInfo:

@@ -65,6 +65,29 @@ def test_a_converted_classifier_is_put_to_use(tmp_path, capsys):
     assert code == 0, err
     code, _, err = run(capsys, "export", f"--run={folder}")
     assert code == 2 and "no data set" in err and "--clips" in err
+    refuses_and_obeys(capsys, folder, tmp_path / "data", file)
+
+
+def refuses_and_obeys(capsys, folder, data, file):
+    """A cascade of what was converted: each piece of advice, followed."""
+    cascade = (
+        *("evaluate", f"--run={folder}", "--cascade=token:2, full"),
+        "--max-loss=99",
+    )
+    predict = ("predict", f"--run={folder}", "--cascade", file)
+    code, _, err = run(capsys, *predict)
+    assert code == 2 and "--data=DATA" in err
+    code, _, err = run(capsys, *cascade)
+    assert code == 2 and "Name one with --data" in err
+    of = f"--data=folder:{data}"
+    code, _, err = run(capsys, *cascade, of, "--held-out=all")
+    assert code == 2 and err.endswith("the same command without --held-out.\n")
+    code, out, err = run(capsys, *cascade, of)
+    assert code == 0 and "Cascade token:2, full" in out, err
+    code, out, err = run(capsys, *cascade, of, "--held-out=all")
+    assert code == 0 and "on 6 clips" in out, err
+    code, _, err = run(capsys, *predict)
+    assert code == 0 and "1 windows ended" in err
 
 
 def test_front_ends_by_name_and_from_a_file(tmp_path):

@@ -1,0 +1,333 @@
+"""Exported cascades against those in Keras; which weights they share."""
+
+import json
+import os
+import runpy
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from keras_c2f import AST, AudioClassifier, Frontend
+from keras_c2f.evaluation import Calibration
+from keras_c2f.export import export_classifier
+from keras_c2f.export.comparison import compare, size_of
+from keras_c2f.inference import (
+    Cascade,
+    ExportedCascade,
+    load_classifier,
+)
+from keras_c2f.inference.classifier import classifier_of
+from keras_c2f.models.metadata import ClassifierInfo
+
+for module in ("ai_edge_quantizer", "tf2onnx", "onnxruntime", "tensorflow"):
+    pytest.importorskip(module, reason="needs the extra `export`")
+
+RATE, SIZE, NAMES = 8000, 4000, ("dog", "rain", "sea")
+FRONTEND = Frontend(sample_rate=RATE, num_mel_bins=32)
+TEXTS = ("pool:4", "pool:2", "full")
+TEMPERATURES = (1.5, 0.5, 0.8)
+CLIENTS = Path(__file__).parents[2] / "examples" / "clients"
+SIDES = ("keras", "savedmodel", "litert", "onnx")
+
+
+def make_network(width=24, depth=1, heads=3):
+    keras.utils.set_random_seed(2)
+    backbone = AST(48, 32, (4, 8), width=width, depth=depth, num_heads=heads)
+    network = AudioClassifier(backbone, len(NAMES))
+    weights = network.get_weights()
+    network.set_weights([*weights[:-2], 20 * weights[-2], weights[-1]])
+    return network
+
+
+def windows(count=12):
+    rng = np.random.default_rng(0)
+    tones = np.sin(np.outer(rng.uniform(0.02, 2, count), range(SIZE)))
+    waveforms = rng.uniform(0, 0.3, (count, 1)) * tones
+    waveforms += rng.normal(0, 0.01, waveforms.shape)
+    counts = rng.integers(SIZE // 2, SIZE, count).astype("int32")
+    waveforms *= np.arange(SIZE) < counts[:, None]
+    return waveforms.astype("float32"), counts
+
+
+def make_cascade(network, threshold, texts=TEXTS, multi_label=False):
+    info = ClassifierInfo(NAMES, RATE, SIZE, multi_label)
+    cascade = Cascade(classifier_of(network, FRONTEND, info), texts)
+    calibration = Calibration(
+        *(texts, TEMPERATURES[: len(texts)], threshold),
+        *(0.005, "accuracy", cascade.gmacs),
+    )
+    return Cascade(cascade, texts, calibration)
+
+
+def middle_threshold(network, texts=TEXTS, multi_label=False):
+    """In the widest gap of what the first look is sure of: no tie decides."""
+    coarse = make_cascade(network, 0.0, texts, multi_label).scores(*windows())
+    sure = coarse.max(-1)
+    if multi_label:
+        sure = np.maximum(coarse, 1 - coarse).mean(-1)
+    sure = np.sort(sure)[3:-3]
+    widest = np.diff(sure).argmax()
+    return float(sure[widest : widest + 2].mean())
+
+
+def export(cascade, network, path, **options):
+    return export_classifier(
+        *(network, FRONTEND, NAMES, str(path), SIZE),
+        multi_label=cascade.info.multi_label,
+        cascade=cascade.calibration,
+        **options,
+    )
+
+
+@pytest.fixture(scope="module")
+def network():
+    return make_network()
+
+
+@pytest.fixture(scope="module")
+def cascade(network):
+    """In Keras, of three looks, at each of which windows end."""
+    found = make_cascade(network, middle_threshold(network))
+    found.scores(*windows())
+    assert (found.num_ended > 0).all()
+    return found
+
+
+@pytest.fixture(scope="module")
+def exported(cascade, network, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cascades")
+    return {
+        name: export(cascade, network, folder / name, format=name)["float32"]
+        for name in SIDES
+    }
+
+
+@pytest.mark.parametrize("name", SIDES)
+def test_scores_and_ends(exported, cascade, name):
+    before = cascade.num_ended.copy()
+    expected = cascade.scores(*windows())
+    ended = cascade.num_ended - before
+    found = load_classifier(exported[name])
+    assert isinstance(found, Cascade if name == "keras" else ExportedCascade)
+    np.testing.assert_allclose(found.scores(*windows()), expected, atol=1e-4)
+    assert list(found.num_ended) == list(ended)
+    assert found.calibration == cascade.calibration
+    assert found.resolutions == cascade.resolutions
+    spent = np.dot(ended, np.cumsum(cascade.gmacs)) / ended.sum()
+    assert found.relative_cost == pytest.approx(spent / cascade.gmacs[-1])
+    stream = np.concatenate(windows()[0])
+    one_by_one = [window.scores for window in found.predict(stream)]
+    expected = [window.scores for window in cascade.predict(stream)]
+    np.testing.assert_allclose(one_by_one, expected, atol=1e-4)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    "name, batch_size", [("litert", 0), ("litert", 5), ("onnx", 5)]
+)
+def test_batches_of_which_some_windows_end(
+    cascade, network, tmp_path, name, batch_size
+):
+    """Twelve windows at once, and by fives, the last of which are padded."""
+    path = export(
+        *(cascade, network, tmp_path / "a"), format=name, batch_size=batch_size
+    )["float32"]
+    before = cascade.num_ended.copy()
+    expected = cascade.scores(*windows())
+    ended = cascade.num_ended - before
+    found = load_classifier(path)
+    np.testing.assert_allclose(found.scores(*windows()), expected, atol=1e-4)
+    assert list(found.num_ended) == list(ended)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("name", ["keras", "litert"])
+def test_several_labels_and_patches_of_other_lengths(tmp_path, name):
+    """A kernel and a grid of its own at the coarse look."""
+    network, texts = make_network(), ("patch:2", "full")
+    threshold = middle_threshold(network, texts, multi_label=True)
+    cascade = make_cascade(network, threshold, texts, multi_label=True)
+    path = export(cascade, network, tmp_path / "a", format=name)["float32"]
+    found = load_classifier(path)
+    expected = cascade.scores(*windows())
+    np.testing.assert_allclose(found.scores(*windows()), expected, atol=1e-4)
+    assert list(found.num_ended) == list(cascade.num_ended)
+    assert (cascade.num_ended > 0).all()
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("name", ["keras", "onnx"])
+def test_a_finest_look_that_is_coarser_than_the_network(tmp_path, name):
+    """Weights are resized once, from those that were trained."""
+    network, texts = make_network(), ("shift:2+pool:2", "shift:2")
+    cascade = make_cascade(network, middle_threshold(network, texts), texts)
+    path = export(cascade, network, tmp_path / "a", format=name)["float32"]
+    found = load_classifier(path)
+    assert found.info.resolution == "shift:2"
+    expected = cascade.scores(*windows())
+    np.testing.assert_allclose(found.scores(*windows()), expected, atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def larger(tmp_path_factory):
+    """Sizes of a classifier alone and of its cascade, in all numbers."""
+    network = make_network(width=192, depth=2)
+    folder = tmp_path_factory.mktemp("larger")
+    cascade = make_cascade(network, 0.5, ("pool:4", "full"))
+    options = {"variants": None, "calibration": windows()}
+    sizes = {}
+    for name in SIDES:
+        alone = export_classifier(
+            *(network, FRONTEND, NAMES, str(folder / name), SIZE),
+            format=name,
+            **options,
+        )
+        both = export(
+            cascade, network, folder / f"two-{name}", format=name, **options
+        )
+        for variant in alone:
+            sizes[name, variant] = alone[variant], both[variant]
+    return cascade, sizes
+
+
+@pytest.mark.once
+def test_weights_are_in_a_file_once(larger):
+    _, sizes = larger
+    for what, paths in sizes.items():
+        alone, both = map(size_of, paths)
+        # scales of each channel are kept by look, and there are 192 weights
+        # of 8 bits in one; graphs weigh more beside small numbers, too
+        bound = 1.05 if what[1] == "float32" else 1.15
+        assert both < bound * alone, (what, both / alone)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("variant", ["float16", "dynamic", "int8"])
+@pytest.mark.parametrize("name", ["litert", "onnx"])
+def test_other_numbers(larger, name, variant):
+    """A cascade is off by no more than its looks are."""
+    cascade, sizes = larger
+    alone, both = sizes[name, variant]
+    network, frontend = cascade.trained
+    info = ClassifierInfo(NAMES, RATE, SIZE)
+    full = classifier_of(network, frontend, info).scores(*windows())
+    off = np.abs(load_classifier(alone).scores(*windows()) - full)
+    difference = np.abs(
+        load_classifier(both).scores(*windows()) - cascade.scores(*windows())
+    )
+    assert np.median(difference.max(-1)) < 3 * np.median(off.max(-1)) + 1e-3
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("name", SIDES[1:])
+def test_clients_say_where_windows_ended(
+    exported, cascade, name, tmp_path, monkeypatch, capsys
+):
+    soundfile = pytest.importorskip("soundfile")
+    if not CLIENTS.exists():
+        pytest.skip("needs the repository")
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.concatenate(windows()[0]), RATE, "PCM_16")
+    samples, _ = soundfile.read(path, dtype="float32")
+    expected = []
+    for row in samples.reshape(-1, 1, SIZE):
+        before = cascade.num_ended.copy()
+        scores = cascade.scores(row)[0]
+        (look,) = np.flatnonzero(cascade.num_ended - before)
+        expected.append((f"at {TEXTS[look]}", 100 * scores.max()))
+    client = name.replace("savedmodel", "saved_model")
+    script = str(CLIENTS / f"classify_{client}.py")
+    monkeypatch.setitem(sys.modules, "keras_c2f", None)  # clients lack it
+    monkeypatch.setattr(sys, "argv", [script, exported[name], str(path)])
+    runpy.run_path(script)
+    lines = capsys.readouterr().out.splitlines()[: 4 * len(expected)]
+    heads, tops = lines[::4], lines[1::4]
+    for index, (at, top) in enumerate(expected):
+        assert heads[index] == f"{index * SIZE / RATE:.1f} s, {at}"
+        # one digit is printed
+        found = float(tops[index].split()[-1][:-1])
+        assert found == pytest.approx(top, abs=0.06)
+
+
+@pytest.mark.once
+def test_signatures_of_a_litert_file(exported, cascade):
+    from ai_edge_litert.interpreter import Interpreter
+
+    found = Interpreter(exported["litert"]).get_signature_list()
+    assert found == {
+        "pool_4": {
+            "inputs": ["num_samples", "waveform"],
+            "outputs": ["confidence", "log_mel", "scores"],
+        },
+        **{
+            name: {
+                "inputs": ["log_mel"],
+                "outputs": ["confidence", "scores"],
+            }
+            for name in ("pool_2", "full")
+        },
+    }
+
+
+@pytest.mark.once
+def test_a_saved_model_describes_its_cascade(exported, cascade):
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(exported["savedmodel"])
+    found = {k: v.numpy() for k, v in loaded.signatures["describe"]().items()}
+    assert [r.decode() for r in found["resolutions"]] == list(TEXTS)
+    np.testing.assert_allclose(found["temperatures"], TEMPERATURES)
+    threshold = cascade.calibration.threshold
+    assert found["threshold"] == pytest.approx(threshold)
+    np.testing.assert_allclose(found["gmacs"], cascade.gmacs)
+    first = loaded.signatures["pool_4"]
+    waveforms, counts = map(tf.constant, windows())
+    answer = first(waveform=waveforms, num_samples=counts)
+    again = loaded.signatures["full"](log_mel=answer["log_mel"])
+    expected = make_cascade(make_network(), None).scores(*windows())
+    # without a threshold Keras looks at full alone
+    np.testing.assert_allclose(again["scores"], expected, atol=1e-4)
+
+
+@pytest.mark.once
+def test_a_finer_look_is_not_computed_without_need(exported):
+    """Nodes that ran, by ONNX Runtime's own profile."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.enable_profiling = True
+    options.profile_file_prefix = exported["onnx"]
+    session = onnxruntime.InferenceSession(exported["onnx"], options)
+    info = load_classifier(exported["onnx"]).info
+    silence = np.zeros((1, SIZE), "float32"), np.array([SIZE], "int32")
+    feeds = dict(zip(("waveform", "num_samples"), silence, strict=True))
+    _, (ended,) = session.run(["scores", "ended"], feeds)
+    path = session.end_profiling()
+    names = [event["name"] for event in json.loads(Path(path).read_text())]
+    looks = [any(n.startswith(f"look_{i}/") for n in names) for i in range(3)]
+    assert looks == [i <= ended for i in range(3)]
+    assert info.cascade["threshold"] > 0
+
+
+@pytest.mark.once
+def test_measured_beside_keras(exported, cascade):
+    targets = np.eye(3)[np.arange(12) % 3]
+    inputs = (*windows(), targets)
+    reference = cascade.scores(*windows())
+    row = compare(exported["litert"], reference, inputs)
+    assert row["largest_difference"] < 1e-4 and row["num_clips"] == 12
+
+
+@pytest.mark.once
+def test_what_cannot_be_exported(network, tmp_path):
+    for threshold, options, words in (
+        (None, {}, "every clip goes on to full"),
+        (0.5, {"resolution": "pool:2"}, "resolutions of its own"),
+    ):
+        cascade = make_cascade(network, threshold)
+        with pytest.raises(ValueError, match=words):
+            export(cascade, network, tmp_path / "a", **options)
+    assert not os.listdir(tmp_path)
