@@ -161,6 +161,8 @@ def _set_of(one_epoch, share):
     if share.shard != (0, 1):  # or `tf.distribute` would do so once more
         policy = tf.data.experimental.AutoShardPolicy.OFF
         options.experimental_distribute.auto_shard_policy = policy
+    # nothing in these functions needs rewriting, which takes a while
+    one_epoch = tf.autograph.experimental.do_not_convert(one_epoch)
     epochs = tf.data.Dataset.range(1).flat_map(one_epoch)
     return epochs.with_options(options)
 
