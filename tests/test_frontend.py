@@ -362,7 +362,7 @@ def test_stays_float32_under_mixed_precision():
         ({"num_mel_bins": 257}, "from 1 to 256"),
         ({"num_mel_bins": 0}, "from 1 to 256"),
         ({"std": 0}, "`std` above 0"),
-        ({"style": "htk"}, "`style` is one of .*'librosa'.*style='htk'"),
+        ({"style": "htk"}, "`style` is one of .*librosa.*style='htk'"),
         ({"preemphasis": 2}, "from 0 to 1"),
     ],
 )

@@ -18,6 +18,7 @@ from keras_c2f.audio.audio_file import (
 from keras_c2f.audio.excerpt import find_excerpt
 from keras_c2f.utils.optional import soxr, tf, tfio
 from keras_c2f.utils.packages import install_line
+from keras_c2f.utils.values import Choice
 
 if TYPE_CHECKING:
     from keras_c2f.utils.annotations import PathLike
@@ -83,11 +84,7 @@ def load_crop(audio, sample_rate, decoder, num_samples, position):
     Raises:
         As `load_audio`, for the part that is read.
     """
-    if decoder not in DECODERS:
-        raise ValueError(
-            f"`decoder` is one of {tuple(DECODERS)}. "
-            f"Received: decoder={decoder!r}."
-        )
+    Choice(tuple(DECODERS)).check("decoder", decoder)
     _check_rate(sample_rate)
     if not isinstance(audio, (str, os.PathLike)):
         samples = np.asarray(audio, dtype="float32")

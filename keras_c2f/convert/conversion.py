@@ -20,6 +20,7 @@ from keras_c2f.convert.pretrained import Pretrained
 from keras_c2f.convert.published import published
 from keras_c2f.convert.rules import fill
 from keras_c2f.convert.sources import SOURCES, source_of
+from keras_c2f.utils.values import Choice
 
 if TYPE_CHECKING:
     from keras_c2f.layers.log_mel import Frontend
@@ -103,15 +104,9 @@ def load_checkpoint(
     checkpoint = read_checkpoint(path, part)
     entry = published(preset) if preset else None
     name = source or (entry.source if entry else source_of(checkpoint))
-    if name not in SOURCES:
-        raise ValueError(
-            f"`source` is one of {', '.join(SOURCES)}. "
-            f"Received: source={name!r}."
-        )
-    if positions not in (None, *POSITIONS):
-        raise ValueError(
-            f"`positions` is one of {POSITIONS}. Received: {positions!r}."
-        )
+    Choice(tuple(SOURCES)).check("source", name)
+    if positions is not None:
+        Choice(POSITIONS).check("positions", positions)
     labels = [checkpoint.config.get(n) for n in ("id2label", "label2id")]
     if multi_label is None:
         multi_label = _is_multi_label(checkpoint.config, entry)

@@ -15,7 +15,8 @@ from keras_c2f.datasets.lines import (
     read_classes,
     read_lines,
 )
-from keras_c2f.datasets.listing import Listing, check_choice
+from keras_c2f.datasets.listing import Listing
+from keras_c2f.utils.values import Choice
 
 if TYPE_CHECKING:
     from keras_c2f.data.clips import Clips
@@ -63,7 +64,7 @@ def read_audioset(root: PathLike, train: str = "full") -> tuple[Clips, Clips]:
         Gemmeke et al., "Audio Set: An ontology and human-labeled dataset for
         audio events", ICASSP 2017.
     """
-    check_choice("train", train, tuple(TRAIN))
+    Choice(tuple(TRAIN)).check("train", train)
     root = existing_folder(root)
     index, class_names = read_classes(root / "class_labels_indices.csv", "mid")
     segments, num_train = [], 0

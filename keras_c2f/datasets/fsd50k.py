@@ -15,7 +15,8 @@ from keras_c2f.datasets.lines import (
     read_lines,
     read_rows,
 )
-from keras_c2f.datasets.listing import Listing, check_choice
+from keras_c2f.datasets.listing import Listing
+from keras_c2f.utils.values import Choice
 
 if TYPE_CHECKING:
     from keras_c2f.data.clips import Clips
@@ -58,7 +59,7 @@ def read_fsd50k(
         Fonseca et al., "FSD50K: An open dataset of human-labeled audio
         events", IEEE/ACM TASLP 30, 2022.
     """
-    check_choice("validate_on", validate_on, ("validation", "test"))
+    Choice(("validation", "test")).check("validate_on", validate_on)
     root = existing_folder(root)
     lists = root / "FSD50K.ground_truth"
     vocabulary = read_lines(lists / "vocabulary.csv", ["index", "label", "mid"])

@@ -221,13 +221,6 @@ def held_out(values, value, what):
     return mask
 
 
-def check_choice(name, value, choices):
-    """Refuses the `value` of an option that is not among its `choices`."""
-    if value not in choices:
-        known = ", ".join(map(repr, choices))
-        raise ValueError(f"`{name}` is one of {known}. Received: {value!r}.")
-
-
 def random_mask(names, labels, validation_share, seed):
     """Draws a validation set with the same share of every class, by names.
 

@@ -9,7 +9,8 @@ import numpy as np
 from keras_c2f.audio.walk import stem, walk_folder
 from keras_c2f.datasets.folder import NOISE
 from keras_c2f.datasets.lines import existing_folder, read_lines
-from keras_c2f.datasets.listing import Listing, check_choice
+from keras_c2f.datasets.listing import Listing
+from keras_c2f.utils.values import Choice
 
 if TYPE_CHECKING:
     from keras_c2f.data.clips import Clips
@@ -52,7 +53,7 @@ def read_speech_commands(
         Warden, "Speech Commands: A dataset for limited-vocabulary speech
         recognition", 2018, arXiv 1804.03209.
     """
-    check_choice("validate_on", validate_on, tuple(LISTS))
+    Choice(tuple(LISTS)).check("validate_on", validate_on)
     root = existing_folder(root)
     contents = walk_folder(root)
     located = ((contents.parts(path), path) for path in contents.audio)

@@ -20,7 +20,8 @@ from keras_c2f.datasets.lines import (
     read_rows,
     utf8_text,
 )
-from keras_c2f.datasets.listing import Listing, check_choice, held_out
+from keras_c2f.datasets.listing import Listing, held_out
+from keras_c2f.utils.values import Choice
 
 if TYPE_CHECKING:
     from keras_c2f.data.clips import Clips
@@ -188,7 +189,7 @@ def _choose(rows, path, fold, validate_on):
             )
         folds = [number(row["fold"], "fold", where) for where, row in rows]
         return np.ones(len(rows), bool), held_out(folds, fold, "fold")
-    check_choice("validate_on", validate_on, SPLITS[1:])
+    Choice(SPLITS[1:]).check("validate_on", validate_on)
     splits = [str(row["split"]).strip().lower() for _, row in rows]
     for (where, _), split in zip(rows, splits, strict=True):
         if split not in SPLITS:

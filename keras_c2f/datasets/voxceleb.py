@@ -9,7 +9,8 @@ import numpy as np
 
 from keras_c2f.audio.walk import index_audio, stem, walk_folder
 from keras_c2f.datasets.lines import existing_folder, read_lines
-from keras_c2f.datasets.listing import Listing, check_choice
+from keras_c2f.datasets.listing import Listing
+from keras_c2f.utils.values import Choice
 
 if TYPE_CHECKING:
     from keras_c2f.data.clips import Clips
@@ -53,7 +54,7 @@ def read_voxceleb(
         Nagrani et al., "VoxCeleb: a large-scale speaker identification
         dataset", Interspeech 2017.
     """
-    check_choice("validate_on", validate_on, ("validation", "test"))
+    Choice(("validation", "test")).check("validate_on", validate_on)
     root = existing_folder(root)
     names, speakers, splits = [], [], []
     for where, (split, name) in read_lines(

@@ -7,10 +7,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 from keras import ops
 
-from keras_c2f.layers.patch_embedding import (
-    PatchEmbedding,
-    check_kernel_resize,
-)
+from keras_c2f.layers.patch_embedding import KERNEL_RESIZES, PatchEmbedding
 from keras_c2f.resolution import patch_grid
 
 if TYPE_CHECKING:
@@ -83,7 +80,7 @@ class ConvStem(keras.layers.Layer):
                 "`channels` has the channels of each stage, such as "
                 f"(32, 64, 128). Received: channels={channels}."
             )
-        check_kernel_resize(kernel_resize)
+        KERNEL_RESIZES.check("kernel_resize", kernel_resize)
         self.width = width
         self.patch_size = tuple(patch_size)
         self.channels = tuple(channels)

@@ -49,6 +49,7 @@ from keras import ops
 
 from keras_c2f.layers.log_mel_styles import STYLES
 from keras_c2f.resolution import Resolution
+from keras_c2f.utils.values import Choice
 
 if TYPE_CHECKING:
     from keras_c2f.layers.log_mel_styles import Style
@@ -100,11 +101,7 @@ class Frontend:
     style: str = "kaldi"
 
     def __post_init__(self):
-        if self.style not in STYLES:
-            raise ValueError(
-                f"`style` is one of {', '.join(map(repr, STYLES))}. "
-                f"Received: style={self.style!r}."
-            )
+        Choice(tuple(STYLES)).check("style", self.style)
         nyquist = self.sample_rate / 2
         most = np.inf if self.style == "librosa" else nyquist
         high_hz = self.high_hz or nyquist

@@ -8,22 +8,14 @@ from keras import ops
 
 from keras_c2f.layers.resizing import kernel_matrix, resize_kernel
 from keras_c2f.resolution import patch_grid
+from keras_c2f.utils.values import Choice
 
 if TYPE_CHECKING:
     import numpy as np
 
     from keras_c2f.utils.annotations import Shape, Tensor
 
-KERNEL_RESIZES = ("pi", "bilinear", "base")
-
-
-def check_kernel_resize(kernel_resize: str) -> None:
-    """Raises `ValueError` unless it is one of `KERNEL_RESIZES`."""
-    if kernel_resize not in KERNEL_RESIZES:
-        raise ValueError(
-            f"`kernel_resize` is one of {KERNEL_RESIZES}. "
-            f"Received: kernel_resize={kernel_resize!r}."
-        )
+KERNEL_RESIZES = Choice(("pi", "bilinear", "base"))
 
 
 @keras.saving.register_keras_serializable("keras_c2f")
@@ -80,7 +72,7 @@ class PatchEmbedding(keras.layers.Layer):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        check_kernel_resize(kernel_resize)
+        KERNEL_RESIZES.check("kernel_resize", kernel_resize)
         self.width = width
         self.patch_size = tuple(patch_size)
         self.patch_stride = tuple(patch_stride or patch_size)

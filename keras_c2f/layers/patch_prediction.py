@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from keras_c2f.layers.resizing import KERNEL_METHODS, resize_kernel
+from keras_c2f.utils.values import Choice
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,11 +50,7 @@ class PatchPrediction(keras.layers.Layer):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        if resize not in KERNEL_METHODS:
-            raise ValueError(
-                f"`resize` is one of {KERNEL_METHODS}. "
-                f"Received: resize={resize!r}."
-            )
+        Choice(KERNEL_METHODS).check("resize", resize)
         self.patch_size = tuple(patch_size)
         self.resize = resize
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from keras_c2f.layers.resizing import GRID_METHODS, resize_axes
+from keras_c2f.utils.values import Choice
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,11 +46,7 @@ class PositionGrid(keras.layers.Layer):
 
     def __init__(self, resize: str = "bilinear", **kwargs: Any):
         super().__init__(**kwargs)
-        if resize not in POSITION_RESIZES:
-            raise ValueError(
-                f"`resize` is one of {POSITION_RESIZES}. "
-                f"Received: resize={resize!r}."
-            )
+        Choice(POSITION_RESIZES).check("resize", resize)
         self.resize = resize
 
     def build(self, input_shape: Shape) -> None:

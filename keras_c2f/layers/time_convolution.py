@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 from keras import ops
 
-from keras_c2f.layers.patch_embedding import check_kernel_resize
+from keras_c2f.layers.patch_embedding import KERNEL_RESIZES
 from keras_c2f.layers.resizing import kernel_matrix, resize_kernel
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class TimeConvolution(keras.layers.Layer):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        check_kernel_resize(kernel_resize)
+        KERNEL_RESIZES.check("kernel_resize", kernel_resize)
         self.width = width
         self.kernel_size = kernel_size
         self.stride = stride

@@ -10,6 +10,7 @@ import keras
 from keras_c2f.layers import TimeCompression
 from keras_c2f.layers.log_mel import Frontend, LogMel
 from keras_c2f.models.phase_network import PhaseNetwork
+from keras_c2f.utils.values import Choice
 
 if TYPE_CHECKING:
     from keras_c2f.models.phase_network import Backbone
@@ -81,10 +82,7 @@ def open_input(backbone, input_kind, frontend):
     Raises:
         ValueError: if `input_kind` is unknown, or `frontend` is missing.
     """
-    if input_kind not in INPUT_KINDS:
-        raise ValueError(
-            f"`input_kind` is one of {INPUT_KINDS}. Received: {input_kind=}."
-        )
+    Choice(INPUT_KINDS).check("input_kind", input_kind)
     if input_kind == "waveform" and frontend is None:
         raise ValueError(
             "`input_kind='waveform'` needs `frontend=Frontend(...)`, the "

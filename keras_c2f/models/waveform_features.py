@@ -11,6 +11,7 @@ from keras import ops
 from keras_c2f.layers import TokenStatistics
 from keras_c2f.models.classifier import AudioClassifier
 from keras_c2f.models.waveform_classifier import log_mel_input, of_compressed
+from keras_c2f.utils.values import Choice
 
 if TYPE_CHECKING:
     from keras_c2f.layers.log_mel import Frontend
@@ -49,10 +50,7 @@ def waveform_features(
         ValueError: if there are fewer blocks, no prefix tokens or no such
             head, or `pooling` is unknown.
     """
-    if pooling not in POOLINGS:
-        raise ValueError(
-            f"`pooling` is one of {', '.join(POOLINGS)}. Received: {pooling=}."
-        )
+    Choice(POOLINGS).check("pooling", pooling)
     if pooling == "head":
         network = of_compressed(_with_head(network, depth))
         backbone = network.backbone

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from keras_c2f.resolution import Resolution
-from keras_c2f.utils.values import MOST, Number
+from keras_c2f.utils.values import MOST, Choice, Number
 
 if TYPE_CHECKING:
     from keras.optimizers.schedules import LearningRateSchedule
@@ -87,11 +87,7 @@ class Phase:
                     + ", or a LearningRateSchedule" * (name == "learning_rate")
                     + f". Received: {name}={value!r} for phase {resolution}."
                 )
-        if self.optimizer not in OPTIMIZER_STATES:
-            raise ValueError(
-                f"`optimizer` is one of {OPTIMIZER_STATES}. "
-                f"Received: optimizer={self.optimizer!r}."
-            )
+        Choice(OPTIMIZER_STATES).check("optimizer", self.optimizer)
         if self.batch_size is not None:
             Number(int, at_least=1, at_most=MOST).check(
                 "batch_size", self.batch_size

@@ -360,7 +360,7 @@ def test_only_token_semantic_pooling_is_framewise():
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"input_kind": "mel"}, "`input_kind` is one of .*'log_mel'"),
+        ({"input_kind": "mel"}, "`input_kind` is one of .*log_mel"),
         ({"pooling": "max"}, "`pooling` is one of .*pooling='max'"),
         ({}, "needs a backbone with prefix tokens.*`pooling='mean'`"),
         (

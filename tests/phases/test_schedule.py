@@ -46,7 +46,7 @@ def test_epochs_belong_to_phases():
     [
         ({"epochs": 0}, "`epochs` of a phase is a whole number .* pool:2"),
         ({"epochs": 1.5}, "Received: epochs=1.5"),
-        ({"optimizer": "restart"}, "one of .'carry', 'reset'.*'restart'"),
+        ({"optimizer": "restart"}, "one of carry, reset.*'restart'"),
         (
             {"learning_rate": lambda: 1e-3},
             "or a LearningRateSchedule. Received",
