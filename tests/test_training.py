@@ -22,6 +22,7 @@ from keras_c2f.training.from_recipe import (
 )
 from keras_c2f.training.recipe import Recipe, parse_pair
 from keras_c2f.training.run import Run
+from keras_c2f.training.run_folder import write_example
 from keras_c2f.training.run_log import SwitchScore
 from keras_c2f.utils.files import read_rows
 
@@ -334,9 +335,9 @@ def test_example_of_a_clip_that_has_no_label(row, name, tmp_path):
     recordings = np.zeros((2, 5120), "float32")
     clips = Clips(recordings, LabelSets.of([row, [0]]), "ab")
     recipe = Recipe(**OPTIONS)
-    run = Run(str(tmp_path), recipe, (clips, clips))
-    run._write_example(make_pipeline(recipe, recipe.frontend))
-    with np.load(run.path("example.npz")) as example:
+    pipeline = make_pipeline(recipe, recipe.frontend)
+    write_example(tmp_path, pipeline, clips, recipe.phases)
+    with np.load(tmp_path / "example.npz") as example:
         assert example["label"] == name
 
 

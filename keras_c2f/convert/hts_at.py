@@ -100,6 +100,34 @@ def hts_at_plan(checkpoint, trained):
         raise ValueError(f"{checkpoint.path} lacks a key with '{ending}'.")
     names = OFFICIAL if f".attn{ending}" in table else CLAP
     prefix = table[: table.index("layers.")]
+    backbone = _backbone(checkpoint, names, prefix, trained)
+    unused = (*COMPUTED, FUSION)
+    rules = _rules(prefix, names, len(backbone.depths))
+    network, notes = backbone, ()
+    if names is CLAP or prefix.endswith("audio_branch."):
+        unused += CLAP_UNUSED
+        notes = _clap_notes(checkpoint, prefix)
+    else:
+        network, head_rules = _with_head(backbone, tensors, prefix)
+        rules += head_rules
+    dropped = tuple(re.escape(prefix) + pattern for pattern in unused)
+    biased = put_numbers(names.qkv[0], i=0, j=0)
+    facts = {
+        **backbone.get_config(),
+        "qkv_bias": f"{prefix}{biased}.bias" in tensors,
+    }
+    return Plan(
+        network,
+        rules,
+        dropped + CLAP_OTHERS,
+        facts=facts,
+        notes=notes,
+    )
+
+
+def _backbone(checkpoint, names, prefix, trained):
+    """`HTSAT` of the sizes that the shapes in a file give."""
+    tensors = checkpoint.tensors
 
     def shape(key):
         if prefix + key not in tensors:
@@ -116,12 +144,11 @@ def hts_at_plan(checkpoint, trained):
     window = (math.isqrt(shape(put_numbers(names.bias, i=0, j=0))[0]) + 1) // 2
     mel_bins = shape(f"{names.mel_norm}.weight")[0]
     hidden = shape(put_numbers(names.mlp_in, i=0, j=0) + ".weight")[0]
-    biased = put_numbers(names.qkv[0], i=0, j=0)
     folds = trained.get("num_folds") or _folds(
         checkpoint, prefix, window * freq, mel_bins
     )
     stretch_to = folds * mel_bins // freq * time * folds
-    backbone = HTSAT(
+    return HTSAT(
         **{
             "num_frames": _clip_frames(checkpoint.features) or stretch_to,
             "num_mel_bins": mel_bins,
@@ -135,26 +162,6 @@ def hts_at_plan(checkpoint, trained):
             "mlp_ratio": ratio(hidden, width),
             **trained,
         }
-    )
-    unused = (*COMPUTED, FUSION)
-    rules, network, notes = _rules(prefix, names, len(depths)), backbone, ()
-    if names is CLAP or prefix.endswith("audio_branch."):
-        unused += CLAP_UNUSED
-        notes = _clap_notes(checkpoint, prefix)
-    else:
-        network, head_rules = _with_head(backbone, tensors, prefix)
-        rules += head_rules
-    dropped = tuple(re.escape(prefix) + pattern for pattern in unused)
-    facts = {
-        **backbone.get_config(),
-        "qkv_bias": f"{prefix}{biased}.bias" in tensors,
-    }
-    return Plan(
-        network,
-        rules,
-        dropped + CLAP_OTHERS,
-        facts=facts,
-        notes=notes,
     )
 
 

@@ -5,10 +5,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 from keras import ops
 
-from keras_c2f.layers.adaptable_dense import (
-    AdaptableDense,
-    lora_macs,
-)
+from keras_c2f.layers.adaptable_dense import AdaptableDense, lora_macs
 
 if TYPE_CHECKING:
     from keras_c2f.utils.annotations import Shape, Tensor

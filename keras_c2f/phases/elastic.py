@@ -10,11 +10,7 @@ from keras import ops
 
 from keras_c2f.cost import mean_cost, network_cost
 from keras_c2f.phases.keras_private import flatten_layers
-from keras_c2f.phases.transplant import (
-    resized_by,
-    transplant,
-    weights_by_path,
-)
+from keras_c2f.phases.transplant import resized_by, transplant, weights_by_path
 from keras_c2f.resolution import Resolution
 
 if TYPE_CHECKING:

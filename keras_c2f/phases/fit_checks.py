@@ -120,6 +120,25 @@ def check_optimizer(optimizer):
         )
 
 
+def check_own_steps(model, phased_model):
+    """Refuses a network whose own way of training would not be called.
+
+    Args:
+        model: the `PhasedModel`.
+        phased_model: that class.
+    """
+    for name in ("train_step", "test_step", "compute_loss", "compute_metrics"):
+        network = type(model.network)
+        own = getattr(network, name) is not getattr(keras.Model, name)
+        if own and getattr(type(model), name) is getattr(phased_model, name):
+            raise ValueError(
+                f"{network.__name__} has a `{name}` of its own, which is never "
+                "called: PhasedModel trains, and calls its network. Write "
+                f"`{name}` in a subclass of PhasedModel instead, or use "
+                "`add_loss` in a layer."
+            )
+
+
 def _check_source(source, shapes, steps_name, steps):
     kind = type(source).__name__
     advice = (

@@ -10,7 +10,11 @@ import numpy as np
 
 from keras_c2f.phases import keras_private
 from keras_c2f.phases.elastic import ElasticNetworks
-from keras_c2f.phases.fit_checks import check_optimizer, refusing_uneven_batches
+from keras_c2f.phases.fit_checks import (
+    check_optimizer,
+    check_own_steps,
+    refusing_uneven_batches,
+)
 from keras_c2f.phases.learning_rate import FromStep
 from keras_c2f.phases.optimizer import renew_optimizer, unbuilt_copy
 from keras_c2f.phases.padded_batches import (
@@ -108,9 +112,7 @@ class PhasedModel(keras.Model):
         return self.network(inputs, training=training)
 
     def train_step(self, *args: Any, **kwargs: Any) -> Any:
-        if keras_private.compiles_on_torch(
-            self
-        ):  # its compiler wants no `with`
+        if keras_private.compiles_on_torch(self):  # which wants no `with`
             return super().train_step(*args, **kwargs)
         with (
             short_graph(self),
@@ -299,7 +301,7 @@ class PhasedModel(keras.Model):
             raise ValueError("Give `fit` a list, not a CallbackList.")
         if not isinstance(callbacks, (list, tuple)):
             callbacks = [callbacks]
-        _refuse_own_steps(self)
+        check_own_steps(self, PhasedModel)
         self.epochs_done = None
         leaders = [c for c in callbacks if hasattr(c, "prepare_fit")]
         if len(leaders) > 1:
@@ -392,17 +394,3 @@ def _checked(network):
             f"known before training. Received: {network!r}."
         )
     return network
-
-
-def _refuse_own_steps(model):
-    """Refuses a network whose own way of training would not be called."""
-    for name in ("train_step", "test_step", "compute_loss", "compute_metrics"):
-        network = type(model.network)
-        own = getattr(network, name) is not getattr(keras.Model, name)
-        if own and getattr(type(model), name) is getattr(PhasedModel, name):
-            raise ValueError(
-                f"{network.__name__} has a `{name}` of its own, which is never "
-                "called: PhasedModel trains, and calls its network. Write "
-                f"`{name}` in a subclass of PhasedModel instead, or use "
-                "`add_loss` in a layer."
-            )

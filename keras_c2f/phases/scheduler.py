@@ -171,20 +171,10 @@ class PhaseScheduler(keras.callbacks.Callback):
         backup = read_backup(self._backup_dir())
         if backup is None:
             epoch = arguments.get("initial_epoch", 0)
-            index = self.schedule.index_at(epoch)
-            untrained = not keras_private.iteration_count(model.optimizer)
-            at_start = epoch == self.schedule.first_epoch(index)
-            if epoch and not untrained:
-                before = self.schedule.index_at(epoch - 1)
-                self._batch_size = self._batch_size_of(self.schedule[before])
-            self._begin(index, at_start or untrained)
-        else:  # weights will come, settings of earlier phases will not
+            self._begin_at(epoch)
+        else:
             epoch = backup["epochs_done"] - 1  # the one whose weights they are
-            for index in range(self.schedule.index_at(epoch) + 1):
-                self._begin(index, True)
-            rate = keras_private.learning_rate(model.optimizer)
-            if isinstance(rate, FromStep) and "first_step" in backup:
-                rate.first_step = backup["first_step"]
+            self._begin_from(backup, epoch)
         self.set_data(epoch)
         arguments["callbacks"] = [
             *arguments["callbacks"],
@@ -196,6 +186,28 @@ class PhaseScheduler(keras.callbacks.Callback):
             if arguments.get("verbose", "auto"):  # one that can be reached
                 arguments["callbacks"].append(keras.callbacks.ProgbarLogger())
         self._all = arguments["callbacks"]
+
+    def _begin_at(self, epoch):
+        """Moves to the phase of an epoch, with the model as it is."""
+        index = self.schedule.index_at(epoch)
+        optimizer = self.model.optimizer
+        untrained = not keras_private.iteration_count(optimizer)
+        at_start = epoch == self.schedule.first_epoch(index)
+        if epoch and not untrained:
+            before = self.schedule.index_at(epoch - 1)
+            self._batch_size = self._batch_size_of(self.schedule[before])
+        self._begin(index, at_start or untrained)
+
+    def _begin_from(self, backup, epoch):
+        """Moves through all phases up to that of an epoch that was backed up.
+
+        Weights will come, settings of earlier phases will not.
+        """
+        for index in range(self.schedule.index_at(epoch) + 1):
+            self._begin(index, True)
+        rate = keras_private.learning_rate(self.model.optimizer)
+        if isinstance(rate, FromStep) and "first_step" in backup:
+            rate.first_step = backup["first_step"]
 
     def _try_phases(self, model):
         """Builds the network of each phase, and carries weights through all.

@@ -10,10 +10,7 @@ from typing import TYPE_CHECKING
 
 import keras
 
-from keras_c2f.phases.keras_private import (
-    flatten_layers,
-    paths_through_models,
-)
+from keras_c2f.phases.keras_private import flatten_layers, paths_through_models
 from keras_c2f.phases.layer_state import (
     carry_adapted,
     enable_lora_alike,

@@ -17,11 +17,7 @@ import numpy as np
 from keras_c2f.evaluation.evaluate import primary_metric
 from keras_c2f.evaluation.table import format_metric, metric_words
 from keras_c2f.export.comparison import recommended
-from keras_c2f.export.table import (
-    export_caption,
-    export_cells,
-    recommendation,
-)
+from keras_c2f.export.table import export_caption, export_cells, recommendation
 from keras_c2f.report import plots
 from keras_c2f.report.cascades import cascade_values
 from keras_c2f.report.classes import class_values

@@ -3,6 +3,8 @@
 import dataclasses
 import functools
 
+import keras
+
 from keras_c2f.cost import mean_cost, network_cost
 from keras_c2f.data import AudioPipeline, Augment
 from keras_c2f.models import AudioClassifier, backbone_from_size
@@ -15,10 +17,7 @@ from keras_c2f.phases import (
 )
 from keras_c2f.phases.schedule import elastic_text
 from keras_c2f.resolution import Resolution
-from keras_c2f.training.initial import (
-    initial_frontend,
-    initial_prefix_tokens,
-)
+from keras_c2f.training.initial import initial_frontend, initial_prefix_tokens
 from keras_c2f.training.recipe import parse_pair
 
 
@@ -145,17 +144,12 @@ def build_backbone(recipe, frontend):
     """The untrained backbone of a recipe, at full resolution.
 
     Raises:
-        ValueError: if preset, patch or precision cannot be had.
+        ValueError: if preset or patch cannot be had.
     """
     return backbone_from_size(**_backbone_options(recipe, frontend))
 
 
 def _backbone_options(recipe, frontend):
-    if recipe.precision not in ("float32", "mixed_bfloat16"):
-        raise ValueError(
-            "`precision` is float32 or mixed_bfloat16. "
-            f"Received: {recipe.precision!r}."
-        )
     prefix_tokens = None
     if recipe.backbone in AST_PRESETS:
         prefix_tokens = initial_prefix_tokens(recipe.init_from)
@@ -183,8 +177,7 @@ def build_classifier(recipe, num_classes, frontend):
     """The untrained `AudioClassifier` of a recipe, at full resolution.
 
     Raises:
-        ValueError: if there are no classes, or preset, patch or precision
-            cannot be had.
+        ValueError: if there are no classes, or preset or patch cannot be had.
     """
     if not num_classes:
         raise ValueError(
@@ -206,6 +199,17 @@ def build_classifier(recipe, num_classes, frontend):
         dropout=recipe.dropout,
         dtype=recipe.precision,
         **options,
+    )
+
+
+def make_optimizer(recipe):
+    """The AdamW of a recipe."""
+    return keras.optimizers.AdamW(
+        recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
+        global_clipnorm=1.0,
+        use_ema=recipe.ema > 0,
+        ema_momentum=recipe.ema,
     )
 
 

@@ -14,28 +14,23 @@ One process at a time works in the folder.
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import keras
-import numpy as np
 
 from keras_c2f.evaluation.evaluate import Validation, evaluate, primary_metric
 from keras_c2f.models import merge_adapters, remat_scope
-from keras_c2f.phases import (
-    CarryOver,
-    PhasedModel,
-    PhaseScheduler,
-)
+from keras_c2f.phases import CarryOver, PhasedModel, PhaseScheduler
 from keras_c2f.probe import score_simple_classifier
 from keras_c2f.training.checkpoints import Checkpoints
 from keras_c2f.training.devices import Devices
 from keras_c2f.training.elastic_scores import score_resolutions
 from keras_c2f.training.from_recipe import (
     build_classifier,
+    make_optimizer,
     make_pipeline,
     recipe_frontend,
     with_rates,
@@ -67,18 +62,15 @@ from keras_c2f.training.run_folder import (
     read_config,
     save_model,
     write_evaluation,
+    write_example,
 )
 from keras_c2f.training.run_log import RunLog, SwitchScore
 from keras_c2f.training.stopwatch import Stopwatch
 from keras_c2f.training.trained_run import read_frontend
 from keras_c2f.utils.compilation import keep_compiled_beside
-from keras_c2f.utils.files import (
-    atomic_write,
-    read_json,
-    read_rows,
-    write_json,
-)
+from keras_c2f.utils.files import read_json, read_rows, write_json
 from keras_c2f.utils.folder_lock import alone_in
+from keras_c2f.utils.packages import is_there
 
 if TYPE_CHECKING:
     from keras_c2f.data.clips import Clips
@@ -207,7 +199,10 @@ class Run:
         if model is None:
             network = network or self._begin(pipeline)
             with self.devices.scope():
-                model = self._compile(PhasedModel(network))
+                model = PhasedModel(network)
+                loss, metrics = self._objective()
+                optimizer = make_optimizer(self.recipe)
+                model.compile(optimizer, loss, weighted_metrics=metrics)
         return model, rows
 
     def _fit_epochs(self, model, pipeline, scheduler, rows):
@@ -302,7 +297,8 @@ class Run:
         config = make_config(self, network, started, digests)
         write_json(self.path("config.json"), config)
         with pipeline.naming_bad_audio():
-            self._write_example(pipeline)
+            clips, phases = self.validation_clips, self.recipe.phases
+            write_example(self.folder, pipeline, clips, phases)
         return network
 
     @property
@@ -355,19 +351,6 @@ class Run:
             lambda resolution: costs[str(resolution)],
         )
 
-    def _compile(self, model):
-        recipe = self.recipe
-        optimizer = keras.optimizers.AdamW(
-            recipe.learning_rate,
-            weight_decay=recipe.weight_decay,
-            global_clipnorm=1.0,
-            use_ema=recipe.ema > 0,
-            ema_momentum=recipe.ema,
-        )
-        loss, metrics = self._objective()
-        model.compile(optimizer, loss, weighted_metrics=metrics)
-        return model
-
     def _build(self, frontend):
         """The untrained network, at full resolution."""
         num_classes = self.train_clips.num_classes
@@ -410,25 +393,8 @@ class Run:
             seed=self.recipe.seed,
         )
 
-    def _write_example(self, pipeline):
-        """The first validation clip at each resolution of the schedule."""
-        clips = self.validation_clips.subset([0])
-        dataset, pictures = pipeline.dataset(clips), {}
-        for phase in self.recipe.phases:
-            pipeline.set_phase(phase.resolution, epoch=0)
-            for features, _ in dataset:
-                pictures[str(phase.resolution)] = features.numpy()[0]
-        target, label = clips.target(0), "unlabelled"
-        if target.any():
-            label = clips.class_names[int(target.argmax())]
-        atomic_write(
-            self.path("example.npz"),
-            lambda path: np.savez(path, label=label, **pictures),
-        )
-
 
 def _tensorboard(folder):
     """Keras' callback, if what it writes with is there (extra `report`)."""
-    if importlib.util.find_spec("tensorboard") is None:
-        return []
-    return [keras.callbacks.TensorBoard(folder)]
+    there = is_there("tensorboard")
+    return [keras.callbacks.TensorBoard(folder)] if there else []

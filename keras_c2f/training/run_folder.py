@@ -206,6 +206,32 @@ def _weighty(config):
     return json.loads(json.dumps(kept))
 
 
+def write_example(folder, pipeline, clips, phases):
+    """Writes `example.npz`: the first of the clips at each resolution.
+
+    Args:
+        folder: path.
+        pipeline: `AudioPipeline`; set to the last resolution.
+        clips: `Clips`.
+        phases: `PhaseSchedule`.
+    """
+    import numpy as np  # the command line reads names and keys alone
+
+    clips = clips.subset([0])
+    dataset, pictures = pipeline.dataset(clips), {}
+    for phase in phases:
+        pipeline.set_phase(phase.resolution, epoch=0)
+        for features, _ in dataset:
+            pictures[str(phase.resolution)] = features.numpy()[0]
+    target, label = clips.target(0), "unlabelled"
+    if target.any():
+        label = clips.class_names[int(target.argmax())]
+    atomic_write(
+        os.path.join(folder, "example.npz"),
+        lambda path: np.savez(path, label=label, **pictures),
+    )
+
+
 def write_evaluation(folder, summary, classes, name="evaluation"):
     """Writes what `evaluate` returned as `NAME.json` and `NAME.csv`.
 
