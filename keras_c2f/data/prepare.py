@@ -38,6 +38,7 @@ from keras_c2f.data.shards import (
 from keras_c2f.utils import files
 from keras_c2f.utils.folder_lock import alone_in
 from keras_c2f.utils.optional import tf, tqdm
+from keras_c2f.utils.values import Choice, Number
 
 if TYPE_CHECKING:
     from keras_c2f.data.clips import Clips
@@ -86,13 +87,8 @@ def prepare(
             no part, or the folder holds another preparation, cannot be
             written, or is local and another process prepares all there.
     """
-    if store not in STORES:
-        raise ValueError(f"`store` is one of {STORES}. Received: {store!r}.")
-    if clips_per_shard < 1:
-        raise ValueError(
-            "`clips_per_shard` is at least 1. "
-            f"Received: clips_per_shard={clips_per_shard}."
-        )
+    Choice(STORES).check("store", store)
+    Number(int, at_least=1).check("clips_per_shard", clips_per_shard)
     if any(isinstance(s, Record) for split in clips for s in split.audio):
         raise ValueError(
             "The data are prepared already. Give the original data set."
