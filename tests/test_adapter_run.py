@@ -5,6 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
+from kills import killed_after
 from test_training import write_audio
 
 from keras_c2f.inference import load_classifier, load_embedder
@@ -95,27 +96,13 @@ def test_kernels_move_by_low_rank_alone(recordings, weights, tmp_path):
     assert load_embedder(tmp_path / "run").embed(wav).shape == (1, 2 * 96)
 
 
-def test_a_killed_run_ends_like_another(
-    recordings, weights, tmp_path, monkeypatch
-):
+def test_a_killed_run_ends_like_another(recordings, weights, tmp_path):
     whole = make_run(tmp_path / "whole", recordings, weights)
     whole.train()
 
-    class KilledError(Exception):
-        pass
-
-    kept = Run.save_epoch
-
-    def kill(self, model, rows):
-        kept(self, model, rows)
-        if len(rows) == 1:
-            raise KilledError
-
     run = make_run(tmp_path / "killed", recordings, weights)
-    with monkeypatch.context() as patch:
-        patch.setattr(Run, "save_epoch", kill)
-        with pytest.raises(KilledError):
-            run.train()
+    with killed_after(1):
+        run.train()
     make_run(tmp_path / "killed", recordings, weights).train()
     first, second = (
         values(keras.models.load_model(r.path("model.keras")))

@@ -4,6 +4,7 @@ import json
 import math
 
 import pytest
+from kills import killed_after
 from test_training import OPTIONS, recordings  # noqa: F401  a fixture
 
 from keras_c2f.cli import parse, run
@@ -74,24 +75,15 @@ def test_steps_are_in_the_table():
     assert "steps" not in plain.splitlines()[0]
 
 
-def test_a_run_goes_on_as_if_never_stopped(recordings, tmp_path, monkeypatch):  # noqa: F811
+def test_a_run_goes_on_as_if_never_stopped(recordings, tmp_path):  # noqa: F811
     recipe = Recipe(f"folder:{recordings}", **OPTIONS | {"schedule": SCHEDULE})
     clips = recipe.open_data()
     whole = Run(str(tmp_path / "whole"), recipe, clips)
     whole.train()
-    save_epoch = Run.save_epoch
-
-    def save_and_stop(self, model, rows):
-        save_epoch(self, model, rows)
-        if len(rows) in (1, 2):
-            raise KeyboardInterrupt
-
     stopped = Run(str(tmp_path / "stopped"), recipe, clips)
-    with monkeypatch.context() as patch:
-        patch.setattr(Run, "save_epoch", save_and_stop)
-        for _ in range(2):
-            with pytest.raises(KeyboardInterrupt):
-                stopped.train()
+    for epochs in (1, 2):
+        with killed_after(epochs):
+            stopped.train()
     stopped.train()
     rows, resumed = [read_rows(r.path("history.csv")) for r in (whole, stopped)]
     # 8 clips to train on
@@ -143,17 +135,8 @@ def test_remat_through_a_run_and_a_resumed_one(
         return recomputed(self, tokens, training)
 
     monkeypatch.setattr(EncoderBlock, "_recomputed", counting)
-    save_epoch = Run.save_epoch
-
-    def save_and_stop(self, model, rows):
-        save_epoch(self, model, rows)
-        if len(rows) == 2:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Run, "save_epoch", save_and_stop)
-        with pytest.raises(KeyboardInterrupt):
-            runs[True].train()
+    with killed_after(2):
+        runs[True].train()
     assert calls
     calls.clear()
     runs[True].train()

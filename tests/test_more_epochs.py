@@ -5,6 +5,7 @@ import shutil
 import keras
 import numpy as np
 import pytest
+from kills import killed_after
 from test_cli import run as run_command
 from test_training import OPTIONS, write_audio
 
@@ -84,27 +85,17 @@ def test_killed_at_any_moment(folder, tmp_path, monkeypatch):
     whole = shutil.copytree(folder, tmp_path / "whole")
     go_on(whole, 2).train()
 
-    class Killed(BaseException):
-        pass
-
     def write_then_kill(*arguments):
         write_json(*arguments)
-        raise Killed
+        raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(Killed):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(
             "keras_c2f.training.more_epochs.write_json", write_then_kill
         )
         add_epochs(str(folder), 2)
     run = go_on(folder, 2)
-    save_epoch = Run.save_epoch
-
-    def save_then_kill(*arguments):
-        save_epoch(*arguments)
-        raise Killed
-
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(Run, "save_epoch", save_then_kill)
+    with killed_after(3):
         run.train()
     assert not (folder / "evaluation.json").exists()
     # what was asked for before comes first

@@ -6,6 +6,7 @@ import os
 import keras
 import numpy as np
 import pytest
+from kills import killed_after
 from test_training import OPTIONS, write_audio
 
 from keras_c2f.convert import Pretrained
@@ -73,26 +74,16 @@ def test_run_is_complete(pretrained):
 
 
 @pytest.mark.once
-def test_stopped_run_ends_like_an_uninterrupted_one(
-    pretrained, tmp_path, monkeypatch
-):
+def test_stopped_run_ends_like_an_uninterrupted_one(pretrained, tmp_path):
     run, result = pretrained
-    save_epoch = PretrainRun.save_epoch
-
-    def save_and_stop(self, model, rows):
-        save_epoch(self, model, rows)
-        raise KeyboardInterrupt
-
     other = PretrainRun(
         str(tmp_path), run.recipe, (run.train_clips, run.validation_clips)
     )
-    monkeypatch.setattr(PretrainRun, "save_epoch", save_and_stop)
-    with pytest.raises(KeyboardInterrupt):
+    with killed_after(1):
         other.train()
     (row,) = read_rows(other.path("history.csv"))
     del row["cpu_seconds"]  # as histories were before it was kept
     write_rows(other.path("history.csv"), [row])
-    monkeypatch.undo()
     resumed = other.train()
     rows = read_rows(other.path("history.csv"))
     assert rows[0]["cpu_seconds"] == rows[0]["switch_accuracy"] == ""

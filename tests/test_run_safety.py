@@ -7,6 +7,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from kills import killed_after
 from test_training import OPTIONS, noise_clips
 
 from keras_c2f.training.checkpoints import Checkpoints
@@ -23,25 +24,13 @@ RECIPE = Recipe(**OPTIONS | {"schedule": "pool:2@1, full@1"})
 CHECKPOINT = "checkpoint-0001.keras"
 
 
-class StoppedError(Exception):
-    """As a kill: nothing of the run comes after it."""
-
-
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     """A run stopped after its first epoch, and one that has ended."""
     root = tmp_path_factory.mktemp("runs")
     run = Run(str(root / "run"), RECIPE, noise_clips())
-    save_epoch = run.save_epoch
-
-    def save_and_stop(model, rows):
-        save_epoch(model, rows)
-        raise StoppedError
-
-    run.save_epoch = save_and_stop
-    with pytest.raises(StoppedError):
+    with killed_after(1):
         run.train()
-    del run.save_epoch
     shutil.copytree(root / "run", root / "stopped")
     run.train()
     return root / "stopped", root / "run"

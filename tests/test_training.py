@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from kills import killed_after
 
 from keras_c2f.cost import network_cost
 from keras_c2f.data import Clips, LabelSets
@@ -232,24 +233,14 @@ def test_what_another_architecture_has_not_is_refused(name, value):
 
 
 @pytest.mark.once
-def test_stopped_run_needs_its_initial_weights_no_more(
-    recordings, tmp_path, monkeypatch
-):
+def test_stopped_run_needs_its_initial_weights_no_more(recordings, tmp_path):
     init_from = tmp_path / "initial.keras"
     options = {**OPTIONS, "schedule": "pool:2@2"}
     recipe = Recipe(f"folder:{recordings}", init_from=str(init_from), **options)
     build_backbone(recipe, recipe.frontend).save(init_from)
     run = Run(str(tmp_path / "run"), recipe, recipe.open_data())
-    save_epoch = Run.save_epoch
-
-    def save_and_stop(self, model, rows):
-        save_epoch(self, model, rows)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(Run, "save_epoch", save_and_stop)
-    with pytest.raises(KeyboardInterrupt):
+    with killed_after(1):
         run.train()
-    monkeypatch.undo()
     init_from.unlink()
     assert np.isfinite(run.train()["loss"])
     with open(run.path("config.json")) as file:
@@ -273,9 +264,7 @@ def moving(monkeypatch):
 
 
 @pytest.mark.once
-def test_adaptive_run_goes_on_as_if_never_stopped(
-    moving, recordings, tmp_path, monkeypatch
-):
+def test_adaptive_run_goes_on_as_if_never_stopped(moving, recordings, tmp_path):
     """Stopped before its phase ends early, and right after."""
     options = OPTIONS | {
         "schedule": "pool:2@4 lr=2e-3, full@2",
@@ -285,19 +274,10 @@ def test_adaptive_run_goes_on_as_if_never_stopped(
     clips = recipe.open_data()
     whole = Run(str(tmp_path / "whole"), recipe, clips)
     whole.train()
-    save_epoch = Run.save_epoch
-
-    def save_and_stop(self, model, rows):
-        save_epoch(self, model, rows)
-        if len(rows) in (1, 2):
-            raise KeyboardInterrupt
-
     stopped = Run(str(tmp_path / "stopped"), recipe, clips)
-    with monkeypatch.context() as patch:
-        patch.setattr(Run, "save_epoch", save_and_stop)
-        for _ in range(2):
-            with pytest.raises(KeyboardInterrupt):
-                stopped.train()
+    for epochs in (1, 2):
+        with killed_after(epochs):
+            stopped.train()
     stopped.train()
     rows, resumed = [read_rows(r.path("history.csv")) for r in (whole, stopped)]
     assert [row["phase"] for row in rows] == ["1", "1", "2", "2", "2"]

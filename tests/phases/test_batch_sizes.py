@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from kills import KillIn
 from tiny import NUM_FRAMES, NUM_MEL_BINS, clips, phased, to_numpy
 
 from keras_c2f.data import AudioPipeline, Clips
@@ -127,29 +128,12 @@ def test_several_steps_per_execution():
     np.testing.assert_allclose(rates, RATES, rtol=1e-6)
 
 
-class KilledError(Exception):
-    """What a kill leaves behind, without the kill."""
-
-
-class RaiseIn(keras.callbacks.Callback):
-    def __init__(self, epoch):
-        super().__init__()
-        self.epoch = epoch
-
-    def on_train_batch_end(self, batch, logs=None):
-        if self.epoch == self._epoch:
-            raise KilledError
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self._epoch = epoch
-
-
 @pytest.mark.parametrize("epoch", [1, 2])
 def test_backup_and_restore(epoch, tmp_path):
     """In mid-phase and at a switch."""
-    with pytest.raises(KilledError):
+    with pytest.raises(KeyboardInterrupt):
         backup = keras.callbacks.BackupAndRestore(tmp_path)
-        fit(make_model(), RaiseIn(epoch), backup)
+        fit(make_model(), KillIn(epoch), backup)
     backup = keras.callbacks.BackupAndRestore(tmp_path)
     history, rates = fit(make_model(), backup)
     assert history["seen_once"] == [NUM_CLIPS] * (4 - epoch)

@@ -6,6 +6,7 @@ import re
 import keras
 import numpy as np
 import pytest
+from kills import KillIn
 from tiny import (
     CompressingData,
     Recorder,
@@ -160,17 +161,12 @@ def test_a_killed_fit_resumes_within_the_phase(tmp_path):
     whole = new_model()
     whole_history = fit_elastic(whole, clips(), PHASES, batch_size=4).history
 
-    class Kill(keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch, logs=None):
-            if epoch == 2:
-                raise KeyboardInterrupt
-
     def backup():
         return keras.callbacks.BackupAndRestore(tmp_path / "backup")
 
     with pytest.raises(KeyboardInterrupt):
         fit_elastic(
-            new_model(), clips(), PHASES, backup(), Kill(), batch_size=4
+            new_model(), clips(), PHASES, backup(), KillIn(2), batch_size=4
         )
     model = new_model()
     history = fit_elastic(model, clips(), PHASES, backup(), batch_size=4)

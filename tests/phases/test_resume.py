@@ -6,10 +6,12 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from kills import KillIn
 from tiny import assert_same_weights, clips, phased, weights_of
 
 from keras_c2f.phases import Phase, PhaseScheduler
@@ -114,24 +116,10 @@ def test_saved_model_and_initial_epoch(epoch, uninterrupted):
     assert_ends_alike(model, history, uninterrupted, epoch)
 
 
-class InterruptionError(Exception):
-    """Ctrl-C, say."""
-
-
-class RaiseIn(keras.callbacks.Callback):
-    def __init__(self, epoch):
-        super().__init__()
-        self.epoch = epoch
-
-    def on_epoch_begin(self, epoch, logs=None):
-        if epoch == self.epoch:
-            raise InterruptionError
-
-
 def test_same_process_goes_on_and_fits_again(uninterrupted, tmp_path):
     model = new_model()
-    with pytest.raises(InterruptionError):
-        fit(model, RaiseIn(2), keras.callbacks.BackupAndRestore(tmp_path / "b"))
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, KillIn(2), keras.callbacks.BackupAndRestore(tmp_path / "b"))
     history = fit(model, keras.callbacks.BackupAndRestore(tmp_path / "b"))
     assert_ends_alike(model, history, uninterrupted, 2)
     # Keras would begin the next fit where the restored one began
@@ -185,11 +173,11 @@ def test_weights_are_written_whole(tmp_path, monkeypatch):
     before = path.read_bytes()
 
     def fail(self, store):
-        raise InterruptionError
+        raise KeyboardInterrupt
 
     layer = type(model.network.get_layer("head"))
     monkeypatch.setattr(layer, "save_own_variables", fail)
-    with pytest.raises(InterruptionError):
+    with pytest.raises(KeyboardInterrupt):
         model.save_weights(path)
     assert path.read_bytes() == before
 
@@ -233,10 +221,13 @@ np.savez(folder + "/final.npz", **weights_of(model.network))
 def test_a_killed_process_ends_like_the_uninterrupted_one(
     moment, uninterrupted, tmp_path
 ):
+    here = Path(__file__).parent
+    paths = f"{here}{os.pathsep}{here.parent}"
+
     def run(moment):
         return subprocess.run(
             [sys.executable, "-c", PROGRAM, str(tmp_path), moment],
-            env={**os.environ, "PYTHONPATH": os.path.dirname(__file__)},
+            env={**os.environ, "PYTHONPATH": paths},
             capture_output=True,
             text=True,
         )
