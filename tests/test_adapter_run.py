@@ -16,7 +16,7 @@ from keras_c2f.training.recipe import Recipe
 from keras_c2f.training.run import Run
 
 pytest.importorskip("soundfile", reason="needs the extra `audio`")
-pytestmark = pytest.mark.once
+once = pytest.mark.once
 OPTIONS = {
     "clip_seconds": 0.32,
     "schedule": "token:2@2, full@1",  # resizes no position
@@ -96,6 +96,7 @@ def test_kernels_move_by_low_rank_alone(recordings, weights, tmp_path):
     assert load_embedder(tmp_path / "run").embed(wav).shape == (1, 2 * 96)
 
 
+@once
 def test_a_killed_run_ends_like_another(recordings, weights, tmp_path):
     whole = make_run(tmp_path / "whole", recordings, weights)
     whole.train()
@@ -112,6 +113,7 @@ def test_a_killed_run_ends_like_another(recordings, weights, tmp_path):
         np.testing.assert_allclose(second[path], value, atol=1e-5)
 
 
+@once
 @pytest.mark.parametrize(
     "options, sentence",
     [

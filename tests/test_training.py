@@ -426,6 +426,25 @@ def test_baseline_costs_what_its_own_network_does(pooling):
 
 
 @pytest.mark.parametrize(
+    "options, num_trained",
+    [  # a block of 12 and the last norm; two for each of 4 kernels, twice
+        ({"frozen_blocks": 1}, 12 + 2),
+        ({"lora": 2}, 2 * 4 * 2),
+        ({"freeze": "all"}, 0),
+    ],
+)
+def test_what_a_recipe_freezes_stays_frozen(options, num_trained):
+    options = {**options, "init_from": "weights", "depth": 2}
+    if "freeze" in options:
+        options |= {"schedule": "full@1", "time_mask": 0, "dropout": 0.0}
+    recipe = Recipe(**OPTIONS | options)
+    network = build_classifier(recipe, 2, recipe.frontend)
+    found = len(network.backbone.trainable_variables)
+    assert found == num_trained < len(network.backbone.variables)
+    assert network.trainable_variables[-1].path.endswith("/bias")  # its head's
+
+
+@pytest.mark.parametrize(
     ("text", "pair"), [("16x10", (16, 10)), ("16", (16, 16)), ("", None)]
 )
 def test_parse_pair(text, pair):

@@ -186,7 +186,8 @@ def build_classifier(recipe, num_classes, frontend):
             "recordings with --init-from."
         )
     backbone = build_backbone(recipe, frontend)
-    backbone.trainable = not recipe.freeze
+    if recipe.freeze:  # else what the backbone has frozen stays so
+        backbone.trainable = False
     options = {}
     if recipe.freeze or recipe.pooling == "statistics":
         # a head that is solved is linear, and may be trained on afterwards
