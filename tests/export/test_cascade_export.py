@@ -66,12 +66,13 @@ def make_cascade(
     temperatures=TEMPERATURES,
 ):
     info = ClassifierInfo(NAMES, RATE, SIZE, multi_label)
-    cascade = Cascade(classifier_of(network, FRONTEND, info), texts)
+    alone = classifier_of(network, FRONTEND, info)
+    cascade = Cascade(alone, texts)
     calibration = Calibration(
         *(texts, temperatures[: len(texts)], threshold),
         *(0.005, "accuracy", cascade.gmacs),
     )
-    return Cascade(cascade, texts, calibration)
+    return Cascade(alone, texts, calibration)
 
 
 def middle_threshold(network, texts=TEXTS, multi_label=False):
