@@ -113,6 +113,7 @@ class Cascade(CountingCascade):
         ...     keras_c2f.AST.from_size("micro", num_frames=64), 2)
         >>> info = keras_c2f.models.metadata.ClassifierInfo(
         ...     ("no", "yes"), 16000, 10240)
+        >>> from keras_c2f.inference.classifier import classifier_of
         >>> classifier = classifier_of(network, keras_c2f.Frontend(), info)
         >>> Cascade(classifier, ["pool:4", "full"]).scores(
         ...     np.zeros((3, 10240), "float32")).shape
