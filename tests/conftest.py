@@ -1,5 +1,3 @@
-import gc
-import importlib.util
 import os
 from pathlib import Path
 
@@ -11,17 +9,6 @@ os.environ["XLA_FLAGS"] = (
     " --xla_llvm_disable_expensive_passes=true"
     " --xla_cpu_use_fusion_emitters=false"
 )
-
-# As `keras-c2f train` does, which the tests of runs then are about; before
-# TensorFlow's first operation.
-if importlib.util.find_spec("tensorflow"):
-    import tensorflow as tf
-
-    options = {"disable_meta_optimizer": True}
-    tf.config.optimizer.set_experimental_options(options)
-
-# Graphs are many small objects; looking through them is a tenth of the time.
-gc.set_threshold(100_000, 20, 10)
 
 
 def seed():

@@ -3,12 +3,7 @@
 import keras
 import pytest
 
-from keras_c2f import cli
-from keras_c2f.utils.compilation import (
-    keep_compiled,
-    keep_compiled_beside,
-    skip_graph_rewrites,
-)
+from keras_c2f.utils.compilation import keep_compiled, keep_compiled_beside
 
 ON_JAX = keras.backend.backend() == "jax"
 
@@ -70,32 +65,3 @@ def test_what_the_user_has_set_stays(jax, tmp_path):
     jax.config.update("jax_compilation_cache_dir", None)
     jax.config.update("jax_enable_compilation_cache", False)
     assert not keep_compiled(tmp_path / "ours")
-
-
-@pytest.mark.once
-def test_graphs_stay_as_they_were_traced():
-    tf = pytest.importorskip("tensorflow")
-    options = tf.config.optimizer
-    options.set_experimental_options({"disable_meta_optimizer": False})
-    skip_graph_rewrites()
-    assert options.get_experimental_options()["disable_meta_optimizer"]
-
-
-@pytest.mark.once
-@pytest.mark.parametrize(
-    "command",
-    ["train --data=timbre", "pretrain --data=timbre --mask-ratio=0.5"],
-)
-def test_commands_that_train_have_no_graphs_rewritten(
-    command, monkeypatch, tmp_path, capsys
-):
-    """Before they make a network, which TensorFlow's first operation does."""
-
-    def refuse():
-        raise ValueError("asked for")
-
-    name = "keras_c2f.utils.compilation.skip_graph_rewrites"
-    monkeypatch.setattr(name, refuse)
-    words = ["keras-c2f", *command.split(), f"--run={tmp_path / 'run'}"]
-    assert cli.run(cli.parse(words)) == 2
-    assert "asked for" in capsys.readouterr().err

@@ -110,9 +110,7 @@ def _train(arguments, devices):
     from keras_c2f.training.from_recipe import build_classifier, spend_budget
     from keras_c2f.training.frozen_run import FrozenRun
     from keras_c2f.training.run import Run
-    from keras_c2f.utils.compilation import skip_graph_rewrites
 
-    skip_graph_rewrites()
     recipe = spend_budget(recipe)
     network = build_classifier(recipe, clips[0].num_classes, recipe.frontend)
     run_class = FrozenRun if recipe.freeze else Run
@@ -127,9 +125,7 @@ def _pretrain(arguments, devices):
     print_data(clips)
     from keras_c2f.training.from_recipe import spend_budget
     from keras_c2f.training.pretraining import PretrainRun, build_masked_patches
-    from keras_c2f.utils.compilation import skip_graph_rewrites
 
-    skip_graph_rewrites()
     recipe = spend_budget(recipe)
     network = build_masked_patches(recipe, recipe.frontend)
     run_all(arguments, devices, recipe, clips, network, PretrainRun)
@@ -166,9 +162,7 @@ def train_more(arguments, devices):
     refuse_given(arguments, "more_epochs")
     from keras_c2f.training.more_epochs import add_epochs
     from keras_c2f.training.run import Run
-    from keras_c2f.utils.compilation import skip_graph_rewrites
 
-    skip_graph_rewrites()
     folder, recipe, config = add_epochs(arguments.run, arguments.more_epochs)
     require_for(recipe.data, "matplotlib", "jinja2")
     if devices:

@@ -8,12 +8,11 @@ import warnings
 import zipfile
 
 from keras_c2f.export.saved_model import save_signatures
-from keras_c2f.export.signatures import signatures_of
+from keras_c2f.export.signatures import IN_FLOAT32, signatures_of
 from keras_c2f.models.metadata import FILE_NAME
 from keras_c2f.utils.optional import LazyModule, tf
 
 LABELS = "labels.txt"  # where tools of LiteRT look for class names
-FRONTEND = ".*frontend.*"  # in the names of tensors
 INTEGER_OPERATIONS = ("FULLY_CONNECTED", "CONV_2D")
 
 litert = LazyModule("ai_edge_litert.interpreter")
@@ -46,8 +45,7 @@ def convert_to_litert(model, info, batch_size):
 def quantize_litert(content, variant, calibration):
     """A float32 file in other numbers.
 
-    The front end stays in float32: quiet bins drown in what rounding leaves
-    of loud ones.
+    Front end and head stay in float32.
 
     Args:
         content: bytes, as `convert_to_litert` returns.
@@ -75,7 +73,7 @@ def quantize_litert(content, variant, calibration):
             operation = getattr(qtyping.TFLOperationName, name)
             quantizer.add_static_config(".*", operation, 8, 8)
     quantizer.update_quantization_recipe(
-        FRONTEND, every, algorithm_key=algorithms.AlgorithmName.NO_QUANTIZE
+        IN_FLOAT32, every, algorithm_key=algorithms.AlgorithmName.NO_QUANTIZE
     )
     with _silence(), tempfile.TemporaryDirectory() as folder:
         result = None

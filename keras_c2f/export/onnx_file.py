@@ -2,17 +2,17 @@
 
 import logging
 import os
+import re
 import tempfile
 
 import numpy as np
 
 from keras_c2f.export.onnx_cascade import join_looks
-from keras_c2f.export.signatures import signatures_of
+from keras_c2f.export.signatures import IN_FLOAT32, signatures_of
 from keras_c2f.models.metadata import PROPERTY
 from keras_c2f.utils.optional import LazyModule
 
 OPSET = 18
-FRONTEND = "/frontend"  # in the names of its nodes
 INTEGER_OPERATIONS = ("MatMul", "Gemm", "Conv")
 
 onnx = LazyModule("onnx")
@@ -66,7 +66,7 @@ def _erfc_as_erf(context, node, name, arguments):
 def quantize_onnx(protos, variant, calibration):
     """What `convert_to_onnx` returned in other numbers.
 
-    The front end stays as it is.
+    Front end and head stay as they are.
 
     Args:
         protos: list of `onnx.ModelProto`; not changed.
@@ -91,11 +91,11 @@ def quantize_onnx(protos, variant, calibration):
 def _quantized(proto, variant, calibration):
     if variant == "float16":
         return _with_float16_weights(proto)
-    frontend = [node.name for node in proto.graph.node if FRONTEND in node.name]
+    spared = [node.name for node in _in_float32(proto.graph)]
     options = {
         "weight_type": quantization.QuantType.QInt8,
         "op_types_to_quantize": list(INTEGER_OPERATIONS),
-        "nodes_to_exclude": frontend,
+        "nodes_to_exclude": spared,
         "per_channel": True,
         # 7 bits: where a processor has no instruction for products of 8-bit
         # numbers (AVX2), sums of two of them saturate at 16 bits
@@ -116,6 +116,11 @@ def _quantized(proto, variant, calibration):
         return onnx.load(path)
 
 
+def _in_float32(graph):
+    """Nodes whose numbers stay as they are."""
+    return [node for node in graph.node if re.match(IN_FLOAT32, node.name)]
+
+
 def _with_float16_weights(proto):
     """Weights are kept in half the space, and cast back when loaded.
 
@@ -124,12 +129,7 @@ def _with_float16_weights(proto):
     """
     copy = onnx.ModelProto()
     copy.CopyFrom(proto)
-    spared = {
-        name
-        for node in copy.graph.node
-        if FRONTEND in node.name
-        for name in node.input
-    }
+    spared = {n for node in _in_float32(copy.graph) for n in node.input}
     casts = []
     for weight in copy.graph.initializer:
         value = onnx.numpy_helper.to_array(weight)

@@ -10,6 +10,11 @@ from keras_c2f.phases.transplant import weights_by_path
 from keras_c2f.resolution import Resolution
 from keras_c2f.utils.optional import tf
 
+# In the names of tensors and nodes of what stays in float32 whatever the rest
+# is: quiet bins drown in what rounding leaves of loud ones, and a head in 8
+# bits is most of what these change in scores, for a hundredth of the size.
+IN_FLOAT32 = r".*(frontend|\bhead).*"
+
 
 def signatures_of(model, info, batch_size=None, finer_batch_size=None):
     """The functions that files for other runtimes are made of.

@@ -1,11 +1,8 @@
-"""Compiled functions: what the next process need not do again, and what none
-needs to do."""
+"""Compiled functions, kept for the next process."""
 
 import os
 
 import keras
-
-from keras_c2f.utils.optional import tf
 
 FOLDER = "jax_cache"
 
@@ -43,17 +40,3 @@ def keep_compiled(folder):
     jax.config.update("jax_compilation_cache_dir", str(folder))
     compilation_cache.reset_cache()  # JAX looked once, when it first compiled
     return True
-
-
-def skip_graph_rewrites():
-    """Has TensorFlow run its graphs as they were traced.
-
-    `tf.data` makes its functions anew for every epoch, and TensorFlow rewrites
-    each of them each time. With few clips that is much of an epoch, and the
-    steps of these networks are no faster for it: `tools/benchmark_epochs.py`
-    measures both. Of the whole process, so for programs to call, not for
-    libraries; before TensorFlow's first operation, or `tf.data` goes on as
-    before.
-    """
-    options = {"disable_meta_optimizer": True}
-    tf.config.optimizer.set_experimental_options(options)

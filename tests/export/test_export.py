@@ -24,6 +24,7 @@ for module in ("ai_edge_quantizer", "tf2onnx", "onnxruntime", "tensorflow"):
 NAMES = ("dog", "rain", "sea, waves", "Bär", "e")
 SECONDS = 1.0
 KALDI = Frontend(sample_rate=8000, num_mel_bins=32)
+WIDTH = 24
 # float16 rounds weights by 2**-11; LiteRT's 8 bits by 2**-8 of the largest,
 # ONNX's 7 by 2**-7. With 8 bits ONNX Runtime on AVX2 was off by 0.18.
 TOLERANCE = {"float32": 1e-4, "float16": 1e-2, "dynamic": 0.05, "int8": 0.2}
@@ -56,7 +57,7 @@ def make_network(kind="ast", **options):
     keras.utils.set_random_seed(2)
     if kind == "ast":
         backbone = AST(
-            96, 32, (8, 8), width=24, depth=2, num_heads=3, **options
+            96, 32, (8, 8), width=WIDTH, depth=2, num_heads=3, **options
         )
         return AudioClassifier(backbone, 5), KALDI
     backbone = HTSAT(
@@ -128,7 +129,7 @@ def test_litert_description_is_a_zip_archive(exported):
 
 
 @pytest.mark.once
-def test_onnx_keeps_its_front_end_in_float32(exported):
+def test_onnx_keeps_front_end_and_head_in_float32(exported):
     import onnx
 
     def weights(variant):
@@ -138,13 +139,27 @@ def test_onnx_keeps_its_front_end_in_float32(exported):
             for weight in proto.graph.initializer
         }
 
-    matrices = [(200, 258), (129, 32)]  # of the spectrum, and of the mel bank
+    # of the spectrum, of the mel bank, of the head
+    matrices = [(200, 258), (129, 32), (WIDTH, 5)]
     for variant in ("float16", "dynamic", "int8"):
         found = weights(variant)
-        assert [found[size] for size in matrices] == [
-            onnx.TensorProto.FLOAT
-        ] * 2
+        kinds = {found[size] for size in matrices}
+        assert kinds == {onnx.TensorProto.FLOAT}
     assert onnx.TensorProto.FLOAT16 in weights("float16").values()
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("variant", ["dynamic", "int8"])
+def test_litert_keeps_its_head_in_float32(exported, variant):
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(exported[0]["litert", variant])
+    kinds = {
+        tuple(tensor["shape"]): tensor["dtype"]
+        for tensor in interpreter.get_tensor_details()
+    }
+    assert kinds[5, WIDTH] == np.float32
+    assert kinds[4 * WIDTH, WIDTH] == np.int8  # of a perceptron
 
 
 @pytest.mark.once
