@@ -24,7 +24,8 @@ class KillIn(keras.callbacks.Callback):
 
 @contextlib.contextmanager
 def killed_after(epochs):
-    """Context in which a `Run` ends once so many epochs are saved."""
+    """Context in which a `Run` ends once so many epochs are saved, each of
+    them, however quick."""
     from keras_c2f.training.run import Run  # seconds, and only here
 
     save_epoch = Run.save_epoch
@@ -35,5 +36,6 @@ def killed_after(epochs):
             raise KeyboardInterrupt
 
     patch = mock.patch.object(Run, "save_epoch", save_and_stop)
-    with patch, pytest.raises(KeyboardInterrupt):
+    no_pause = mock.patch("keras_c2f.training.checkpoints.PAUSE", 0)
+    with patch, no_pause, pytest.raises(KeyboardInterrupt):
         yield

@@ -157,7 +157,9 @@ def test_a_killed_run_ends_like_one_that_was_not(folder, root):
     program = (
         "import os, signal, sys\n"
         "from keras_c2f import cli\n"
+        "from keras_c2f.training import checkpoints\n"
         "from keras_c2f.training.run import Run\n"
+        "checkpoints.PAUSE = 0\n"
         "save = Run.save_epoch\n"
         "def killed(run, model, rows):\n"
         "    save(run, model, rows)\n"

@@ -8,6 +8,7 @@ import pytest
 
 from keras_c2f.data import Clips
 from keras_c2f.phases import PhasedModel, PhaseSchedule, PhaseScheduler
+from keras_c2f.training import checkpoints
 from keras_c2f.training.kept_networks import averaged_weights, best_epoch
 from keras_c2f.training.pretrain_recipe import PretrainRecipe
 from keras_c2f.training.recipe import Recipe
@@ -77,11 +78,14 @@ def test_last_epoch_is_kept_if_wanted(scripted, tmp_path):
 
 
 @pytest.mark.once
+@pytest.mark.parametrize("pause", [0, 1e9])
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_stopped_run_keeps_the_best_network(
-    when, scripted, tmp_path, monkeypatch
+    when, pause, scripted, tmp_path, monkeypatch
 ):
-    """Killed in the best epoch, before its checkpoint is written or after."""
+    """Killed in the best epoch, before its checkpoint is written or after; or
+    where the one checkpoint is that of the first epoch."""
+    monkeypatch.setattr(checkpoints, "PAUSE", pause)
     run = make_run(tmp_path / "run")
     save_epoch, stopped = Run.save_epoch, []
 

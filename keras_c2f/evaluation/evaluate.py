@@ -19,8 +19,8 @@ def evaluate(network, pipeline, clips, crops=1, corruption=None, dataset=None):
         crops: int, windows a clip, spread evenly from its start to its end;
             1 is its start alone.
         corruption: `Corruption` of the recordings, such as noise, or `None`.
-        dataset: what `pipeline.dataset` made of these arguments before;
-            TensorFlow takes up to a second to make it anew.
+        dataset: batches at the network's resolution, tensors or arrays, that
+            `pipeline.dataset` made of these arguments; see `KeptBatches`.
 
     Returns:
         Pair `(summary, classes)` of `ExactMetrics.result`, over clips that
@@ -38,7 +38,7 @@ def evaluate(network, pipeline, clips, crops=1, corruption=None, dataset=None):
     if dataset is None:
         dataset = pipeline.dataset(clips, crops=crops, corruption=corruption)
     for features, targets in dataset:
-        targets = targets.numpy()
+        targets = np.asarray(targets)
         scores = _scores(network, features, crops, multi_label)
         loss += _cross_entropy(targets, scores, multi_label).sum()
         metrics.update(targets, scores)
@@ -96,7 +96,7 @@ def _scores(network, features, crops, multi_label):
     In float32 a sigmoid is 1 from a logit of 17 on, and the ranking lost.
 
     Args:
-        features: tensor `(batch, ...)`, or `(batch, crops, ...)` if `crops`
+        features: `(batch, ...)`, or `(batch, crops, ...)` if `crops`
             is above 1: one crop after the other, so that the network sees
             the same shapes with any number.
 
@@ -104,7 +104,7 @@ def _scores(network, features, crops, multi_label):
         float64 `(batch, num_classes)`: the logarithm of the mean softmax, or
         if `multi_label` the log-odds of the mean sigmoid.
     """
-    features = features.numpy()
+    features = np.asarray(features)
     windows = [features] if crops == 1 else np.moveaxis(features, 1, 0)
     logits = np.stack([predict_batch(network, window) for window in windows])
     logits = logits.astype("float64")

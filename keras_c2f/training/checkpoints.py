@@ -1,19 +1,23 @@
-"""Checkpoints of a run that is not done yet, and the history beside them."""
+"""Checkpoints of a run that is not done yet."""
 
 import glob
 import os
 import re
 import sys
+import time
 
 from keras_c2f.training.run_folder import load_run_model, save_model
 from keras_c2f.utils.files import read_rows, write_rows
 
+PAUSE = 20  # times as long as a save took: saves take a twentieth of the time
+
 
 class Checkpoints:
-    """The checkpoints of a run's folder; of the last complete epoch, as a rule.
+    """The checkpoints of a run's folder: one, but where a kill left two.
 
     Each holds the model with its optimizer and the history up to there, which
-    is in `history.csv` as well.
+    is in `history.csv` as well. Epochs that take less than `PAUSE` saves are
+    not all saved.
 
     Args:
         folder: path of the run.
@@ -22,6 +26,7 @@ class Checkpoints:
     def __init__(self, folder):
         self.folder = folder
         self.history = os.path.join(folder, "history.csv")
+        self._next = 0.0  # when the pause is over
 
     def __bool__(self):
         return bool(self.paths())
@@ -32,18 +37,30 @@ class Checkpoints:
         paths = [path for path in glob.glob(names) if _epoch_of(path)]
         return sorted(paths, key=_epoch_of)
 
+    @property
+    def epochs(self):
+        """int, that the newest was trained for; 0 if there is none."""
+        return max(map(_epoch_of, self.paths()), default=0)
+
+    @property
+    def are_due(self):
+        """bool, whether the pause since the last one is over."""
+        return time.monotonic() >= self._next
+
     def save(self, model, config, rows):
-        """Keeps model and history after a complete epoch, and no other.
+        """Keeps a model after a complete epoch, and no other.
 
         Args:
             model: the `PhasedModel`, optimizer and all.
             config: dict, what `config.json` holds.
             rows: list of dicts, the history up to and with this epoch.
         """
-        write_rows(self.history, rows)
+        began = time.monotonic()
         path = os.path.join(self.folder, f"checkpoint-{len(rows):04d}.keras")
         save_model(path, model, config, rows)
         self.remove(but=path)
+        ended = time.monotonic()
+        self._next = ended + PAUSE * (ended - began)
 
     def remove(self, but=None):
         """Removes all, except the one at a path."""
@@ -83,10 +100,13 @@ class Checkpoints:
         """
         done = _epoch_of(path)
         try:
-            rows = read_rows(self.history)[:done]
+            all_rows = read_rows(self.history)
         except ValueError:
-            rows = []
+            all_rows = []
+        rows = all_rows[:done]
         if len(rows) == done and _agree(rows, kept):
+            if len(all_rows) > done:  # epochs without a checkpoint
+                write_rows(self.history, rows)
             return rows
         if len(kept) != done:
             raise ValueError(

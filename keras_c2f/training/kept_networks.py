@@ -23,14 +23,14 @@ class KeepNetworks(keras.callbacks.Callback):
     Coarse phases end at other resolutions, so they do not compete: each leaves
     `phase-NUMBER.keras`. Stands before the callback that saves checkpoints.
     A run killed at any moment still finds the best network of the epochs that
-    its checkpoint knows: an earlier best one is removed when the next epoch
-    begins.
+    its checkpoint knows: an earlier best one is removed once there is a
+    checkpoint of the epoch.
 
     Ends training after `patience` epochs of the final phase without a better
     one.
 
     Args:
-        folder: path of the run.
+        checkpoints: `Checkpoints` of the run.
         keep: `"best"`, or `"last"` to save the ends of phases alone.
         patience: int; 0 for no end.
         scheduler: the `PhaseScheduler` of the same `fit`.
@@ -38,9 +38,10 @@ class KeepNetworks(keras.callbacks.Callback):
         stopwatch: `Stopwatch`; saving is not counted.
     """
 
-    def __init__(self, folder, keep, patience, scheduler, rows, stopwatch):
+    def __init__(self, checkpoints, keep, patience, scheduler, rows, stopwatch):
         super().__init__()
-        self.folder = folder
+        self.checkpoints = checkpoints
+        self.folder = checkpoints.folder
         self.keep = keep
         self.patience = patience
         self.scheduler = scheduler
@@ -48,8 +49,9 @@ class KeepNetworks(keras.callbacks.Callback):
         self.stopwatch = stopwatch
 
     def on_epoch_begin(self, epoch, logs=None):
-        best = best_epoch(self.rows, self.scheduler.schedule)
-        remove_best(self.folder, but=best)
+        if self.checkpoints.epochs == epoch:  # all of those before
+            best = best_epoch(self.rows, self.scheduler.schedule)
+            remove_best(self.folder, but=best)
 
     def on_epoch_end(self, epoch, logs=None):
         self.rows.append({"epoch": epoch, **logs})

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from keras_c2f.evaluation.evaluate import Validation, evaluate, primary_metric
+from keras_c2f.evaluation.kept_batches import KeptBatches
 from keras_c2f.models import merge_adapters, remat_scope
 from keras_c2f.phases import CarryOver, PhasedModel, PhaseScheduler
 from keras_c2f.probe import score_simple_classifier
@@ -68,7 +69,7 @@ from keras_c2f.training.run_log import RunLog, SwitchScore
 from keras_c2f.training.stopwatch import Stopwatch
 from keras_c2f.training.trained_run import read_frontend
 from keras_c2f.utils.compilation import keep_compiled_beside
-from keras_c2f.utils.files import read_json, read_rows, write_json
+from keras_c2f.utils.files import read_json, read_rows, write_json, write_rows
 from keras_c2f.utils.folder_lock import alone_in
 from keras_c2f.utils.packages import is_there
 
@@ -148,10 +149,11 @@ class Run:
                 return self._result()
             keep_compiled_beside(self.folder)
             keras.utils.set_random_seed(self.recipe.seed)
-            self._validation_set = None  # of a pipeline before
             pipeline = make_pipeline(
                 self.recipe, self._frontend(), self.devices
             )
+            validation = pipeline.dataset(self.validation_clips)
+            self._validation_batches = KeptBatches(validation)
             network = self._trained_network()
             if network is None:
                 network = self._fit(pipeline)
@@ -207,7 +209,7 @@ class Run:
 
     def _fit_epochs(self, model, pipeline, scheduler, rows):
         """Trains the epochs of the schedule that come after those of `rows`."""
-        stopwatch = Stopwatch()
+        recipe, stopwatch = self.recipe, Stopwatch()
 
         def score(network):
             with stopwatch.paused(), averaged_weights(model):
@@ -227,7 +229,7 @@ class Run:
                     SwitchScore(scheduler, score),
                     Validation(score),
                     KeepNetworks(
-                        *(self.folder, self.recipe.keep, self.recipe.patience),
+                        *(self._checkpoints, recipe.keep, recipe.patience),
                         *(scheduler, rows, stopwatch),
                     ),
                     RunLog(self, rows, stopwatch),
@@ -244,13 +246,16 @@ class Run:
     def save_epoch(
         self, model: PhasedModel, rows: list[dict[str, Any]]
     ) -> None:
-        """Keeps model and history after a complete epoch.
+        """Keeps the history after a complete epoch, and the model if it is due.
 
         Args:
             model: the `PhasedModel`, optimizer and all.
             rows: list of dicts, the history up to and with this epoch.
         """
-        self._checkpoints.save(model, read_config(self.folder), rows)
+        write_rows(self.path("history.csv"), rows)
+        due = {"due": self._checkpoints.are_due}
+        if self.devices.agree(due)["due"]:
+            self._checkpoints.save(model, read_config(self.folder), rows)
 
     def _save_network(self, network):
         """Writes `model.keras`, the trained network."""
@@ -332,10 +337,15 @@ class Run:
             return PhaseScheduler(phases, pipeline, verbose=0)
         step = -(-len(self.train_clips) // SAMPLE)
         clips = self.train_clips.subset(range(0, len(self.train_clips), step))
-        dataset = pipeline.dataset(clips)
+        batches = KeptBatches(pipeline.dataset(clips))
 
         def loss(network):
-            summary, _ = evaluate(network, pipeline, clips, dataset=dataset)
+            summary, _ = evaluate(
+                network,
+                pipeline,
+                clips,
+                dataset=batches.at(network.resolution),
+            )
             return self.devices.agree({"loss": summary["loss"]})["loss"]
 
         rule = CarryOver(loss, self._with_rates, logs=rows)
@@ -376,10 +386,10 @@ class Run:
 
     def _evaluate(self, network, pipeline):
         """Summary and a row per class, for `write_evaluation`."""
-        clips = self.validation_clips
-        if self._validation_set is None:
-            self._validation_set = pipeline.dataset(clips)
-        return evaluate(network, pipeline, clips, dataset=self._validation_set)
+        batches = self._validation_batches.at(network.resolution)
+        return evaluate(
+            network, pipeline, self.validation_clips, dataset=batches
+        )
 
     def _score_simple(self, pipeline):
         """dict, what a linear classifier scores on the same clips."""
