@@ -21,7 +21,12 @@ from keras_c2f.datasets import open_dataset
 from keras_c2f.training.from_recipe import make_pipeline, recipe_frontend
 
 pytestmark = pytest.mark.once
-SMALL = ("--clip-seconds=0.32", "--schedule=pool:2@1, full@1", "--batch-size=4")
+SMALL = (
+    "--clip-seconds=0.32",
+    "--schedule=pool:2@1, full@1",
+    "--batch-size=4",
+    "--backbone=ast_micro",
+)
 ONE_BLOCK = (*SMALL, "--depth=1")
 
 

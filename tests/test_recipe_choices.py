@@ -42,6 +42,19 @@ def test_small_sets_have_patches_short_in_time(seconds, patch, schedule):
     assert found["time_mask"] == round(10 * seconds)
 
 
+def test_small_sets_have_convolutions():
+    assert settings()["backbone"] == "ast_conv"
+    assert settings(num_clips=3_001)["backbone"] == "ast_micro"
+
+
+def test_convolutions_are_in_bfloat16_where_that_is_faster():
+    """Of the network that is trained in the end, chosen or given."""
+    assert "precision" not in settings()
+    assert settings(fast_bfloat16=True)["precision"] == "mixed_bfloat16"
+    given = {"backbone": "ast_micro"}
+    assert "precision" not in settings(given, fast_bfloat16=True)
+
+
 def test_large_sets_have_the_recipe_of_large_sets():
     found = settings(num_clips=100_000)
     assert "patch_size" not in found and "ema" not in found
@@ -72,6 +85,7 @@ def test_rare_classes_are_drawn_more_often():
         ({"num_frames": 512}, {"clip_seconds"}),
         ({"init_from": "runs/before"}, {"mixup", "ema"}),
         ({"patch_stride": "10"}, {"patch_size"}),
+        ({"elastic": "pool:4, full"}, {"backbone"}),
     ],
 )
 def test_what_is_given_stays(given, without):

@@ -29,6 +29,7 @@ SMALL = (
     "--clip-seconds=0.32",
     "--schedule=full@1",
     "--batch-size=4",
+    "--backbone=ast_micro",
     "--depth=1",
 )
 

@@ -12,7 +12,12 @@ from keras_c2f.utils.files import read_json
 pytestmark = pytest.mark.once
 pytest.importorskip("soundfile", reason="needs the extra `audio`")
 SCRIPT = Path(__file__).parents[2] / "shared" / "cases" / "make_cases.py"
-SMALL = ("--clip-seconds=0.32", "--batch-size=8", "--patch-size=16x128")
+SMALL = (
+    "--clip-seconds=0.32",
+    "--batch-size=8",
+    "--backbone=ast_micro",
+    "--patch-size=16x128",
+)
 
 
 @pytest.fixture(scope="module")

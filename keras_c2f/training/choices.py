@@ -21,6 +21,7 @@ NOT_WITH = {  # settings that are not chosen beside others
     **dict.fromkeys(OF_TRAINING, ("freeze",)),
     "freeze": (*OF_EPOCHS, "learning_rate", "batch_size"),
     "init_from": ("mixup", "ema"),
+    "elastic": ("backbone",),  # batch norm follows one resolution
     "num_frames": ("clip_seconds",),
     "patch_stride": ("patch_size",),
 }
@@ -143,9 +144,21 @@ RULES = (
     ),
     Rule(
         "backbone",
+        "ast_conv",
+        "convolutions before the transformer learn more from few clips",
+        lambda facts: facts.is_small and not facts.init_from,
+    ),
+    Rule(
+        "backbone",
         "ast_micro",
         "trains in minutes without a GPU",
         lambda facts: not facts.init_from,
+    ),
+    Rule(
+        "precision",
+        "mixed_bfloat16",
+        "this processor computes convolutions faster in it",
+        lambda facts: facts.is_conv and facts.fast_bfloat16,
     ),
     Rule(
         "patch_size",
@@ -257,7 +270,11 @@ def choose(facts, given):
         values = {name: value for name, (value, _) in chosen.items()} | given
         if rule.setting in values or rule.setting in _not_chosen(values):
             continue
-        facts = dataclasses.replace(facts, is_frozen=bool(values.get("freeze")))
+        facts = dataclasses.replace(
+            facts,
+            is_frozen=bool(values.get("freeze")),
+            is_conv=values.get("backbone") == "ast_conv",
+        )
         if rule.when is None or rule.when(facts):
             value = rule.value(facts) if callable(rule.value) else rule.value
             words = {**vars(facts), "frames": facts.frames}

@@ -27,6 +27,8 @@ class Facts:
         given_patch: int, frames of a patch that was given; 0: none was.
         init_from: `Initial`, the weights to start from, or `None`.
         is_frozen: bool, whether these stay as they are.
+        is_conv: bool, whether patches are embedded by convolutions.
+        fast_bfloat16: bool, see `has_fast_bfloat16`.
     """
 
     num_clips: int
@@ -39,6 +41,8 @@ class Facts:
     given_patch: int = 0
     init_from: object = None
     is_frozen: bool = False
+    is_conv: bool = False
+    fast_bfloat16: bool = False
 
     @property
     def is_small(self):
@@ -93,6 +97,7 @@ def find_facts(clips, frontend, model="ast_micro", init_from=None):
     from keras_c2f.data.lengths import clip_seconds
     from keras_c2f.data.sampling import class_counts
     from keras_c2f.data.shards import Record
+    from keras_c2f.utils.environment import has_fast_bfloat16
 
     lengths, _ = clip_seconds(clips, frontend.sample_rate, SAMPLE)
     if not len(lengths):
@@ -115,4 +120,5 @@ def find_facts(clips, frontend, model="ast_micro", init_from=None):
         is_ast=model.startswith("ast"),
         has_waveforms=stored == "waveform",
         init_from=init_from,
+        fast_bfloat16=has_fast_bfloat16(),
     )

@@ -30,20 +30,36 @@ def hardware():
     With family and model where Linux says: clouds hide the name.
     """
     processor = platform.processor() or platform.machine()
-    if os.path.exists("/proc/cpuinfo"):
-        with open("/proc/cpuinfo") as file:
-            fields = dict(re.findall(r"(.+?)\s*: (.*)\n", file.read()))
-        if "model name" in fields:
-            processor = fields["model name"]
-        if "cpu family" in fields:
-            processor += f", family {fields['cpu family']}"
-            processor += f", model {fields['model']}"
+    fields = _processor_fields()
+    processor = fields.get("model name", processor)
+    if "cpu family" in fields:
+        processor += f", family {fields['cpu family']}"
+        processor += f", model {fields['model']}"
     cores = os.cpu_count()
     if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))  # that this process may use
     found = collections.Counter({processor: cores})
     found.update(_accelerators())
     return " + ".join(f"{number} x {name}" for name, number in found.items())
+
+
+def has_fast_bfloat16():
+    """Whether convolutions are faster in bfloat16 than in float32 here.
+
+    They are on processors with AMX, in TensorFlow and PyTorch; in JAX they are
+    not. Nothing is said of accelerators: false.
+    """
+    if keras.backend.backend() == "jax" or _accelerators():
+        return False
+    return "amx_bf16" in _processor_fields().get("flags", "").split()
+
+
+def _processor_fields():
+    """dict of what Linux says of a processor; empty elsewhere."""
+    if not os.path.exists("/proc/cpuinfo"):
+        return {}
+    with open("/proc/cpuinfo") as file:
+        return dict(re.findall(r"(.+?)\s*: (.*)\n", file.read()))
 
 
 def _accelerators():
