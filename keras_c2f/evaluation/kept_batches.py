@@ -4,20 +4,22 @@ LIMIT_MB = 256
 
 
 class KeptBatches:
-    """Batches of a set that is read again and again, if it is small.
+    """Batches of clips that are read again and again, kept if they are few.
 
     TensorFlow takes half a second to begin reading a set, and longer to make
     its log-mel; a small network scores all of its clips in less.
 
     Args:
-        dataset: `tf.data.Dataset` of the same batches whenever it is read at
-            the same resolution.
+        pipeline: `AudioPipeline`.
+        clips: `Clips`.
         limit_mb: float, what may be kept.
     """
 
-    def __init__(self, dataset, limit_mb=LIMIT_MB):
-        self._dataset = dataset
+    def __init__(self, pipeline, clips, limit_mb=LIMIT_MB):
+        self._pipeline = pipeline
+        self._clips = clips
         self._limit = limit_mb * 1e6
+        self._dataset = None
         self._resolution = None
         self._batches = []
 
@@ -25,13 +27,16 @@ class KeptBatches:
         """Iterable of tuples of arrays. One resolution is kept at a time.
 
         Args:
-            resolution: `Resolution` that the pipeline of the set is set to.
+            resolution: `Resolution` that the pipeline is set to when they are
+                read.
         """
         if resolution != self._resolution:
             self._resolution, self._batches = resolution, []
         return self._batches or self._read()
 
     def _read(self):
+        if self._dataset is None:
+            self._dataset = self._pipeline.dataset(self._clips)
         batches, size = [], 0
         for batch in self._dataset:
             batch = tuple(part.numpy() for part in batch)

@@ -1,7 +1,6 @@
 """A run whose backbone stays as it is: features once, a head solved on them."""
 
 import keras
-import numpy as np
 
 from keras_c2f.cost import network_cost
 from keras_c2f.evaluation.evaluate import evaluate
@@ -70,7 +69,7 @@ class FrozenRun(Run):
         model.resolution = network.resolution
         size = self.recipe.batch_size
         batches = [
-            (_Batch(features[i : i + size]), _Batch(targets[i : i + size]))
+            (features[i : i + size], targets[i : i + size])
             for i in range(0, len(features), size)
         ]
         return evaluate(model, pipeline, clips, dataset=batches)
@@ -100,13 +99,3 @@ def _words(found, num_clips):
         f"Head solved in closed form on {num_clips} clips, penalty "
         f"{found['penalty']:g}: {score} on those left out, tenth by tenth"
     )
-
-
-class _Batch(np.ndarray):
-    """An array that is read as a tensor of a data set is."""
-
-    def __new__(cls, array):
-        return np.asarray(array).view(cls)
-
-    def numpy(self):
-        return np.asarray(self)

@@ -7,8 +7,9 @@ per epoch), `clips.npz` (which clips it is of: see `run_clips`),
 the last one), `phase-NUMBER.keras` (the network at the end of each phase, at
 its own resolution), `evaluation.json` and `evaluation.csv` (a row per class),
 `example.npz` (one clip at each resolution) and, where TensorBoard is installed,
-`tensorboard/`. A run killed at any moment goes on from its last complete epoch.
-One process at a time works in the folder.
+`tensorboard/`. A run killed at any moment goes on from its last checkpoint: of
+the epoch before, or of a few before where epochs take seconds. One process at a
+time works in the folder.
 """
 
 from __future__ import annotations
@@ -152,8 +153,7 @@ class Run:
             pipeline = make_pipeline(
                 self.recipe, self._frontend(), self.devices
             )
-            validation = pipeline.dataset(self.validation_clips)
-            self._validation_batches = KeptBatches(validation)
+            self._validation = KeptBatches(pipeline, self.validation_clips)
             network = self._trained_network()
             if network is None:
                 network = self._fit(pipeline)
@@ -337,15 +337,11 @@ class Run:
             return PhaseScheduler(phases, pipeline, verbose=0)
         step = -(-len(self.train_clips) // SAMPLE)
         clips = self.train_clips.subset(range(0, len(self.train_clips), step))
-        batches = KeptBatches(pipeline.dataset(clips))
+        kept = KeptBatches(pipeline, clips)
 
         def loss(network):
-            summary, _ = evaluate(
-                network,
-                pipeline,
-                clips,
-                dataset=batches.at(network.resolution),
-            )
+            batches = kept.at(network.resolution)
+            summary, _ = evaluate(network, pipeline, clips, dataset=batches)
             return self.devices.agree({"loss": summary["loss"]})["loss"]
 
         rule = CarryOver(loss, self._with_rates, logs=rows)
@@ -386,10 +382,9 @@ class Run:
 
     def _evaluate(self, network, pipeline):
         """Summary and a row per class, for `write_evaluation`."""
-        batches = self._validation_batches.at(network.resolution)
-        return evaluate(
-            network, pipeline, self.validation_clips, dataset=batches
-        )
+        batches = self._validation.at(network.resolution)
+        clips = self.validation_clips
+        return evaluate(network, pipeline, clips, dataset=batches)
 
     def _score_simple(self, pipeline):
         """dict, what a linear classifier scores on the same clips."""
