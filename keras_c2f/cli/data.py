@@ -10,10 +10,13 @@ from keras_c2f.cli.recipe import (
     recipe_of,
     require_for,
 )
-from keras_c2f.resolution import LARGEST_FACTOR
+from keras_c2f.resolution import LARGEST_FACTOR, Resolution
+from keras_c2f.training.choices import choose
+from keras_c2f.training.facts import find_facts
 from keras_c2f.training.recipe import parse_pair
 from keras_c2f.utils.values import Choice, Folder, Number, Part, add_option
 
+GEOMETRY = ("clip_seconds", "backbone", "patch_size")
 METHODS = Choice(("pool", "pool:max", "shift"))
 
 
@@ -59,8 +62,8 @@ def add_commands(add):
     )
     add_option(command, "method", METHODS, "pool, pool:max or shift", "pool")
     add_option(command, "max_clips", count, "clips to use at most", 1000)
-    names = "data held_out clip_seconds num_frames backbone patch_size on_error"
-    add_options(command, [*names.split(), "seed"])
+    names = ("data", "held_out", "num_frames", "on_error", "seed", *GEOMETRY)
+    add_options(command, names, chosen=GEOMETRY)
 
 
 def show_data(arguments):
@@ -150,7 +153,13 @@ def probe(arguments):
     from keras_c2f.probe import probe
     from keras_c2f.training.from_recipe import make_pipeline
 
-    frontend = recipe.frontend
+    frontend, given = recipe.frontend, vars(arguments)
+    chosen = choose(
+        find_facts(clips[0], frontend, recipe.backbone),
+        {name: given[name] for name in given if given[name] is not None},
+    )
+    settings = {name: chosen[name][0] for name in GEOMETRY if name in chosen}
+    recipe = dataclasses.replace(recipe, **settings)
     # Frames of padding, to whole patches, would say nothing.
     samples = int(recipe.clip_seconds * frontend.sample_rate)
     frames = recipe.num_frames or max(frontend.num_frames(samples), 1)
@@ -161,7 +170,7 @@ def probe(arguments):
     report = probe(pipeline, clips[0], *options)
     print(report)
     patch = (parse_pair(recipe.patch_size) or preset_patch(recipe.backbone))[0]
-    factor = report.coarsest.factor
+    factor = Resolution.parse(report.schedule.partition(",")[0]).factor
     if report.is_conclusive and 1 < factor and frames < factor * patch:
         print(
             f"But at C = {factor} clips of {frames} frames have not one whole "

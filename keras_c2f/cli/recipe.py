@@ -35,10 +35,7 @@ def add_options(parser, names, recipe_class=Recipe, chosen=(), **defaults):
         default = defaults.get(option.name, option.default)
         text = option.metadata["help"]
         if option.name in chosen:
-            text += (
-                " (chosen from data and initial weights; "
-                f"{default!r} with --no-choose)"
-            )
+            text += f" (chosen from data and initial weights, else {default!r})"
             default = None
         add_option(parser, option.name, values_of(option), text, default)
 
