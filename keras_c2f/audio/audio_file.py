@@ -1,21 +1,16 @@
 """Opens audio files for libsndfile, with their headers put right."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import io
 import os
 import stat
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from keras_c2f.audio.containers import COUNTED, find_parts
+from keras_c2f.utils.annotations import PathLike
 from keras_c2f.utils.optional import soundfile, tf
-
-if TYPE_CHECKING:
-    from keras_c2f.utils.annotations import PathLike
 
 UNKNOWN_LENGTH = 2**62  # frames of a stream that does not say how many
 BLOCK_VALUES = 2**20  # decoded at once, over all channels

@@ -4,8 +4,6 @@ The word is that of Hendrycks and Dietterich, "Benchmarking Neural Network
 Robustness to Common Corruptions and Perturbations", ICLR 2019.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 

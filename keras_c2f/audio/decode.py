@@ -1,11 +1,8 @@
 """Audio files to float32 mono samples at the model's rate."""
 
-from __future__ import annotations
-
 import numbers
 import os
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,12 +13,10 @@ from keras_c2f.audio.audio_file import (
     open_audio,
 )
 from keras_c2f.audio.excerpt import find_excerpt
+from keras_c2f.utils.annotations import PathLike
 from keras_c2f.utils.optional import soxr, tf, tfio
 from keras_c2f.utils.packages import install_line
 from keras_c2f.utils.values import Choice
-
-if TYPE_CHECKING:
-    from keras_c2f.utils.annotations import PathLike
 
 LOUDEST = 10  # 20 dB above full scale; recordings in float may be too loud
 

@@ -1,16 +1,12 @@
 """Finds audio files: one walk through a folder, for readers and `predict`."""
 
-from __future__ import annotations
-
 import os
 import re
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from keras_c2f.utils.annotations import PathLike
+from keras_c2f.utils.annotations import PathLike
 
 # What libsndfile reads, as far as people call audio files so.
 SUFFIXES = tuple(

@@ -1,10 +1,8 @@
 """A file of weights into a model of this package, at any geometry."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from keras_c2f.convert.checkpoint import read_checkpoint
 from keras_c2f.convert.class_names import (
@@ -20,11 +18,9 @@ from keras_c2f.convert.pretrained import Pretrained
 from keras_c2f.convert.published import published
 from keras_c2f.convert.rules import fill
 from keras_c2f.convert.sources import SOURCES, source_of
+from keras_c2f.layers.log_mel import Frontend
+from keras_c2f.utils.annotations import PathLike
 from keras_c2f.utils.values import Choice
-
-if TYPE_CHECKING:
-    from keras_c2f.layers.log_mel import Frontend
-    from keras_c2f.utils.annotations import PathLike
 
 POSITIONS = ("interpolate", "cut", "lead")
 INTERPOLATED = (

@@ -1,10 +1,8 @@
 """Trained weights by address: a published name, a folder, or `hf://`."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from keras_c2f.convert.class_names import CLASS_LISTS
 from keras_c2f.convert.conversion import load_checkpoint
@@ -16,10 +14,8 @@ from keras_c2f.convert.published import PUBLISHED, published
 from keras_c2f.convert.published_file import HUB_ADDRESS
 from keras_c2f.models import AudioClassifier
 from keras_c2f.phases import TransplantReport
+from keras_c2f.utils.annotations import PathLike
 from keras_c2f.utils.cache_folder import cache_folder
-
-if TYPE_CHECKING:
-    from keras_c2f.utils.annotations import PathLike
 
 
 def load_preset(

@@ -1,10 +1,7 @@
 """A converted model with all that belongs to it, and its folder."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -12,11 +9,9 @@ import numpy as np
 from keras_c2f.convert.kwt import Mfcc
 from keras_c2f.convert.published_file import CARD
 from keras_c2f.layers.log_mel import Frontend
+from keras_c2f.phases import TransplantReport
+from keras_c2f.utils.annotations import PathLike
 from keras_c2f.utils.files import atomic_write_folder, read_json, write_json
-
-if TYPE_CHECKING:
-    from keras_c2f.phases import TransplantReport
-    from keras_c2f.utils.annotations import PathLike
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 MATRICES = "frontend.npz"

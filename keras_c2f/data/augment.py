@@ -12,8 +12,6 @@ section 2.2 (mix-up, SpecAugment), and `src/dataloader.py` of its repository
 `audioset/dataset.py` of its repository.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import sys
 from collections.abc import Callable, Sequence

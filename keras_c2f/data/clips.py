@@ -6,15 +6,12 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from keras_c2f.audio.fingerprint import fingerprints
 from keras_c2f.data.labels import LabelSets
-
-if TYPE_CHECKING:
-    from keras_c2f.utils.annotations import PathLike
+from keras_c2f.utils.annotations import PathLike
 
 
 @dataclass(frozen=True, eq=False, repr=False)  # arrays have no truth value

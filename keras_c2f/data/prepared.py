@@ -1,19 +1,14 @@
 """Data sets that `keras-c2f prepare` wrote."""
 
-from __future__ import annotations
-
 import os
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from keras_c2f.data.clips import Clips, some_of
 from keras_c2f.data.labels import LabelSets
 from keras_c2f.data.shards import Record, Shards, read_json
+from keras_c2f.utils.annotations import PathLike
 from keras_c2f.utils.optional import tf
-
-if TYPE_CHECKING:
-    from keras_c2f.utils.annotations import PathLike
 
 
 def read_prepared(root: PathLike) -> tuple[Clips, Clips]:

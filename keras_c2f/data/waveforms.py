@@ -1,20 +1,16 @@
 """Clips as waveforms in NumPy, for loaders other than `tf.data`."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
 
 from keras_c2f.data.cache import AudioCache
+from keras_c2f.data.clips import Clips
 from keras_c2f.data.shards import are_log_mel
+from keras_c2f.layers.log_mel import Frontend
+from keras_c2f.resolution import Resolution
 from keras_c2f.utils.values import Choice, Number
-
-if TYPE_CHECKING:
-    from keras_c2f.data.clips import Clips
-    from keras_c2f.layers.log_mel import Frontend
-    from keras_c2f.resolution import Resolution
 
 CROPS = ("random", "leading")
 

@@ -1,14 +1,12 @@
 """The JSON files by which AST and its successors list their data."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from keras_c2f.audio.walk import locate
+from keras_c2f.data.clips import Clips
 from keras_c2f.data.labels import LabelSets
 from keras_c2f.datasets.lines import (
     class_indices,
@@ -17,10 +15,7 @@ from keras_c2f.datasets.lines import (
     utf8_text,
 )
 from keras_c2f.datasets.listing import Listing
-
-if TYPE_CHECKING:
-    from keras_c2f.data.clips import Clips
-    from keras_c2f.utils.annotations import PathLike
+from keras_c2f.utils.annotations import PathLike
 
 
 def read_ast_json(

@@ -1,12 +1,9 @@
 """AudioSet, two million clips of YouTube videos with 527 labels."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from keras_c2f.audio.walk import locate_youtube, walk_folder
+from keras_c2f.data.clips import Clips
 from keras_c2f.data.labels import LabelSets
 from keras_c2f.datasets.lines import (
     class_indices,
@@ -16,11 +13,8 @@ from keras_c2f.datasets.lines import (
     read_lines,
 )
 from keras_c2f.datasets.listing import Listing
+from keras_c2f.utils.annotations import PathLike
 from keras_c2f.utils.values import Choice
-
-if TYPE_CHECKING:
-    from keras_c2f.data.clips import Clips
-    from keras_c2f.utils.annotations import PathLike
 
 COLUMNS = ["id", "start", "end", "labels"]
 TRAIN = {

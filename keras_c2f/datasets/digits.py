@@ -1,19 +1,14 @@
 """The Free Spoken Digit Dataset."""
 
-from __future__ import annotations
-
 import re
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from keras_c2f.audio.walk import locate, walk_folder
+from keras_c2f.data.clips import Clips
 from keras_c2f.datasets.lines import existing_folder, read_rows
 from keras_c2f.datasets.listing import Listing, held_out
-
-if TYPE_CHECKING:
-    from keras_c2f.data.clips import Clips
-    from keras_c2f.utils.annotations import PathLike
+from keras_c2f.utils.annotations import PathLike
 
 NAME = re.compile(r"(?P<digit>\d)_(?P<speaker>[^_]+)_(?P<index>\d+)\.\w+")
 NUM_TEST_TAKES = 5  # takes 0 to 4 of each digit and speaker are the test set

@@ -1,18 +1,12 @@
 """ESC-50 and ESC-10, environmental sounds."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from keras_c2f.audio.walk import locate
+from keras_c2f.data.clips import Clips
 from keras_c2f.datasets.lines import existing_folder, number, read_rows
 from keras_c2f.datasets.listing import Listing, held_out
-
-if TYPE_CHECKING:
-    from keras_c2f.data.clips import Clips
-    from keras_c2f.utils.annotations import PathLike
+from keras_c2f.utils.annotations import PathLike
 
 
 def read_esc50(

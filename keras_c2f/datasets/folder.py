@@ -1,21 +1,16 @@
 """Recordings sorted into one folder per class."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from keras_c2f.audio.walk import is_hidden, nfc, walk_folder
+from keras_c2f.data.clips import Clips
 from keras_c2f.datasets.label_cells import alike
 from keras_c2f.datasets.lines import existing_folder
 from keras_c2f.datasets.listing import Listing
-
-if TYPE_CHECKING:
-    from keras_c2f.data.clips import Clips
-    from keras_c2f.utils.annotations import PathLike
+from keras_c2f.utils.annotations import PathLike
 
 NOISE = "_background_noise_"  # of Speech Commands: no class
 # Parts of a data set, as folders of them are called.

@@ -1,12 +1,9 @@
 """FSD50K, 51,197 clips of Freesound with 200 labels."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from keras_c2f.audio.walk import locate
+from keras_c2f.data.clips import Clips
 from keras_c2f.data.labels import LabelSets
 from keras_c2f.datasets.lines import (
     class_index,
@@ -16,11 +13,8 @@ from keras_c2f.datasets.lines import (
     read_rows,
 )
 from keras_c2f.datasets.listing import Listing
+from keras_c2f.utils.annotations import PathLike
 from keras_c2f.utils.values import Choice
-
-if TYPE_CHECKING:
-    from keras_c2f.data.clips import Clips
-    from keras_c2f.utils.annotations import PathLike
 
 SPLITS = ("train", "val")
 

@@ -1,17 +1,12 @@
 """Recordings listed in a JSON Lines file."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from keras_c2f.data.clips import Clips
 from keras_c2f.datasets.lines import existing_file, utf8_text
 from keras_c2f.datasets.table import choose_parts
-
-if TYPE_CHECKING:
-    from keras_c2f.data.clips import Clips
-    from keras_c2f.utils.annotations import PathLike
+from keras_c2f.utils.annotations import PathLike
 
 
 def read_jsonl(

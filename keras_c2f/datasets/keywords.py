@@ -1,22 +1,17 @@
 """The built-in data set: ten spoken words, synthesised where it is needed."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from keras_c2f.data.clips import Clips
 from keras_c2f.datasets.espeak import Utterance, speak
+from keras_c2f.utils.annotations import PathLike
 from keras_c2f.utils.files import atomic_write, own_prefix
 from keras_c2f.utils.optional import soxr, tqdm
-
-if TYPE_CHECKING:
-    from keras_c2f.utils.annotations import PathLike
 
 WORDS = "yes no up down left right on off stop go".split()
 

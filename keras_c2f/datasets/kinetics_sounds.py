@@ -1,18 +1,12 @@
 """Kinetics-Sounds, clips of Kinetics-400 whose action is audible."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from keras_c2f.audio.walk import locate_youtube, walk_folder
+from keras_c2f.data.clips import Clips
 from keras_c2f.datasets.lines import existing_folder, number, read_lines
 from keras_c2f.datasets.listing import Listing
-
-if TYPE_CHECKING:
-    from keras_c2f.data.clips import Clips
-    from keras_c2f.utils.annotations import PathLike
+from keras_c2f.utils.annotations import PathLike
 
 # The lists give numbers only. That these follow the alphabet was checked with
 # the clips of seven classes that Kinetics' own lists name too.

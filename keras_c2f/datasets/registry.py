@@ -1,13 +1,12 @@
 """Data sets by name, for the command line."""
 
-from __future__ import annotations
-
 import inspect
 import os
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from keras_c2f.data.clips import Clips
 from keras_c2f.data.prepared import read_prepared
 from keras_c2f.datasets.ast_json import read_ast_json
 from keras_c2f.datasets.audioset import read_audioset
@@ -26,9 +25,6 @@ from keras_c2f.datasets.unlabelled import read_unlabelled
 from keras_c2f.datasets.vggsound import read_vggsound
 from keras_c2f.datasets.voxceleb import read_voxceleb
 from keras_c2f.utils.suggestions import did_you_mean
-
-if TYPE_CHECKING:
-    from keras_c2f.data.clips import Clips
 
 READERS = {
     "folder": read_folder,

@@ -1,20 +1,14 @@
 """Speech Commands, 35 spoken words."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from keras_c2f.audio.walk import stem, walk_folder
+from keras_c2f.data.clips import Clips
 from keras_c2f.datasets.folder import NOISE
 from keras_c2f.datasets.lines import existing_folder, read_lines
 from keras_c2f.datasets.listing import Listing
+from keras_c2f.utils.annotations import PathLike
 from keras_c2f.utils.values import Choice
-
-if TYPE_CHECKING:
-    from keras_c2f.data.clips import Clips
-    from keras_c2f.utils.annotations import PathLike
 
 LISTS = {"validation": "validation_list.txt", "test": "testing_list.txt"}
 

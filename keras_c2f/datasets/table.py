@@ -1,15 +1,13 @@
 """Recordings listed in a CSV file."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from keras_c2f.audio.walk import locate
+from keras_c2f.data.clips import Clips
 from keras_c2f.data.labels import LabelSets
 from keras_c2f.datasets.label_cells import read_labels
 from keras_c2f.datasets.lines import (
@@ -21,11 +19,8 @@ from keras_c2f.datasets.lines import (
     utf8_text,
 )
 from keras_c2f.datasets.listing import Listing, held_out
+from keras_c2f.utils.annotations import PathLike
 from keras_c2f.utils.values import Choice
-
-if TYPE_CHECKING:
-    from keras_c2f.data.clips import Clips
-    from keras_c2f.utils.annotations import PathLike
 
 SPLITS = ("train", "validation", "test")
 

@@ -11,8 +11,6 @@ of the bursts do not depend on the class, nor does the power spectrum of a
 whole clip.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from keras_c2f.data.clips import Clips

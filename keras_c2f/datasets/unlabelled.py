@@ -1,18 +1,12 @@
 """Recordings without labels, for pre-training."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from keras_c2f.audio.walk import walk_folder
+from keras_c2f.data.clips import Clips
 from keras_c2f.datasets.lines import existing_folder
 from keras_c2f.datasets.listing import Listing
-
-if TYPE_CHECKING:
-    from keras_c2f.data.clips import Clips
-    from keras_c2f.utils.annotations import PathLike
+from keras_c2f.utils.annotations import PathLike
 
 
 def read_unlabelled(

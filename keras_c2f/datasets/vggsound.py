@@ -1,18 +1,12 @@
 """VGGSound, 200,000 clips of YouTube videos in 309 classes."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from keras_c2f.audio.walk import locate_youtube, walk_folder
+from keras_c2f.data.clips import Clips
 from keras_c2f.datasets.lines import existing_folder, number, read_lines
 from keras_c2f.datasets.listing import Listing, held_out
-
-if TYPE_CHECKING:
-    from keras_c2f.data.clips import Clips
-    from keras_c2f.utils.annotations import PathLike
+from keras_c2f.utils.annotations import PathLike
 
 
 def read_vggsound(root: PathLike) -> tuple[Clips, Clips]:

@@ -1,20 +1,15 @@
 """VoxCeleb1, celebrities' voices, for telling who speaks."""
 
-from __future__ import annotations
-
 import os
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from keras_c2f.audio.walk import index_audio, stem, walk_folder
+from keras_c2f.data.clips import Clips
 from keras_c2f.datasets.lines import existing_folder, read_lines
 from keras_c2f.datasets.listing import Listing
+from keras_c2f.utils.annotations import PathLike
 from keras_c2f.utils.values import Choice
-
-if TYPE_CHECKING:
-    from keras_c2f.data.clips import Clips
-    from keras_c2f.utils.annotations import PathLike
 
 SPLITS = {"1": "train", "2": "validation", "3": "test"}
 

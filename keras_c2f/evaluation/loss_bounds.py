@@ -1,7 +1,5 @@
 """How much worse a classifier may be than another on the same clips."""
 
-from __future__ import annotations
-
 import math
 from statistics import NormalDist
 

@@ -1,7 +1,5 @@
 """Exact metrics of classifiers: every clip is ranked, nothing is binned."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from statistics import NormalDist

@@ -1,7 +1,5 @@
 """What an exported classifier is worth beside the one it came from."""
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Sequence

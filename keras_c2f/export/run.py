@@ -1,13 +1,11 @@
 """A trained run as files for other programs, and what each is worth."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import os
 import shutil
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from keras_c2f.export.classifier import export_classifier, refuse_cascade
 from keras_c2f.export.comparison import (
@@ -24,12 +22,10 @@ from keras_c2f.training.pretrain_recipe import recipe_settings
 from keras_c2f.training.recipe import Recipe
 from keras_c2f.training.run_clips import refuse_changed_clips
 from keras_c2f.training.trained_run import read_trained_run
+from keras_c2f.utils.annotations import PathLike
 from keras_c2f.utils.files import read_rows, write_rows
 from keras_c2f.utils.folder_lock import alone_in
 from keras_c2f.utils.optional import tqdm
-
-if TYPE_CHECKING:
-    from keras_c2f.utils.annotations import PathLike
 
 FOLDER, TABLE = "export", "exports.csv"
 CALIBRATION_CLIPS = 128

@@ -1,9 +1,7 @@
 """Answers from a coarse look, and from a finer one where that is unsure."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
@@ -18,12 +16,10 @@ from keras_c2f.evaluation.cascade import (
     relative_cost,
 )
 from keras_c2f.inference.classifier import Classifier
+from keras_c2f.models.metadata import ClassifierInfo
 from keras_c2f.models.waveform_classifier import log_mel_input, of_compressed
 from keras_c2f.phases import at_resolution
 from keras_c2f.resolution import Resolution
-
-if TYPE_CHECKING:
-    from keras_c2f.models.metadata import ClassifierInfo
 
 
 class CountingCascade(Classifier):

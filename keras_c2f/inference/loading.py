@@ -1,9 +1,6 @@
 """Classifiers, and features, from run folders and exported files."""
 
-from __future__ import annotations
-
 import os
-from typing import TYPE_CHECKING
 
 from keras_c2f.evaluation.cascade import Calibration
 from keras_c2f.inference.cascade import Cascade, ExportedCascade
@@ -16,10 +13,8 @@ from keras_c2f.inference.classifier import (
 from keras_c2f.inference.runtimes import OPENERS
 from keras_c2f.models import WhisperEncoder
 from keras_c2f.training.trained_run import TrainedRun, read_trained_run
+from keras_c2f.utils.annotations import PathLike
 from keras_c2f.utils.files import read_json
-
-if TYPE_CHECKING:
-    from keras_c2f.utils.annotations import PathLike
 
 CASCADE_FILE = "cascade.json"  # in the folder of a run
 WHISPER_SECONDS = 10  # of its 30, which few clips fill

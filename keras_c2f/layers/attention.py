@@ -1,14 +1,10 @@
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_c2f.layers.adaptable_dense import AdaptableDense, lora_macs
-
-if TYPE_CHECKING:
-    from keras_c2f.utils.annotations import Shape, Tensor
+from keras_c2f.utils.annotations import Shape, Tensor
 
 
 def _has_fused_kernel():

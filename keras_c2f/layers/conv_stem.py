@@ -1,17 +1,13 @@
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_c2f.layers.patch_embedding import KERNEL_RESIZES, PatchEmbedding
 from keras_c2f.resolution import patch_grid
-
-if TYPE_CHECKING:
-    from keras_c2f.utils.annotations import Shape, Tensor
+from keras_c2f.utils.annotations import Shape, Tensor
 
 KERNEL = 3  # frames and mel bins of each convolution
 MOMENTUM = 0.9  # of batch norm; Keras' 0.99 is slower than a short phase

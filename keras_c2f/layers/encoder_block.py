@@ -1,6 +1,5 @@
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import keras
 from keras import ops
@@ -12,11 +11,7 @@ from keras_c2f.layers.adaptable_dense import (
 )
 from keras_c2f.layers.attention import SelfAttention
 from keras_c2f.layers.drop_path import DropPath
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from keras_c2f.utils.annotations import Shape, Tensor
+from keras_c2f.utils.annotations import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_c2f")

@@ -37,23 +37,18 @@ Radford et al., "Robust Speech Recognition via Large-Scale Weak Supervision",
 2022, section 2.2, and its repository openai/whisper, `whisper/audio.py`.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_c2f.layers.log_mel_styles import STYLES
+from keras_c2f.layers.log_mel_styles import STYLES, Style
 from keras_c2f.resolution import Resolution
+from keras_c2f.utils.annotations import Shape, Tensor
 from keras_c2f.utils.values import Choice
-
-if TYPE_CHECKING:
-    from keras_c2f.layers.log_mel_styles import Style
-    from keras_c2f.utils.annotations import Shape, Tensor
 
 
 @dataclasses.dataclass(frozen=True)

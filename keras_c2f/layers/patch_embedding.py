@@ -1,19 +1,14 @@
-from __future__ import annotations
-
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_c2f.layers.resizing import kernel_matrix, resize_kernel
 from keras_c2f.resolution import patch_grid
+from keras_c2f.utils.annotations import Shape, Tensor
 from keras_c2f.utils.values import Choice
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from keras_c2f.utils.annotations import Shape, Tensor
 
 KERNEL_RESIZES = Choice(("pi", "bilinear", "base"))
 

@@ -1,13 +1,10 @@
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 from keras import ops
 
-if TYPE_CHECKING:
-    from keras_c2f.utils.annotations import Shape, Tensor
+from keras_c2f.utils.annotations import Shape, Tensor
 
 EVALUATION_SEED = 1
 

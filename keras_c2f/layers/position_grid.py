@@ -1,16 +1,11 @@
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
+import numpy as np
 
 from keras_c2f.layers.resizing import GRID_METHODS, resize_axes
+from keras_c2f.utils.annotations import Shape, Tensor
 from keras_c2f.utils.values import Choice
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from keras_c2f.utils.annotations import Shape, Tensor
 
 POSITION_RESIZES = (*GRID_METHODS, "random")
 

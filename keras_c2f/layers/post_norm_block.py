@@ -1,14 +1,8 @@
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import keras
 
 from keras_c2f.layers.attention import SelfAttention
 from keras_c2f.layers.encoder_block import EncoderBlock
-
-if TYPE_CHECKING:
-    from keras_c2f.utils.annotations import Tensor
+from keras_c2f.utils.annotations import Tensor
 
 
 @keras.saving.register_keras_serializable("keras_c2f")

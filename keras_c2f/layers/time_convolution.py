@@ -1,17 +1,12 @@
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_c2f.layers.patch_embedding import KERNEL_RESIZES
 from keras_c2f.layers.resizing import kernel_matrix, resize_kernel
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from keras_c2f.utils.annotations import Shape, Tensor
+from keras_c2f.utils.annotations import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_c2f")

@@ -1,14 +1,10 @@
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_c2f.layers.resizing import cubic_matrix
-
-if TYPE_CHECKING:
-    from keras_c2f.utils.annotations import Shape, Tensor
+from keras_c2f.utils.annotations import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_c2f")

@@ -1,6 +1,4 @@
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
@@ -8,9 +6,7 @@ from keras import ops
 
 from keras_c2f.layers.attention import SelfAttention
 from keras_c2f.layers.resizing import resize_axes
-
-if TYPE_CHECKING:
-    from keras_c2f.utils.annotations import Shape, Tensor
+from keras_c2f.utils.annotations import Shape, Tensor
 
 OTHER_REGION = -100.0  # added to a score: its weight is 0 in float32
 

@@ -1,13 +1,8 @@
 """Low-rank adapters beside the kernels of a backbone, and merged into them."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from keras import ops
 
-if TYPE_CHECKING:
-    from keras_c2f.models.phase_network import PhaseNetwork
+from keras_c2f.models.phase_network import PhaseNetwork
 
 
 def add_adapters(backbone, rank):

@@ -1,13 +1,12 @@
 """Backbones by the name of a preset, whatever their architecture."""
 
-from __future__ import annotations
-
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from keras_c2f.layers.log_mel import Frontend
 from keras_c2f.models.ast_model import AST
 from keras_c2f.models.hts_at import HTSAT
+from keras_c2f.models.phase_network import Backbone
 from keras_c2f.models.presets import (
     AST_PRESETS,
     HTS_AT_FRONTEND,
@@ -17,9 +16,6 @@ from keras_c2f.models.presets import (
     preset_config,
 )
 from keras_c2f.models.whisper_model import WhisperEncoder
-
-if TYPE_CHECKING:
-    from keras_c2f.models.phase_network import Backbone
 
 PREFIXES = {AST: "ast_", HTSAT: "hts_at_", WhisperEncoder: "whisper_"}
 PRESETS = {**AST_PRESETS, **HTS_AT_PRESETS, **WHISPER_PRESETS}

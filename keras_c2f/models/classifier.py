@@ -1,17 +1,13 @@
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_c2f.layers import TokenStatistics
+from keras_c2f.layers.log_mel import Frontend
+from keras_c2f.models.phase_network import Backbone
 from keras_c2f.models.task import Task, open_input
 from keras_c2f.utils.values import Choice
-
-if TYPE_CHECKING:
-    from keras_c2f.layers.log_mel import Frontend
-    from keras_c2f.models.phase_network import Backbone
 
 POOLINGS = ("prefix", "mean", "statistics", "token_semantic")
 

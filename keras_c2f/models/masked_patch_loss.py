@@ -4,15 +4,12 @@ Each reads the output of `MaskedPatchModel` alone and ignores the targets of
 the data, whatever they are.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 from keras import ops
 
-if TYPE_CHECKING:
-    from keras_c2f.utils.annotations import Tensor
+from keras_c2f.utils.annotations import Tensor
 
 register = keras.saving.register_keras_serializable("keras_c2f")
 

@@ -1,7 +1,5 @@
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 from keras import ops
@@ -13,11 +11,9 @@ from keras_c2f.layers import (
     PatchMask,
     PatchPrediction,
 )
+from keras_c2f.layers.log_mel import Frontend
 from keras_c2f.models.ast_model import AST
 from keras_c2f.models.task import Task, open_input
-
-if TYPE_CHECKING:
-    from keras_c2f.layers.log_mel import Frontend
 
 
 @keras.saving.register_keras_serializable("keras_c2f")

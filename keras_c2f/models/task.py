@@ -1,20 +1,15 @@
 """What all models share that put something on a backbone."""
 
-from __future__ import annotations
-
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import keras
 
 from keras_c2f.layers import TimeCompression
 from keras_c2f.layers.log_mel import Frontend, LogMel
-from keras_c2f.models.phase_network import PhaseNetwork
+from keras_c2f.models.phase_network import Backbone, PhaseNetwork
+from keras_c2f.resolution import Resolution
 from keras_c2f.utils.values import Choice
-
-if TYPE_CHECKING:
-    from keras_c2f.models.phase_network import Backbone
-    from keras_c2f.resolution import Resolution
 
 INPUT_KINDS = ("compressed", "log_mel", "waveform")
 

@@ -1,19 +1,13 @@
-from __future__ import annotations
-
 import dataclasses
-from typing import TYPE_CHECKING
 
 import keras
 from keras import ops
 
 from keras_c2f.layers import TimeCompression
-from keras_c2f.layers.log_mel import LogMel
+from keras_c2f.layers.log_mel import Frontend, LogMel
 from keras_c2f.models.adapters import merge_adapters
-
-if TYPE_CHECKING:
-    from keras_c2f.layers.log_mel import Frontend
-    from keras_c2f.models.classifier import AudioClassifier
-    from keras_c2f.models.phase_network import PhaseNetwork
+from keras_c2f.models.classifier import AudioClassifier
+from keras_c2f.models.phase_network import PhaseNetwork
 
 
 def waveform_classifier(

@@ -1,21 +1,16 @@
 """Features of audio: what a trained backbone makes of it, pooled."""
 
-from __future__ import annotations
-
 import re
-from typing import TYPE_CHECKING
 
 import keras
 from keras import ops
 
 from keras_c2f.layers import TokenStatistics
+from keras_c2f.layers.log_mel import Frontend
 from keras_c2f.models.classifier import AudioClassifier
+from keras_c2f.models.phase_network import PhaseNetwork
 from keras_c2f.models.waveform_classifier import log_mel_input, of_compressed
 from keras_c2f.utils.values import Choice
-
-if TYPE_CHECKING:
-    from keras_c2f.layers.log_mel import Frontend
-    from keras_c2f.models.phase_network import PhaseNetwork
 
 POOLINGS = ("statistics", "mean", "prefix", "head")
 BLOCK = re.compile(r"(stage_\d+_)?block_\d+")

@@ -1,7 +1,5 @@
 """Schedules that share out compute rather than epochs."""
 
-from __future__ import annotations
-
 import dataclasses
 import itertools
 from collections.abc import Callable

@@ -1,19 +1,15 @@
 """Phases that end when what they learn does not carry over."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import keras
 
 from keras_c2f.phases.budget import check_rising, end_early
+from keras_c2f.phases.phased_model import PhasedModel
 from keras_c2f.phases.schedule import PhaseSchedule
 from keras_c2f.phases.transplant import transplant
-
-if TYPE_CHECKING:
-    import keras
-
-    from keras_c2f.phases.phased_model import PhasedModel
 
 HERE, THERE = "carry_over_here", "carry_over_there"
 

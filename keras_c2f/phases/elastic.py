@@ -1,24 +1,17 @@
 """One set of weights that is trained at several resolutions."""
 
-from __future__ import annotations
-
+from collections.abc import Callable
 from itertools import accumulate, pairwise
-from typing import TYPE_CHECKING
 
 import keras
 from keras import ops
 
-from keras_c2f.cost import mean_cost, network_cost
+from keras_c2f.cost import NetworkCost, mean_cost, network_cost
 from keras_c2f.phases.keras_private import flatten_layers
+from keras_c2f.phases.schedule import Phase
 from keras_c2f.phases.transplant import resized_by, transplant, weights_by_path
 from keras_c2f.resolution import Resolution
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from keras_c2f.cost import NetworkCost
-    from keras_c2f.phases.schedule import Phase
-    from keras_c2f.utils.annotations import Tensor
+from keras_c2f.utils.annotations import Tensor
 
 WHOLE = 10_000  # shares are integers of it: batch sizes in a graph are int32
 

@@ -1,23 +1,18 @@
 """Learning rates of phases."""
 
-from __future__ import annotations
-
 import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 from keras import ops
 from keras.optimizers.schedules import LearningRateSchedule
 
-from keras_c2f.phases.schedule import PhaseSchedule
-
-if TYPE_CHECKING:
-    from keras_c2f.phases.schedule import Phase
-    from keras_c2f.resolution import Resolution
-    from keras_c2f.utils.annotations import Tensor
+from keras_c2f.phases.schedule import Phase, PhaseSchedule
+from keras_c2f.resolution import Resolution
+from keras_c2f.utils.annotations import Tensor
 
 
 def with_cosine(

@@ -1,9 +1,7 @@
-from __future__ import annotations
-
 import inspect
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -30,13 +28,10 @@ from keras_c2f.phases.tensorflow_graph import (
     short_graph,
 )
 from keras_c2f.phases.torch_optimizer import fused_adam
-from keras_c2f.phases.transplant import transplant
+from keras_c2f.phases.transplant import TransplantReport, transplant
 from keras_c2f.resolution import Resolution
+from keras_c2f.utils.annotations import PathLike, Shape, Tensor
 from keras_c2f.utils.files import atomic_write
-
-if TYPE_CHECKING:
-    from keras_c2f.phases.transplant import TransplantReport
-    from keras_c2f.utils.annotations import PathLike, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_c2f")

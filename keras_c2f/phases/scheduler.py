@@ -1,22 +1,18 @@
-from __future__ import annotations
-
 import warnings
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 
 from keras_c2f.cost import network_cost
 from keras_c2f.phases import keras_private
 from keras_c2f.phases.backup import read_backup
+from keras_c2f.phases.carry_over import CarryOver
 from keras_c2f.phases.fit_checks import check_fit, check_state
 from keras_c2f.phases.learning_rate import FromStep, rate_scale
 from keras_c2f.phases.phased_model import PhasedModel
 from keras_c2f.phases.schedule import Phase, PhaseSchedule
 from keras_c2f.phases.transplant import transplant, weights_by_path
-
-if TYPE_CHECKING:
-    from keras_c2f.phases.carry_over import CarryOver
 
 FIGURES = ("phase", "num_tokens", "gmacs", "steps")  # of an epoch, in its logs
 # What these remember does not outlive a change of network.

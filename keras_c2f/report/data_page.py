@@ -1,12 +1,10 @@
 """One page about training data: what the network will really be shown."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from keras_c2f.data.clips import Clips
 from keras_c2f.data.lengths import clip_seconds
 from keras_c2f.data.sampling import balancing_weights, class_counts
 from keras_c2f.report import data_plots
@@ -19,12 +17,9 @@ from keras_c2f.report.plots import frame_step
 from keras_c2f.report.rendering import write_page
 from keras_c2f.report.words import SPACE, format_count, format_percent
 from keras_c2f.training.from_recipe import make_pipeline, recipe_frontend
+from keras_c2f.training.recipe import Recipe
 from keras_c2f.utils import packages
-
-if TYPE_CHECKING:
-    from keras_c2f.data.clips import Clips
-    from keras_c2f.training.recipe import Recipe
-    from keras_c2f.utils.annotations import PathLike
+from keras_c2f.utils.annotations import PathLike
 
 CLIPS_OF_PHASE = 3
 EFFECTS = {

@@ -5,12 +5,9 @@ is in `runs.py`, what is drawn in `plots.py`, headlines in `words.py`; here are
 the values of the template.
 """
 
-from __future__ import annotations
-
 import json
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -39,11 +36,9 @@ from keras_c2f.report.words import (
     headline,
 )
 from keras_c2f.utils import packages
+from keras_c2f.utils.annotations import PathLike
 
 SPENT = {"macs": "training compute", "seconds": "time"}
-
-if TYPE_CHECKING:
-    from keras_c2f.utils.annotations import PathLike
 
 
 def write_report(folder: PathLike) -> Path:

@@ -12,16 +12,15 @@ the epoch before, or of a few before where epochs take seconds. One process at a
 time works in the folder.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import warnings
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 
+from keras_c2f.data.clips import Clips
 from keras_c2f.evaluation.evaluate import Validation, evaluate, primary_metric
 from keras_c2f.evaluation.kept_batches import KeptBatches
 from keras_c2f.models import merge_adapters, remat_scope
@@ -48,6 +47,7 @@ from keras_c2f.training.kept_networks import (
     remove_best,
 )
 from keras_c2f.training.progress import Progress
+from keras_c2f.training.recipe import Recipe
 from keras_c2f.training.run_clips import (
     check_sides,
     keep_clips,
@@ -69,15 +69,11 @@ from keras_c2f.training.run_folder import (
 from keras_c2f.training.run_log import RunLog, SwitchScore
 from keras_c2f.training.stopwatch import Stopwatch
 from keras_c2f.training.trained_run import read_frontend
+from keras_c2f.utils.annotations import PathLike
 from keras_c2f.utils.compilation import keep_compiled_beside
 from keras_c2f.utils.files import read_json, read_rows, write_json, write_rows
 from keras_c2f.utils.folder_lock import alone_in
 from keras_c2f.utils.packages import is_there
-
-if TYPE_CHECKING:
-    from keras_c2f.data.clips import Clips
-    from keras_c2f.training.recipe import Recipe
-    from keras_c2f.utils.annotations import PathLike
 
 SAMPLE = 64  # training clips that decide whether a phase carries over
 

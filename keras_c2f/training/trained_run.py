@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from typing import TYPE_CHECKING
 
 from keras_c2f.convert import CARD, load_preset
 from keras_c2f.convert.geometry import refuse_squeezed
@@ -18,9 +17,7 @@ from keras_c2f.training.run_folder import (
     read_config,
     refuse_unknown,
 )
-
-if TYPE_CHECKING:
-    from keras_c2f.utils.annotations import PathLike
+from keras_c2f.utils.annotations import PathLike
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,16 +1,18 @@
 """Types that the annotations of several modules share.
 
-Imported for type checkers alone, under `TYPE_CHECKING`: at run time
-annotations are text.
+At run time a tensor is anything, so that no framework is imported for it.
 """
 
 import os
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import keras
+if TYPE_CHECKING:
+    import keras
 
-# symbolic, or of whatever backend
-Tensor: TypeAlias = keras.KerasTensor | Any
+    # symbolic, or of whatever backend
+    Tensor: TypeAlias = keras.KerasTensor | Any
+else:
+    Tensor = Any
 # with the batch axis; None where a size is not known
 Shape: TypeAlias = tuple[int | None, ...]
 PathLike: TypeAlias = str | os.PathLike[str]
