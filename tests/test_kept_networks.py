@@ -78,8 +78,7 @@ def test_last_epoch_is_kept_if_wanted(scripted, tmp_path):
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("pause", [0, 1e9])
-@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize(("when", "pause"), [("before", 0), ("after", 1e9)])
 def test_stopped_run_keeps_the_best_network(
     when, pause, scripted, tmp_path, monkeypatch
 ):
