@@ -74,14 +74,7 @@ def at_geometry(network, filled, wanted, positions, frontend):
 
 def _head_of(classifier, backbone):
     """dict, arguments of the same classifier on another backbone."""
-    keep = (
-        "name",
-        "num_classes",
-        "input_kind",
-        "pooling",
-        "dropout",
-        "head_epsilon",
-    )
+    keep = "name num_classes input_kind pooling dropout head_epsilon".split()
     frontend = with_mel_bins(classifier.frontend, backbone)
     return {
         **{name: getattr(classifier, name) for name in keep},

@@ -1,25 +1,9 @@
 """Kinds of data sets, as the command line names them."""
 
-KINDS = (
-    "folder",
-    "csv",
-    "jsonl",
-    "ast",
-    "audioset",
-    "audioset20k",
-    "vggsound",
-    "voxceleb",
-    "kinetics_sounds",
-    "speech_commands",
-    "fsd50k",
-    "esc50",
-    "esc10",
-    "digits",
-    "audio",
-    "prepared",
-    "keywords",
-    "timing",
-    "timbre",
+KINDS = tuple(
+    "folder csv jsonl ast audioset audioset20k vggsound voxceleb "
+    "kinetics_sounds speech_commands fsd50k esc50 esc10 digits audio prepared "
+    "keywords timing timbre".split()
 )
 SYNTHETIC = ("keywords", "timing", "timbre")  # synthesised: they have no path
 

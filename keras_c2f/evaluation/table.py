@@ -4,13 +4,8 @@ from keras_c2f.data.clips import some_of
 
 NUM_WORST = 10
 WORDS = {"auc": "AUC", "d_prime": "d'", "top_5_accuracy": "top-5 accuracy"}
-HEADLINES = (
-    "accuracy",
-    "top_5_accuracy",
-    "mean_average_precision",
-    "auc",
-    "d_prime",
-    "loss",
+HEADLINES = tuple(
+    "accuracy top_5_accuracy mean_average_precision auc d_prime loss".split()
 )
 PER_CLASS = ("average_precision", "auc", "d_prime", "recall")
 

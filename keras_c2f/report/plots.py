@@ -18,14 +18,7 @@ from keras_c2f.utils import packages
 
 INK, FAINT, PAPER = "#1f2328", "#d3d8de", "#fdfdfc"
 # Okabe and Ito's colours, darkened where white is too near (contrast >= 3).
-RUN_COLOURS = (
-    "#0072b2",
-    "#d55e00",
-    "#009070",
-    "#aa4499",
-    "#8f6f00",
-    "#5f6670",
-)
+RUN_COLOURS = tuple("#0072b2 #d55e00 #009070 #aa4499 #8f6f00 #5f6670".split())
 MARKERS = "os^DvP"
 LABELLED = 3  # phases of more runs would be too many labels
 WIDTH = 4.8  # inches; two fit beside each other on a screen, one on a phone

@@ -3,27 +3,10 @@
 import dataclasses
 
 # What changes clips from epoch to epoch, or is of epochs alone.
-OF_EPOCHS = (
-    "adaptive",
-    "balanced",
-    "remat",
-    "tokens_per_step",
-    "budget",
-    "elastic",
-    "label_smoothing",
-    "warm_restarts",
-    "mixup",
-    "gain_db",
-    "time_mask",
-    "freq_mask",
-    "noise",
-    "roll_frames",
-    "dropout",
-    "drop_path",
-    "patchout",
-    "ema",
-    "frozen_blocks",
-    "lora",
+OF_EPOCHS = tuple(
+    "adaptive balanced remat tokens_per_step budget elastic label_smoothing "
+    "warm_restarts mixup gain_db time_mask freq_mask noise roll_frames dropout "
+    "drop_path patchout ema frozen_blocks lora".split()
 )
 
 

@@ -66,17 +66,9 @@ class PretrainRecipe(Recipe):
 
 
 # What of a recipe is the classifier's, and pre-training does not ask for.
-OF_CLASSIFIERS = (
-    "pooling",
-    "label_smoothing",
-    "patchout",
-    "token_merging",
-    "frozen_blocks",
-    "lora",
-    "freeze",
-    "adaptive",
-    "elastic",
-    "keep",
+OF_CLASSIFIERS = tuple(
+    "pooling label_smoothing patchout token_merging frozen_blocks lora freeze "
+    "adaptive elastic keep".split()
 )
 
 

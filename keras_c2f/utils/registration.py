@@ -9,11 +9,7 @@ import importlib
 import importlib.util
 import sys
 
-MODULES = (
-    "keras_c2f.layers",
-    "keras_c2f.models",
-    "keras_c2f.phases",
-)
+MODULES = ("keras_c2f.layers", "keras_c2f.models", "keras_c2f.phases")
 _done = []
 
 
