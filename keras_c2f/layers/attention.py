@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_c2f.layers.adaptable_dense import AdaptableDense, lora_macs
+from keras_c2f.layers.configured import ConfiguredLayer
 from keras_c2f.utils.annotations import Shape, Tensor
 
 
@@ -22,7 +23,7 @@ def _has_fused_kernel():
 
 
 @keras.saving.register_keras_serializable("keras_c2f")
-class SelfAttention(keras.layers.Layer):
+class SelfAttention(ConfiguredLayer):
     """Multi-head self-attention with one fused query-key-value kernel.
 
     One kernel in place of three gives the optimizer and the graph fewer
@@ -135,11 +136,3 @@ class SelfAttention(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "num_heads": self.num_heads,
-            "dropout": self.dropout,
-            "qkv_bias": self.qkv_bias,
-        }

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_c2f.layers.configured import ConfiguredLayer
 from keras_c2f.layers.patch_embedding import KERNEL_RESIZES, PatchEmbedding
 from keras_c2f.resolution import patch_grid
 from keras_c2f.utils.annotations import Shape, Tensor
@@ -14,7 +15,7 @@ MOMENTUM = 0.9  # of batch norm; Keras' 0.99 is slower than a short phase
 
 
 @keras.saving.register_keras_serializable("keras_c2f")
-class ConvStem(keras.layers.Layer):
+class ConvStem(ConfiguredLayer):
     """Embeds patches of a spectrogram through a stack of convolutions.
 
     Makes the grid of tokens that `PatchEmbedding` makes, and learns more from
@@ -184,13 +185,3 @@ class ConvStem(keras.layers.Layer):
             _, time, freq, _ = layer.compute_output_shape(shape)
             macs += time * freq * math.prod(layer.kernel.shape)
         return macs
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "width": self.width,
-            "patch_size": self.patch_size,
-            "channels": self.channels,
-            "time_factor": self.time_factor,
-            "kernel_resize": self.kernel_resize,
-        }

@@ -3,11 +3,12 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_c2f.layers.configured import ConfiguredLayer
 from keras_c2f.utils.annotations import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_c2f")
-class DropPath(keras.layers.Layer):
+class DropPath(ConfiguredLayer):
     """Drops a residual branch for a random share of the clips in a batch.
 
     The branches that stay are divided by `1 - rate`, so that the expected
@@ -53,6 +54,3 @@ class DropPath(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "rate": self.rate, "seed": self.seed}

@@ -10,12 +10,13 @@ from keras_c2f.layers.adaptable_dense import (
     lora_macs,
 )
 from keras_c2f.layers.attention import SelfAttention
+from keras_c2f.layers.configured import ConfiguredLayer
 from keras_c2f.layers.drop_path import DropPath
 from keras_c2f.utils.annotations import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_c2f")
-class EncoderBlock(keras.layers.Layer):
+class EncoderBlock(ConfiguredLayer):
     """Pre-norm transformer block: attention, then a two-layer perceptron.
 
     `x + attention(norm(x))`, then `x + mlp(norm(x))`. No masking. Made in a
@@ -177,13 +178,3 @@ class EncoderBlock(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "num_heads": self.num_heads,
-            "mlp_ratio": self.mlp_ratio,
-            "dropout": self.dropout,
-            "drop_path": self.drop_path,
-            "epsilon": self.epsilon,
-        }

@@ -5,6 +5,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_c2f.layers.configured import ConfiguredLayer
 from keras_c2f.layers.resizing import kernel_matrix, resize_kernel
 from keras_c2f.resolution import patch_grid
 from keras_c2f.utils.annotations import Shape, Tensor
@@ -14,7 +15,7 @@ KERNEL_RESIZES = Choice(("pi", "bilinear", "base"))
 
 
 @keras.saving.register_keras_serializable("keras_c2f")
-class PatchEmbedding(keras.layers.Layer):
+class PatchEmbedding(ConfiguredLayer):
     """Cuts a spectrogram into patches, overlapping or not, and embeds them.
 
     With `time_factor=C` a patch is C times longer, and so is its stride: C
@@ -156,14 +157,3 @@ class PatchEmbedding(keras.layers.Layer):
         """
         method = "pi" if self.kernel_resize == "pi" else "bilinear"
         return resize_kernel(value, new_shape, method, positive)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "width": self.width,
-            "patch_size": self.patch_size,
-            "patch_stride": self.patch_stride,
-            "time_factor": self.time_factor,
-            "kernel_resize": self.kernel_resize,
-            "bias_range": self.bias_range,
-        }

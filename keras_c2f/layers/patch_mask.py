@@ -4,13 +4,14 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_c2f.layers.configured import ConfiguredLayer
 from keras_c2f.utils.annotations import Shape, Tensor
 
 EVALUATION_SEED = 1
 
 
 @keras.saving.register_keras_serializable("keras_c2f")
-class PatchMask(keras.layers.Layer):
+class PatchMask(ConfiguredLayer):
     """Draws which patches of each clip are masked, always equally many.
 
     Squares of patches are drawn at random places, one after the other, until
@@ -110,14 +111,6 @@ class PatchMask(keras.layers.Layer):
     ) -> keras.KerasTensor:
         shape = self.compute_output_shape(patches.shape)
         return keras.KerasTensor(shape, dtype="int32")
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "mask_ratio": self.mask_ratio,
-            "cluster_sizes": self.cluster_sizes,
-            "seed": self.seed,
-        }
 
 
 def _first_turn(turns, size, grid_size):

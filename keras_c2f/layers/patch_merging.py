@@ -3,11 +3,12 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_c2f.layers.configured import ConfiguredLayer
 from keras_c2f.utils.annotations import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_c2f")
-class PatchMerging(keras.layers.Layer):
+class PatchMerging(ConfiguredLayer):
     """Joins each 2 x 2 neighbours of a grid into one token, twice as wide.
 
     Four tokens side by side, a layer norm, one matrix without bias. No
@@ -70,10 +71,3 @@ class PatchMerging(keras.layers.Layer):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         batch, num_tokens, width = input_shape
         return (batch, num_tokens // 4, 2 * width)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "grid_size": self.grid_size,
-            "epsilon": self.epsilon,
-        }

@@ -5,13 +5,14 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_c2f.layers.configured import ConfiguredLayer
 from keras_c2f.layers.resizing import KERNEL_METHODS, resize_kernel
 from keras_c2f.utils.annotations import Shape, Tensor
 from keras_c2f.utils.values import Choice
 
 
 @keras.saving.register_keras_serializable("keras_c2f")
-class PatchPrediction(keras.layers.Layer):
+class PatchPrediction(ConfiguredLayer):
     """Two-layer perceptron from a token to the values of a patch.
 
     Its last kernel keeps the shape of the patch, so that it can follow when a
@@ -92,10 +93,3 @@ class PatchPrediction(keras.layers.Layer):
             positive: bool, keep non-negative values so (second moments).
         """
         return resize_kernel(value, new_shape, self.resize, positive)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "patch_size": self.patch_size,
-            "resize": self.resize,
-        }

@@ -3,12 +3,13 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_c2f.layers.configured import ConfiguredLayer
 from keras_c2f.resolution import patch_grid
 from keras_c2f.utils.annotations import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_c2f")
-class Patchify(keras.layers.Layer):
+class Patchify(ConfiguredLayer):
     """Cuts a spectrogram into the values of its patches, without overlap.
 
     The patches are those that `PatchEmbedding` embeds. No weights.
@@ -50,6 +51,3 @@ class Patchify(keras.layers.Layer):
         size = self.patch_size
         grid = patch_grid(frames, mel_bins, size, size)
         return (batch, grid[0] * grid[1], size[0] * size[1])
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "patch_size": self.patch_size}

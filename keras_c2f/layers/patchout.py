@@ -3,11 +3,12 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_c2f.layers.configured import ConfiguredLayer
 from keras_c2f.utils.annotations import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_c2f")
-class Patchout(keras.layers.Layer):
+class Patchout(ConfiguredLayer):
     """Leaves a random share of the tokens out in training, to train for less.
 
     The same places for all clips of a batch, other ones in every batch: the
@@ -69,6 +70,3 @@ class Patchout(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "rate": self.rate, "seed": self.seed}

@@ -3,6 +3,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_c2f.layers.configured import ConfiguredLayer
 from keras_c2f.layers.resizing import GRID_METHODS, resize_axes
 from keras_c2f.utils.annotations import Shape, Tensor
 from keras_c2f.utils.values import Choice
@@ -11,7 +12,7 @@ POSITION_RESIZES = (*GRID_METHODS, "random")
 
 
 @keras.saving.register_keras_serializable("keras_c2f")
-class PositionGrid(keras.layers.Layer):
+class PositionGrid(ConfiguredLayer):
     """Adds a learned position embedding to every patch of a grid.
 
     The table keeps its `(time, freq)` shape; nothing guesses a square. When
@@ -84,6 +85,3 @@ class PositionGrid(keras.layers.Layer):
             return None
         method = "bilinear" if positive else self.resize
         return resize_axes(value, new_shape[:2], GRID_METHODS[method])
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "resize": self.resize}

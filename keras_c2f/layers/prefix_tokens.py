@@ -3,11 +3,12 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_c2f.layers.configured import ConfiguredLayer
 from keras_c2f.utils.annotations import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_c2f")
-class PrefixTokens(keras.layers.Layer):
+class PrefixTokens(ConfiguredLayer):
     """Puts learned tokens (class, distillation) before the patch tokens.
 
     Token and position embedding of the originals are one weight here: only
@@ -49,6 +50,3 @@ class PrefixTokens(keras.layers.Layer):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         batch, num_patches, width = input_shape
         return (batch, num_patches + self.num_tokens, width)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "num_tokens": self.num_tokens}

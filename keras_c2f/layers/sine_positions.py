@@ -4,11 +4,12 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_c2f.layers.configured import ConfiguredLayer
 from keras_c2f.utils.annotations import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_c2f")
-class SinePositions(keras.layers.Layer):
+class SinePositions(ConfiguredLayer):
     """Adds fixed sines and cosines to the tokens of a sequence.
 
     The table is a weight that is not trained: published files hold one,
@@ -97,13 +98,6 @@ class SinePositions(keras.layers.Layer):
         kept = min(len(value), len(table))
         table[:kept] = value[:kept]
         return table
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "num_positions": self.num_positions,
-            "time_factor": self.time_factor,
-        }
 
 
 def sines(num_positions, width):

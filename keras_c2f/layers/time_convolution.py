@@ -4,13 +4,14 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_c2f.layers.configured import ConfiguredLayer
 from keras_c2f.layers.patch_embedding import KERNEL_RESIZES
 from keras_c2f.layers.resizing import kernel_matrix, resize_kernel
 from keras_c2f.utils.annotations import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_c2f")
-class TimeConvolution(keras.layers.Layer):
+class TimeConvolution(ConfiguredLayer):
     """Convolution along time, then exact GELU: a half of Whisper's stem.
 
     With `time_factor=C` kernel, stride and padding are C times longer: C times
@@ -150,13 +151,3 @@ class TimeConvolution(keras.layers.Layer):
         # (t, c, d) -> (t, 1, c, d): there is no second axis to resize
         size = (new_shape[0], 1)
         return resize_kernel(value[:, None], size, method, positive)[:, 0]
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "width": self.width,
-            "kernel_size": self.kernel_size,
-            "stride": self.stride,
-            "time_factor": self.time_factor,
-            "kernel_resize": self.kernel_resize,
-        }

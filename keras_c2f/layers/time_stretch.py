@@ -3,12 +3,13 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_c2f.layers.configured import ConfiguredLayer
 from keras_c2f.layers.resizing import cubic_matrix
 from keras_c2f.utils.annotations import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_c2f")
-class TimeStretch(keras.layers.Layer):
+class TimeStretch(ConfiguredLayer):
     """Stretches a log-mel in time to a given number of frames, bicubically.
 
     The first and last frame stay what they are. No weights, no masking.
@@ -41,6 +42,3 @@ class TimeStretch(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (input_shape[0], self.num_frames, input_shape[2])
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "num_frames": self.num_frames}

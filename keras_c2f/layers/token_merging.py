@@ -3,11 +3,12 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_c2f.layers.configured import ConfiguredLayer
 from keras_c2f.utils.annotations import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_c2f")
-class TokenMerging(keras.layers.Layer):
+class TokenMerging(ConfiguredLayer):
     """Merges patches that are alike, in training and in use.
 
     Every other patch picks the one most like it, by the angle between them,
@@ -98,13 +99,6 @@ class TokenMerging(keras.layers.Layer):
         batch, num_tokens, width = input_shape
         merged = self.num_merged(num_tokens - self.num_prefix_tokens)
         return (batch, num_tokens - merged, width)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "rate": self.rate,
-            "num_prefix_tokens": self.num_prefix_tokens,
-        }
 
 
 def _most_alike(patches):

@@ -3,11 +3,12 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_c2f.layers.configured import ConfiguredLayer
 from keras_c2f.utils.annotations import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_c2f")
-class TokenPooling(keras.layers.Layer):
+class TokenPooling(ConfiguredLayer):
     """Averages neighbouring tokens in time, so that blocks have fewer.
 
     Stands behind the positions, which are averaged with the tokens: the table
@@ -58,6 +59,3 @@ class TokenPooling(keras.layers.Layer):
                 f"Use a factor of at most {time}, or longer clips."
             )
         return (batch, time // self.pool_size, *others)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "pool_size": self.pool_size}

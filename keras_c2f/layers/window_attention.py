@@ -140,14 +140,6 @@ class WindowAttention(SelfAttention):
     def _num_seen(self, num_tokens):
         return self.window_size[0] * self.window_size[1]
 
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "grid_size": self.grid_size,
-            "window_size": self.window_size,
-            "shift": self.shift,
-        }
-
 
 def window_distances(window_size):
     """Where each pair of tokens of a window looks into the position bias.

@@ -57,11 +57,3 @@ class WindowBlock(EncoderBlock):
             self.dropout,
             **options,
         )
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "grid_size": self.grid_size,
-            "window_size": self.window_size,
-            "shift": self.shift,
-        }
