@@ -148,12 +148,6 @@ class PatchEmbedding(ConfiguredLayer):
         new_shape: tuple[int, ...],
         positive: bool = False,
     ) -> np.ndarray:
-        """Carries a kernel (or its optimizer slot) over to `new_shape`.
-
-        Args:
-            value: `(time, freq, 1, width)` of another resolution.
-            new_shape: shape wanted here.
-            positive: bool, keep non-negative values so (second moments).
-        """
+        """Resizes a kernel `(time, freq, 1, width)`: see `transplant`."""
         method = "pi" if self.kernel_resize == "pi" else "bilinear"
         return resize_kernel(value, new_shape, method, positive)

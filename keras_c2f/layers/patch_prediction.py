@@ -85,11 +85,5 @@ class PatchPrediction(ConfiguredLayer):
         new_shape: tuple[int, ...],
         positive: bool = False,
     ) -> np.ndarray:
-        """Carries kernel or bias (or an optimizer slot) over to `new_shape`.
-
-        Args:
-            value: `(time, freq, width)` or `(time, freq)`.
-            new_shape: shape wanted here.
-            positive: bool, keep non-negative values so (second moments).
-        """
+        """Resizes `(time, freq, width)` or `(time, freq)`: see `transplant`."""
         return resize_kernel(value, new_shape, self.resize, positive)

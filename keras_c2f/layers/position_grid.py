@@ -70,16 +70,9 @@ class PositionGrid(ConfiguredLayer):
         new_shape: tuple[int, ...],
         positive: bool = False,
     ) -> np.ndarray | None:
-        """Carries a grid (or its optimizer slot) over to `new_shape`.
+        """Resizes a grid `(time, freq, width)`: see `transplant`.
 
-        Args:
-            value: `(time, freq, width)` of another resolution.
-            new_shape: shape wanted here.
-            positive: bool, keep non-negative values so (second moments):
-                these are resized bilinearly whatever the method.
-
-        Returns:
-            The resized grid, or `None`, where the new one stays as it is.
+        Second moments are resized bilinearly whatever the method.
         """
         if self.resize == "random":
             return None

@@ -84,15 +84,10 @@ class SinePositions(ConfiguredLayer):
         new_shape: tuple[int, ...],
         positive: bool = False,
     ) -> np.ndarray:
-        """Carries a table over to clips of another length.
+        """First rows of `(num_positions, width)`, and sines where it ends.
 
-        Args:
-            value: `(num_positions, width)` of the other length.
-            new_shape: shape wanted here.
-            positive: bool; no optimizer has slots of this weight.
-
-        Returns:
-            Its first rows, and sines where it ends.
+        For clips of another length: see `transplant`. No optimizer has slots
+        of this weight.
         """
         table = sines(*new_shape).astype(value.dtype)
         kept = min(len(value), len(table))

@@ -131,12 +131,7 @@ class TimeConvolution(ConfiguredLayer):
         new_shape: tuple[int, ...],
         positive: bool = False,
     ) -> np.ndarray:
-        """Carries a kernel (or its optimizer slot) over to `new_shape`.
-
-        Args:
-            value: `(time, channels, width)` of another resolution.
-            new_shape: shape wanted here.
-            positive: bool, keep non-negative values so (second moments).
+        """Resizes a kernel `(time, channels, width)`: see `transplant`.
 
         Raises:
             ValueError: if channels are more or fewer.

@@ -123,18 +123,12 @@ class WindowAttention(SelfAttention):
         new_shape: tuple[int, ...],
         positive: bool = False,
     ) -> np.ndarray:
-        """Carries the position bias (or its slot) over to another window.
+        """Carries the position bias over to another window: see `transplant`.
 
         The table of `2 * window - 1` distances is resized bilinearly, its
         ends held. Ours: the originals never change their windows.
-
-        Args:
-            value: `(2 * time - 1, 2 * freq - 1, num_heads)` of another window.
-            new_shape: shape wanted here.
-            positive: accepted for all resizable layers; interpolation keeps
-                non-negative values so in any case.
         """
-        del positive
+        del positive  # interpolation keeps non-negative values so
         return resize_axes(value, new_shape[:2])
 
     def _num_seen(self, num_tokens):

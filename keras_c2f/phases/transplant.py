@@ -67,7 +67,9 @@ def transplant(
     that owns the weight resizes it, if it has a method
     `resize_weight(value, new_shape, positive=False)`, as `PositionGrid` and
     `PatchEmbedding` have; where that returns `None`, the weight is left
-    fresh. Runs in NumPy, outside any graph; `source` is not changed.
+    fresh. It resizes optimizer slots too; `positive` keeps values that are
+    not negative so (second moments). Runs in NumPy, outside any graph;
+    `source` is not changed.
 
     Args:
         source, target: built `keras.Model`s.
