@@ -62,21 +62,7 @@ def fetch_repository(address):
 
 
 def push_to_hub(converted, address, private=False):
-    """Uploads a model with a page about it.
-
-    Args:
-        converted: `Pretrained`.
-        address: str, `"hf://user/name"`; made if it is not there.
-        private: bool, whether a new repository is.
-
-    Returns:
-        str, the page's address.
-
-    Raises:
-        ImportError: if `huggingface_hub` is not installed.
-        OSError: if it cannot be uploaded.
-        ValueError: if it is no address of a repository.
-    """
+    """Uploads a `Pretrained` with a page: see `PhaseNetwork.push_to_hub`."""
     repository = _repository(address)
     with tempfile.TemporaryDirectory() as folder:
         preset = Path(folder) / "preset"

@@ -11,13 +11,8 @@ class WindowBlock(EncoderBlock):
     """`EncoderBlock` whose tokens attend within windows of their grid.
 
     Args:
-        num_heads: int, attention heads.
-        grid_size, window_size, shift: pairs `(time, freq)`: see
-            `WindowAttention`.
-        mlp_ratio: float, hidden width of the perceptron over the token width.
-        dropout: float, dropout on attention weights and both branches.
-        drop_path: float, share of clips whose branches are dropped.
-        epsilon: float, added to the variance in both layer norms.
+        num_heads, mlp_ratio, dropout, drop_path, epsilon: as in `EncoderBlock`.
+        grid_size, window_size, shift: as in `WindowAttention`.
 
     Call arguments:
         tokens: `(batch, time * freq, width)`, time-major.

@@ -48,16 +48,9 @@ class HTSAT(Backbone):
         width: int, size of a token in the first stage; doubles with each.
         depths: blocks of each stage.
         num_heads: attention heads in each stage.
-        mlp_ratio: float, hidden width of the perceptrons over the width.
-        dropout: float, in attention and perceptrons.
-        drop_path: float, stochastic depth of the last block; grows linearly
-            from 0 at the first.
-        lora_rank: int, rank of adapters that are trained in place of all
-            weights: see `add_adapters`; 0, none.
+        mlp_ratio, dropout, drop_path, lora_rank: as in `AST`.
         epsilon: float, of all norms.
-        kernel_resize: `"pi"`, `"bilinear"` or `"base"`: see
-            `PatchEmbedding`; matters with `Patch` only.
-        resolution: `Resolution` or its text form.
+        kernel_resize, resolution: as in `AST`.
 
     Input shape:
         `(batch, resolution.num_frames(num_frames), num_mel_bins)`, the

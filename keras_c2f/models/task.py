@@ -63,13 +63,7 @@ def open_input(backbone, input_kind, frontend):
     """What a model is fed, and what its backbone is.
 
     Args:
-        backbone: a backbone such as `AST`.
-        input_kind: `"compressed"`: log-mel at the backbone's resolution, as
-            `AudioPipeline` makes it; cheapest. `"log_mel"`: log-mel at full
-            resolution, compressed inside; for arrays and generators, which
-            cannot change shape between phases. `"waveform"`: samples in
-            [-1, 1]; front end and compression inside.
-        frontend: `Frontend`, needed with `"waveform"`.
+        backbone, input_kind, frontend: as in `AudioClassifier`.
 
     Returns:
         Two symbolic tensors: the model's input, and compressed log-mel.

@@ -42,26 +42,12 @@ class WhisperEncoder(Backbone):
         depth: int, encoder blocks. Trained ones can be the first of a deeper
             encoder: for recordings other than speech those are the better ones.
         num_heads: int.
-        mlp_ratio: float, hidden width of the perceptrons over `width`.
-        dropout: float, in attention and perceptrons.
-        drop_path: float, stochastic depth of the last block; grows linearly
-            from 0 at the first.
-        patchout: float, share of the tokens that training leaves out, other
-            ones in every batch: see `Patchout`.
-        token_merging: float in [0, 0.5], share of the tokens merged into
-            others like them after each block but the last, in use too: see
-            `TokenMerging`.
-        frozen_blocks: int, first blocks that are not trained, with all in
-            front of them.
-        lora_rank: int, rank of adapters that are trained in place of all
-            weights: see `add_adapters`; 0, none.
+        mlp_ratio, dropout, drop_path, patchout, token_merging: as in `AST`.
+        frozen_blocks, lora_rank: as in `AST`.
         final_norm: bool, whether a layer norm follows the last block, as in
             Whisper. `False` gives the block's own output, for the first blocks
             of a deeper encoder, whose norm was trained on another one.
-        epsilon: float, of the layer norms.
-        kernel_resize: `"pi"`, `"bilinear"` or `"base"`: see
-            `PatchEmbedding`; matters with `Patch` only.
-        resolution: `Resolution` or its text form.
+        epsilon, kernel_resize, resolution: as in `AST`.
 
     Input shape:
         `(batch, resolution.num_frames(num_frames), num_mel_bins)`, the
