@@ -347,9 +347,14 @@ class AudioPipeline:
 
     def _draw(self, clips):
         """Function from an epoch's key to the order of a training set."""
-        if not self.balanced:
-            return sampling.every_clip_once(len(clips))
-        return sampling.with_replacement(sampling.balancing_weights(clips))
+        if self.balanced:
+            return sampling.with_replacement(sampling.balancing_weights(clips))
+
+        def every_clip_once(key):
+            order = tf.range(len(clips))
+            return tf.random.experimental.stateless_shuffle(order, key)
+
+        return every_clip_once
 
     def _on_waveform(self, training):
         """str, what needs samples rather than log-mel; empty if nothing."""

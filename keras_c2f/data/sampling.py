@@ -1,4 +1,4 @@
-"""Which clips an epoch draws: each once, or rare classes more often.
+"""Balanced epochs: clips of rare classes are drawn more often.
 
 Reference: `egs/audioset/gen_weight_file.py` (weights) and `src/run.py`
 (`WeightedRandomSampler`, with replacement, as many draws as clips) of AST's
@@ -68,23 +68,6 @@ def class_counts(clips, weights=None):
         return (weights.astype(labels.dtype) @ labels).astype("float64")
     counts = np.bincount(labels, weights, clips.num_classes)
     return counts.astype("float64")
-
-
-def every_clip_once(num_clips):
-    """Function from an epoch's key to a random order of all clips.
-
-    Args:
-        num_clips: int.
-
-    Returns:
-        Function, int32 `(2,)` tensor to int32 `(num_clips,)` tensor.
-    """
-
-    def draw(key):
-        order = tf.range(num_clips)
-        return tf.random.experimental.stateless_shuffle(order, key)
-
-    return draw
 
 
 def with_replacement(weights):
