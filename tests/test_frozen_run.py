@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from keras_c2f.data import LabelSets
 from keras_c2f.evaluation.evaluate import evaluate
 from keras_c2f.inference import load_classifier
-from keras_c2f.probe.ridge import fit_ridge, stratified_folds
+from keras_c2f.probe.ridge import fit_ridge, folds_of
 from keras_c2f.report import write_report
 from keras_c2f.training import clip_features
 from keras_c2f.training.from_recipe import build_backbone, make_pipeline
@@ -233,8 +233,7 @@ def test_scale_is_that_of_least_loss_on_clips_left_out(multi_label):
     if multi_label:
         targets = np.maximum(targets, np.roll(targets, 1, axis=0))
     kernel, bias, found = solve_head(features, targets, multi_label)
-    labels = np.zeros(90, int) if multi_label else targets.argmax(1)
-    folds = stratified_folds(labels, 10, np.random.default_rng(0))
+    folds = folds_of(targets, multi_label, 10, np.random.default_rng(0))
     ridge = fit_ridge(features, 2 * targets - 1, folds, [found["penalty"]])
     np.testing.assert_allclose(kernel, found["scale"] * ridge.kernel)
     best = minimize_scalar(

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_c2f.probe.report import FactorScore, ProbeReport
-from keras_c2f.probe.ridge import predict_left_out, stratified_folds
+from keras_c2f.probe.ridge import fit_ridge, folds_of
 from keras_c2f.probe.time_summary import summarise
 from keras_c2f.resolution import Resolution
 
@@ -100,14 +100,12 @@ def probe(
             f"be read, better several hundred. Received: {len(targets)}."
         )
     targets = targets[:, targets.any(axis=0)]
-    labels = targets.argmax(axis=1)
     score, measure = _is_right, "accuracy"
     if clips.multi_label:
-        labels = np.zeros(len(targets), int)  # folds hold any clips
         score, measure = _ranking_precision, "label ranking"
-    folds = stratified_folds(labels, FOLDS, rng)
+    folds = folds_of(targets, clips.multi_label, FOLDS, rng)
     scores = [
-        score(predict_left_out(found, targets, folds), targets)
+        score(fit_ridge(found, targets, folds).left_out, targets)
         for found in features
     ]
     frequencies = np.tile(targets.mean(axis=0), (len(targets), 1))

@@ -36,23 +36,6 @@ class Ridge(NamedTuple):
     left_out: np.ndarray
 
 
-def predict_left_out(features, targets, folds, penalties=PENALTIES):
-    """What ridge regression says of clips that it was not fitted to.
-
-    See `fit_ridge`.
-
-    Returns:
-        float64 `(n, num_classes)`.
-
-    Example:
-        >>> x = np.array([[0.0], [1.0], [0.1], [0.9]])
-        >>> y = np.array([[1.0, 0], [0, 1], [1, 0], [0, 1]])
-        >>> predict_left_out(x, y, np.arange(4)).argmax(axis=1).tolist()
-        [0, 1, 0, 1]
-    """
-    return fit_ridge(features, targets, folds, penalties).left_out
-
-
 def fit_ridge(features, targets, folds, penalties=PENALTIES, loss=None):
     """Ridge regression from features to targets.
 
@@ -70,6 +53,12 @@ def fit_ridge(features, targets, folds, penalties=PENALTIES, loss=None):
 
     Returns:
         `Ridge`, for features as they are.
+
+    Example:
+        >>> x = np.array([[0.0], [1.0], [0.1], [0.9]])
+        >>> y = np.array([[1.0, 0], [0, 1], [1, 0], [0, 1]])
+        >>> fit_ridge(x, y, np.arange(4)).left_out.argmax(axis=1).tolist()
+        [0, 1, 0, 1]
     """
     mean = features.mean(axis=0, dtype="float64")
     features = features - mean
@@ -119,36 +108,22 @@ def _left_out(vectors, shrinkage, targets, folds):
 
 
 def folds_of(targets, multi_label, num_folds, rng):
-    """Folds of clips by their targets; `stratified_folds` of single labels.
-
-    Args:
-        targets: float `(n, num_classes)`.
-        multi_label: bool, whether a clip may have several labels; folds then
-            hold any clips.
-        num_folds, rng: see `stratified_folds`.
-
-    Returns:
-        int `(n,)`.
-    """
-    labels = np.zeros(len(targets), int)
-    if not multi_label:
-        labels = targets.argmax(axis=1)
-    return stratified_folds(labels, num_folds, rng)
-
-
-def stratified_folds(labels, num_folds, rng):
     """Folds that hold equally much of each class, up to one clip.
 
     Args:
-        labels: int `(n,)`.
+        targets: `(n, num_classes)`.
+        multi_label: bool, whether a clip may have several labels; folds then
+            hold any clips.
         num_folds: int.
         rng: `numpy.random.Generator`.
 
     Returns:
         int `(n,)`, from 0 to `num_folds - 1`.
     """
-    order = rng.permutation(len(labels))
-    order = order[np.argsort(labels[order], kind="stable")]
-    folds = np.empty(len(labels), int)
-    folds[order] = np.arange(len(labels)) % num_folds
+    order = rng.permutation(len(targets))
+    if not multi_label:
+        labels = targets.argmax(axis=1)
+        order = order[np.argsort(labels[order], kind="stable")]
+    folds = np.empty(len(targets), int)
+    folds[order] = np.arange(len(targets)) % num_folds
     return folds

@@ -6,7 +6,7 @@ from sklearn.linear_model import Ridge, RidgeClassifier
 from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from sklearn.preprocessing import StandardScaler
 
-from keras_c2f.probe.ridge import predict_left_out, stratified_folds
+from keras_c2f.probe.ridge import fit_ridge, folds_of
 
 pytestmark = pytest.mark.once
 
@@ -36,7 +36,7 @@ def test_equals_models_trained_without_the_clips(num_features, num_folds):
     features, targets = made(num_features)
     folds = np.arange(60) % num_folds
     for penalty in (1e-2, 1, 100):
-        found = predict_left_out(features, targets, folds, [penalty])
+        found = fit_ridge(features, targets, folds, [penalty]).left_out
         expected = trained_again(features, targets, folds, penalty)
         np.testing.assert_allclose(found, expected, atol=1e-8)  # conditioning
 
@@ -44,7 +44,7 @@ def test_equals_models_trained_without_the_clips(num_features, num_folds):
 def test_classes_are_those_of_scikit_learn():
     features, targets = made(20)
     folds = np.arange(60) % 10
-    found = predict_left_out(features, targets, folds, [0.1]).argmax(axis=1)
+    found = fit_ridge(features, targets, folds, [0.1]).left_out.argmax(axis=1)
     expected = cross_val_predict(
         RidgeClassifier(alpha=0.1 * 20),
         StandardScaler().fit_transform(features),
@@ -62,28 +62,28 @@ def test_takes_the_penalty_with_the_least_error():
     tried = [trained_again(features, targets, folds, p) for p in penalties]
     best = np.argmin([np.square(one - targets).mean() for one in tried])
     assert 0 < best < 3
-    found = predict_left_out(features, targets, folds, penalties)
+    found = fit_ridge(features, targets, folds, penalties).left_out
     np.testing.assert_allclose(found, tried[best], atol=1e-8)
 
 
 def test_constant_features_say_nothing():
     features, targets = made(5, constant=3)
     folds = np.arange(60) // 12  # four of each class
-    found = predict_left_out(features, targets, folds)
-    expected = predict_left_out(features[:, :5], targets, folds)
+    found = fit_ridge(features, targets, folds).left_out
+    expected = fit_ridge(features[:, :5], targets, folds).left_out
     np.testing.assert_allclose(found, expected, atol=1e-10)
-    nothing = predict_left_out(features[:, 5:], targets, folds)
+    nothing = fit_ridge(features[:, 5:], targets, folds).left_out
     np.testing.assert_allclose(nothing, 1 / 3, atol=1e-12)
 
 
 def test_folds_hold_equally_much_of_each_class():
     rng = np.random.default_rng(0)
     labels = rng.permutation(np.repeat(np.arange(4), [23, 40, 7, 1]))
-    folds = stratified_folds(labels, 5, rng)
+    folds = folds_of(np.eye(4)[labels], False, 5, rng)
     counts = np.zeros((4, 5), int)
     np.add.at(counts, (labels, folds), 1)
     assert (np.ptp(counts, axis=1) <= 1).all()
     assert np.ptp(counts.sum(axis=0)) <= 1
     assert counts.sum(axis=1).tolist() == [23, 40, 7, 1]
-    other = stratified_folds(labels, 5, rng)
+    other = folds_of(np.eye(4)[labels], False, 5, rng)
     assert (folds != other).any()
