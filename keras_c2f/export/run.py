@@ -82,10 +82,34 @@ def export_run(
     with contextlib.ExitStack() as stack:
         for path in folders:
             stack.enter_context(alone_in(path))
-        rows = _export(
-            *(trained, format, variants, out, resolution, batch_size),
-            *(num_clips, num_threads, cascade),
+        keras, calibration, name = _chosen(trained, resolution, cascade)
+        windows, others = _windows(trained, variants, num_clips)
+        info = keras.info
+        paths = export_classifier(
+            *(trained.network, trained.frontend, info.class_names),
+            *(os.path.join(out, name), info.num_samples),
+            format=format,
+            variants=variants,
+            multi_label=info.multi_label,
+            resolution=resolution,
+            batch_size=batch_size,
+            calibration=others,
+            cascade=calibration,
         )
+        text = info.resolution
+        if calibration:
+            text = ", ".join(calibration.resolutions)
+        rows = [
+            {
+                "file": path,
+                "format": format,
+                "variant": variant,
+                "resolution": text,
+            }
+            for variant, path in paths.items()
+        ]
+        if windows is not None:
+            _measure(rows, keras, windows, num_threads)
         try:
             _note(trained.folder, rows)
         except OSError as error:
@@ -103,53 +127,6 @@ class NotNotedError(OSError):
     def __init__(self, text: str, rows: Sequence[dict[str, Any]]):
         super().__init__(text)
         self.rows = rows
-
-
-def _export(
-    trained,
-    format,
-    variants,
-    out,
-    resolution,
-    batch_size,
-    num_clips,
-    num_threads,
-    cascade,
-):
-    keras, calibration, name = _chosen(trained, resolution, cascade)
-    windows, others = _windows(trained, variants, num_clips)
-    info = keras.info
-    paths = export_classifier(
-        *(trained.network, trained.frontend, info.class_names),
-        *(os.path.join(out, name), info.num_samples),
-        format=format,
-        variants=variants,
-        multi_label=info.multi_label,
-        resolution=resolution,
-        batch_size=batch_size,
-        calibration=others,
-        cascade=calibration,
-    )
-    text = keras.info.resolution
-    if calibration:
-        text = ", ".join(calibration.resolutions)
-    rows = [
-        {
-            "file": path,
-            "format": format,
-            "variant": variant,
-            "resolution": text,
-        }
-        for variant, path in paths.items()
-    ]
-    if windows is not None:
-        scores = scores_of(keras, windows, BATCH_SIZE)
-        for row in _bar(rows):
-            row |= compare(row["file"], scores, windows, num_threads)
-            row["kept"] = int(_may_stay(row))
-            if not row["kept"]:
-                _remove(row["file"])
-    return rows
 
 
 def _chosen(trained, resolution, cascade):
@@ -196,12 +173,16 @@ def _windows(trained, variants, num_clips):
     return windows, calibration
 
 
-def _bar(rows):
-    return tqdm.tqdm(rows, "measuring", unit="file", leave=False, disable=None)
-
-
-def _may_stay(row):
-    return row["variant"] != "int8" or row["points_lost"] <= INT8_POINTS
+def _measure(rows, keras, windows, num_threads):
+    """Compares files with Keras; removes those in int8 that lose too much."""
+    scores = scores_of(keras, windows, BATCH_SIZE)
+    bar = tqdm.tqdm(rows, "measuring", unit="file", leave=False, disable=None)
+    for row in bar:
+        row |= compare(row["file"], scores, windows, num_threads)
+        stays = row["variant"] != "int8" or row["points_lost"] <= INT8_POINTS
+        row["kept"] = int(stays)
+        if not stays:
+            _remove(row["file"])
 
 
 def _note(folder, rows):
