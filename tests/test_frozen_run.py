@@ -12,6 +12,7 @@ from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
 from keras_c2f.data import LabelSets
+from keras_c2f.evaluation.cascade import cross_entropy, log_scores
 from keras_c2f.evaluation.evaluate import evaluate
 from keras_c2f.inference import load_classifier
 from keras_c2f.probe.ridge import fit_ridge, folds_of
@@ -22,7 +23,7 @@ from keras_c2f.training.frozen import of_last_phase
 from keras_c2f.training.frozen_run import FrozenRun
 from keras_c2f.training.recipe import Recipe
 from keras_c2f.training.run import Run
-from keras_c2f.training.solved_head import cross_entropy, solve_head
+from keras_c2f.training.solved_head import solve_head
 from keras_c2f.training.trained_run import read_trained_run
 
 pytest.importorskip("soundfile", reason="needs the extra `audio`")
@@ -236,16 +237,17 @@ def test_scale_is_that_of_least_loss_on_clips_left_out(multi_label):
     folds = folds_of(targets, multi_label, 10, np.random.default_rng(0))
     ridge = fit_ridge(features, 2 * targets - 1, folds, [found["penalty"]])
     np.testing.assert_allclose(kernel, found["scale"] * ridge.kernel)
+
+    def loss(logits):
+        scores = log_scores(logits, multi_label)
+        return cross_entropy(targets, scores, multi_label).mean()
+
     best = minimize_scalar(
-        lambda power: cross_entropy(
-            10.0**power * ridge.left_out, targets, multi_label
-        ),
-        (-1, 3),
+        lambda power: loss(10.0**power * ridge.left_out), (-1, 3)
     )
     # 81 scales from 0.1 to 1000
     assert abs(np.log10(found["scale"]) - best.x) < 4 / 80
-    fitted = cross_entropy(features @ kernel + bias, targets, multi_label)
-    assert fitted < best.fun
+    assert loss(features @ kernel + bias) < best.fun
 
 
 @pytest.mark.once

@@ -275,6 +275,19 @@ def log_scores(logits, multi_label):
     return logits - np.logaddexp.reduce(logits, -1, keepdims=True)
 
 
+def cross_entropy(targets, scores, multi_label):
+    """float `(clips,)`; binary, and averaged over classes, if `multi_label`.
+
+    Args:
+        targets: `(clips, num_classes)`, from 0 to 1.
+        scores: what `log_scores` returns.
+        multi_label: bool, whether a clip may have several labels.
+    """
+    if multi_label:
+        return (np.logaddexp(0, scores) - targets * scores).mean(-1)
+    return -(targets * scores).sum(-1)
+
+
 def confidence(logits: np.ndarray, multi_label: bool) -> np.ndarray:
     """Share of the labels that are expected to be right, if calibrated.
 
@@ -346,10 +359,7 @@ def fit_temperature(
 
     def loss(log_temperature):
         scores = log_scores(logits / math.exp(log_temperature), multi_label)
-        own = -(targets * scores).sum(-1)
-        if multi_label:
-            own += np.logaddexp(0, scores).sum(-1)
-        return own.mean()
+        return cross_entropy(targets, scores, multi_label).mean()
 
     # convex in 1 / temperature, so one minimum on any scale
     low, high = (sign * math.log(LARGEST_TEMPERATURE) for sign in (-1, 1))

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from keras_c2f.evaluation.cascade import cross_entropy, log_scores
 from keras_c2f.evaluation.metrics import ExactMetrics
 
 
@@ -40,7 +41,7 @@ def evaluate(network, pipeline, clips, crops=1, corruption=None, dataset=None):
     for features, targets in dataset:
         targets = np.asarray(targets)
         scores = _scores(network, features, crops, multi_label)
-        loss += _cross_entropy(targets, scores, multi_label).sum()
+        loss += cross_entropy(targets, scores, multi_label).sum()
         metrics.update(targets, scores)
     if not len(metrics):
         raise ValueError(pipeline.no_usable_audio())
@@ -115,12 +116,4 @@ def _scores(network, features, crops, multi_label):
     if multi_label:
         yes, no = -np.logaddexp(0, -logits), -np.logaddexp(0, logits)
         return log_mean(yes) - log_mean(no)
-    total = np.logaddexp.reduce(logits, -1, keepdims=True)
-    return log_mean(logits - total)
-
-
-def _cross_entropy(targets, scores, multi_label):
-    """`(batch,)`, from what `_scores` returns."""
-    if multi_label:
-        return (np.logaddexp(0, scores) - targets * scores).mean(-1)
-    return -(targets * scores).sum(-1)
+    return log_mean(log_scores(logits, multi_label))

@@ -8,6 +8,7 @@ the classes: on ESC-50 it costs two points.
 
 import numpy as np
 
+from keras_c2f.evaluation.cascade import cross_entropy, log_scores
 from keras_c2f.probe.ridge import fit_ridge, folds_of
 
 FOLDS = 10
@@ -43,7 +44,8 @@ def solve_head(features, targets, multi_label, seed=0):
     )
 
     def losses(scores):
-        return [cross_entropy(s * scores, targets, multi_label) for s in SCALES]
+        scaled = (log_scores(s * scores, multi_label) for s in SCALES)
+        return [cross_entropy(targets, s, multi_label).mean() for s in scaled]
 
     ridge = fit_ridge(
         features, 2 * targets - 1, folds, loss=lambda s: min(losses(s))
@@ -56,11 +58,3 @@ def solve_head(features, targets, multi_label, seed=0):
         right = ridge.left_out.argmax(axis=1) == targets.argmax(axis=1)
         found["left_out_accuracy"] = float(right.mean())
     return scale * ridge.kernel, scale * ridge.bias, found
-
-
-def cross_entropy(logits, targets, multi_label):
-    """float, mean over clips; binary, and over classes, if `multi_label`."""
-    if multi_label:
-        return float(np.mean(np.logaddexp(0, logits) - targets * logits))
-    total = np.logaddexp.reduce(logits, axis=-1, keepdims=True)
-    return float(np.mean(((total - logits) * targets).sum(axis=-1)))
