@@ -228,21 +228,13 @@ def _read_with_tensorflow_io(path, excerpt):
     return samples.mean(axis=1), rate, None
 
 
-def _resample_with_soxr(samples, old_rate, new_rate):
-    return soxr.resample(samples, old_rate, new_rate)
-
-
-def _resample_with_tensorflow_io(samples, old_rate, new_rate):
-    return tfio.audio.resample(
-        samples.astype("float32"), old_rate, new_rate
-    ).numpy()
-
-
 DECODERS = {
     "soundfile": _read_with_soundfile,
     "tensorflow-io": _read_with_tensorflow_io,
 }
-RESAMPLERS = {
-    "soundfile": _resample_with_soxr,
-    "tensorflow-io": _resample_with_tensorflow_io,
+RESAMPLERS = {  # functions of samples, their rate and the one wanted
+    "soundfile": lambda samples, *rates: soxr.resample(samples, *rates),
+    "tensorflow-io": lambda samples, *rates: tfio.audio.resample(
+        samples.astype("float32"), *rates
+    ).numpy(),
 }

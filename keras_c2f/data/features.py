@@ -60,7 +60,10 @@ def log_mel(waveform, frontend, num_frames, shift=1, normalize=True):
     if frontend.preemphasis and not steps.emphasises_clip:
         before = tf.concat([waveform[:1], waveform[:-1]], axis=0)
         emphasised = waveform - frontend.preemphasis * before
-    frames = _frame(emphasised, frontend)
+    # The step is a constant: with a tensor it would search for a divisor.
+    frames = tf.signal.frame(
+        emphasised, frontend.frame_length, frontend.frame_shift
+    )
     if steps.drops_last:
         frames = frames[:-1]
     frames = frames[::stride][:computed]
@@ -78,17 +81,6 @@ def log_mel(waveform, frontend, num_frames, shift=1, normalize=True):
     if largest is not None:
         mels = _pad(mels[::shift][:kept], frontend, kept)
     return frontend.normalize(mels, tf, largest) if normalize else mels
-
-
-def _frame(waveform, frontend):
-    """`(samples,)` -> `(frames, frame_length)`.
-
-    The step is a constant: with a tensor `tf.signal.frame` searches for a
-    divisor.
-    """
-    return tf.signal.frame(
-        waveform, frontend.frame_length, frontend.frame_shift
-    )
 
 
 def _frame_means(waveform, frontend):

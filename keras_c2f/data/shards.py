@@ -98,7 +98,9 @@ class Shards:
             raise AudioError(*self.bad[number])
         path = self.path(shard)
         try:
-            data = read_bytes(path, offset, size)
+            with tf.io.gfile.GFile(path, "rb") as file:
+                file.seek(offset)
+                data = file.read(size)
         except tf.errors.OpError as error:
             raise AudioError(
                 self._name(number), f"cannot be read ({error.message})"
@@ -277,13 +279,6 @@ def are_log_mel(recordings, frontend, on_waveform):
 def _settings(frontend):
     """Names of what shapes a log-mel before it is normalised."""
     return [n for n in frontend.get_config() if n not in ("mean", "std")]
-
-
-def read_bytes(path, offset, size):
-    """Bytes of a record's data, from any path that `tf.io.gfile` knows."""
-    with tf.io.gfile.GFile(path, "rb") as file:
-        file.seek(offset)
-        return file.read(size)
 
 
 def read_json(path):

@@ -95,7 +95,8 @@ def load_classifier(
     if os.path.isdir(path):
         found = _saved_model_in(path)
         if not found:
-            return _of_run(path)
+            run = read_trained_run(path)
+            return classifier_of(run.network, run.frontend, run.info)
         path, ending = found, ""
     elif not os.path.exists(path):
         raise ValueError(f"There is no file {path}.")
@@ -120,12 +121,6 @@ def _saved_model_in(folder):
         if os.path.exists(os.path.join(inner, "saved_model.pb")):
             return inner
     return ""
-
-
-def _of_run(folder):
-    """`Classifier` of the network that a run has trained."""
-    trained = read_trained_run(folder)
-    return classifier_of(trained.network, trained.frontend, trained.info)
 
 
 def load_cascade(folder: PathLike) -> Cascade:
