@@ -12,10 +12,8 @@ GROUPS = 20  # of clips, for a bound on mean average precision
 STUDENT = 1.7291  # quantile of `LEVEL` with a degree of freedom less
 
 
-def paired_loss_bound(
-    lost: int, won: int, num_clips: int, level: float = LEVEL
-) -> float:
-    """Upper confidence bound of how much accuracy is lost, from pairs.
+def paired_loss_bound(lost: int, won: int, num_clips: int) -> float:
+    """Upper bound of how much accuracy is lost, at 95 % confidence, from pairs.
 
     Tango's score bound for the difference of paired proportions. Other than
     one from the standard deviation of the differences, it is not 0 where no
@@ -25,7 +23,6 @@ def paired_loss_bound(
         lost: int, clips that only the first classifier has right.
         won: int, clips that only the second has right.
         num_clips: int.
-        level: float, one-sided.
 
     Example:
         >>> round(paired_loss_bound(0, 0, 100), 4)
@@ -35,7 +32,7 @@ def paired_loss_bound(
         Tango, "Equivalence test and confidence interval for the difference in
         proportions for the paired-sample design", 1998.
     """
-    quantile = NormalDist().inv_cdf(level)
+    quantile = NormalDist().inv_cdf(LEVEL)
     low, high = max((lost - won) / num_clips, 0.0), 1.0
 
     def is_refuted(loss):
@@ -58,14 +55,14 @@ def _tango(lost, won, num_clips, loss):
     return distance / math.sqrt(variance) if variance > 0 else 0.0
 
 
-def clips_needed(max_loss: float, level: float = LEVEL) -> int:
+def clips_needed(max_loss: float) -> int:
     """Clips for which `paired_loss_bound` can be `max_loss`, if none is lost.
 
     Example:
         >>> clips_needed(0.005)
         539
     """
-    quantile = NormalDist().inv_cdf(level)
+    quantile = NormalDist().inv_cdf(LEVEL)
     return math.ceil(quantile**2 * (1 - max_loss) / max_loss)
 
 
