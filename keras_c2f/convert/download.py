@@ -7,9 +7,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from keras_c2f.utils.optional import LazyModule
-
-tqdm = LazyModule("tqdm")
+from keras_c2f.utils.optional import tqdm
 
 CHUNK = 1 << 20  # bytes
 TIMEOUT = 60  # seconds without an answer

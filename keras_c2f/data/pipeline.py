@@ -87,6 +87,9 @@ class AudioPipeline:
             once, and none is left out. `PhaseScheduler` weighs the loss by
             them; metrics are to be `weighted_metrics`.
 
+    Attributes:
+        clip_samples: int, samples that clips are cut to.
+
     Raises:
         ValueError: if an argument is not among the above, or `augment`
             changes spectrograms but `outputs` are waveforms.
@@ -147,19 +150,14 @@ class AudioPipeline:
                 "and `gain_db`, and put the rest into the model."
             )
         if clip_seconds is None:
-            self._clip_samples = frontend.num_samples(num_frames)
+            self.clip_samples = frontend.num_samples(num_frames)
         else:
-            self._clip_samples = int(clip_seconds * frontend.sample_rate)
+            self.clip_samples = int(clip_seconds * frontend.sample_rate)
         cache = ArrayCache(cache_mb)
         self._audio = AudioCache(frontend.sample_rate, decoder, cache)
         self._log_mels = LogMelCache(frontend, num_frames, cache)
         self._phase = PhaseVariables()
         self.set_phase(resolution, epoch=0)
-
-    @property
-    def clip_samples(self) -> int:
-        """int, samples that clips are cut to."""
-        return self._clip_samples
 
     def adapt(self, clips: Clips, num_clips: int = 512) -> Frontend:
         """Measures mean and deviation of features, and normalises with them.
@@ -334,10 +332,10 @@ class AudioPipeline:
             recordings = CorruptedAudio(recordings, rate, corruption)
         log_mels = None
         if are_log_mel(clips.audio, self.frontend, on_waveform):
-            size = max(self.frontend.num_frames(self._clip_samples), 1)
+            size = max(self.frontend.num_frames(self.clip_samples), 1)
             empty = np.zeros((0, self.frontend.num_mel_bins), "float16")
         else:
-            size, empty = self._clip_samples, np.zeros(0, "float32")
+            size, empty = self.clip_samples, np.zeros(0, "float32")
             if crops == 1 and not on_waveform:
                 log_mels = self._log_mels
         raises = self.on_error == "raise"

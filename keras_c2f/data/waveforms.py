@@ -7,12 +7,11 @@ import numpy as np
 
 from keras_c2f.data.cache import AudioCache
 from keras_c2f.data.clips import Clips
+from keras_c2f.data.pipeline import CROPS
 from keras_c2f.data.shards import are_log_mel
 from keras_c2f.layers.log_mel import Frontend
 from keras_c2f.resolution import Resolution
 from keras_c2f.utils.values import Choice, Number
-
-CROPS = ("random", "leading")
 
 
 class WaveformSource:
