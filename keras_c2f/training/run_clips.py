@@ -122,8 +122,9 @@ def trained_on(folder, clips):
     kept = read_clips(folder)
     if kept is None:
         return [], [
-            "Which of these clips were trained on is not known: the run was "
-            f"made by an earlier version, which kept no {FILE}."
+            "Which of these clips were trained on is not known: "
+            f"{folder} has no {FILE}, as it was converted, or trained by an "
+            "earlier version. Check yourself that none was."
         ]
     own = _names(clips, np.isin(clips.fingerprints, kept.train))
     before = _names(clips, np.isin(clips.fingerprints, kept.earlier))
