@@ -7,7 +7,7 @@ turn, and the fastest counts.
 Run time: about fifteen minutes. Expected: LiteRT in dynamic range at least 1.5
 times as fast as in float32.
 
-    python tools/benchmark_export.py --backbone=ast_tiny
+    python tools/benchmark_export.py --model=ast_tiny
 """
 
 import json

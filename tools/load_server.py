@@ -96,7 +96,7 @@ def make_audio():
     """Bytes of audio files: as they are, joined to long ones, cut short."""
     paths = sorted(glob.glob(FLAGS.audio)) if FLAGS.audio else []
     if FLAGS.audio and not paths:
-        raise app.UsageError(f"--recordings={FLAGS.audio} finds no file.")
+        raise app.UsageError(f"--audio={FLAGS.audio} finds no file.")
     paths = paths[:: max(len(paths) // NUM_RECORDINGS, 1)][:NUM_RECORDINGS]
     recordings = [Path(path).read_bytes() for path in paths]
     rng = np.random.default_rng(0)

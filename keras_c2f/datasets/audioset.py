@@ -29,8 +29,7 @@ def read_audioset(root: PathLike, train: str = "full") -> tuple[Clips, Clips]:
 
     Download the four lists from https://research.google.com/audioset (CC BY).
     The recordings themselves are not distributed: a download tool fetches what
-        is
-    left of the videos.
+    is left of the videos.
 
         root/
             balanced_train_segments.csv      22,160 clips
