@@ -42,17 +42,26 @@ def test_small_sets_have_patches_short_in_time(seconds, patch, schedule):
     assert found["time_mask"] == round(10 * seconds)
 
 
-def test_small_sets_have_convolutions():
-    assert settings()["backbone"] == "ast_conv"
-    assert settings(num_clips=3_001)["backbone"] == "ast_micro"
+@pytest.mark.parametrize(
+    ("num_clips", "backbone"),
+    [
+        (999, "ast_micro"),
+        (1_000, "ast_conv"),
+        (3_000, "ast_conv"),
+        (3_001, "ast_micro"),
+    ],
+)
+def test_convolutions_need_clips_and_time(num_clips, backbone):
+    assert settings(num_clips=num_clips)["backbone"] == backbone
 
 
 def test_convolutions_are_in_bfloat16_where_that_is_faster():
     """Of the network that is trained in the end, chosen or given."""
-    assert "precision" not in settings()
-    assert settings(fast_bfloat16=True)["precision"] == "mixed_bfloat16"
-    given = {"backbone": "ast_micro"}
-    assert "precision" not in settings(given, fast_bfloat16=True)
+    given = {"backbone": "ast_conv"}
+    assert "precision" not in settings(given)
+    found = settings(given, fast_bfloat16=True)
+    assert found["precision"] == "mixed_bfloat16"
+    assert "precision" not in settings(fast_bfloat16=True)
 
 
 def test_large_sets_have_the_recipe_of_large_sets():

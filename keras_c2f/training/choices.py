@@ -25,6 +25,7 @@ NOT_WITH = {  # settings that are not chosen beside others
     "num_frames": ("clip_seconds",),
     "patch_stride": ("patch_size",),
 }
+THOUSAND = 1_000  # with 240 clips `ast_micro` is level, in a third of the time
 BLOCKS = 2  # of Whisper's encoder: see `tools/results/frozen-whisper.md`
 
 
@@ -145,8 +146,12 @@ RULES = (
     Rule(
         "backbone",
         "ast_conv",
-        "convolutions before the transformer learn more from few clips",
-        lambda facts: facts.is_small and not facts.init_from,
+        "convolutions before the transformer learn more from a thousand clips",
+        lambda facts: (
+            facts.num_clips >= THOUSAND
+            and facts.is_small
+            and not facts.init_from
+        ),
     ),
     Rule(
         "backbone",
