@@ -5,6 +5,7 @@ import os
 import keras
 import numpy as np
 import pytest
+from kills import killed_after
 
 from keras_c2f.data import Clips
 from keras_c2f.phases import PhasedModel, PhaseSchedule, PhaseScheduler
@@ -101,6 +102,23 @@ def test_stopped_run_keeps_the_best_network(
         run.train()
     assert run.train()["epoch"] == 3
     assert_holds(run.path("model.keras"), scripted[2])
+
+
+@pytest.mark.once
+def test_the_best_network_that_a_checkpoint_knows_stays(
+    scripted, tmp_path, monkeypatch
+):
+    """Epochs after it may go otherwise when they are trained again."""
+    scores = "test_kept_networks.SCORES"
+    monkeypatch.setattr(scores, [0.9, 0.6, 0.7, 0.2])
+    due = property(lambda checkpoints: checkpoints.epochs < 2)
+    monkeypatch.setattr(checkpoints.Checkpoints, "are_due", due)
+    run = make_run(tmp_path / "run")
+    with killed_after(4):
+        run.train()
+    monkeypatch.setattr(scores, [0.9, 0.6, 0.5, 0.2])
+    assert run.train()["epoch"] == 2
+    assert_holds(run.path("model.keras"), scripted[1])
 
 
 @pytest.mark.once
