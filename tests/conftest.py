@@ -24,7 +24,7 @@ def pytest_collectstart():
 
 
 def pytest_collection_finish():
-    # Searching the frameworks for garbage is an eighth of the tests' time.
+    # Searching the frameworks for garbage takes a good part of the tests' time.
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 10, 10)

@@ -6,8 +6,8 @@ LIMIT_MB = 256
 class KeptBatches:
     """Batches of clips that are read again and again, kept if they are few.
 
-    TensorFlow takes half a second to begin reading a set, and longer to make
-    its log-mel; a small network scores all of its clips in less.
+    Beginning a set and computing its log-mel take longer than a small network
+    takes to score the clips.
 
     Args:
         pipeline: `AudioPipeline`.
