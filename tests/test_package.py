@@ -103,6 +103,7 @@ PACKAGES = {
     "datasets": NUMPY,
     "probe": NUMPY,
     "report": NUMPY,
+    "layers": {"keras", "numpy", "tensorflow", "torch"},  # of `fused.py`
     "phases": {"h5py", *KERAS, *BACKENDS},
     "training": {*KERAS, "jax", "tensorflow"},  # of `devices.py`
 }
@@ -111,6 +112,7 @@ MAY_IMPORT_TENSORFLOW = {
     "utils/environment.py": "asks the TensorFlow backend for its cards",
     "training/devices.py": "asks for its devices",
     "phases/tensorflow_graph.py": "inside functions of the TensorFlow backend",
+    "layers/fused.py": "inside functions of the TensorFlow backend",
 }
 
 

@@ -1,4 +1,7 @@
-"""Building blocks of spectrogram transformers, in `keras.ops` only."""
+"""Building blocks of spectrogram transformers, in `keras.ops`.
+
+`fused` alone calls backends.
+"""
 
 from keras_c2f.utils.lazy_names import lazy_names
 

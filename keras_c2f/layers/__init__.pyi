@@ -2,6 +2,9 @@ from keras_c2f.layers.attention import SelfAttention as SelfAttention
 from keras_c2f.layers.conv_stem import ConvStem as ConvStem
 from keras_c2f.layers.drop_path import DropPath as DropPath
 from keras_c2f.layers.encoder_block import EncoderBlock as EncoderBlock
+from keras_c2f.layers.fused import (
+    enable_fused_training as enable_fused_training,
+)
 from keras_c2f.layers.log_mel import Frontend as Frontend
 from keras_c2f.layers.log_mel import LogMel as LogMel
 from keras_c2f.layers.mask_embedding import MaskEmbedding as MaskEmbedding

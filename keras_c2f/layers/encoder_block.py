@@ -12,6 +12,7 @@ from keras_c2f.layers.adaptable_dense import (
 from keras_c2f.layers.attention import SelfAttention
 from keras_c2f.layers.configured import ConfiguredLayer
 from keras_c2f.layers.drop_path import DropPath
+from keras_c2f.layers.fused import LayerNorm, gelu
 from keras_c2f.utils.annotations import Shape, Tensor
 
 
@@ -120,11 +121,11 @@ class EncoderBlock(ConfiguredLayer):
         width = input_shape[-1]
         hidden = int(width * self.mlp_ratio)
         options = {"dtype": self.dtype_policy}
-        self.attention_norm = keras.layers.LayerNormalization(
+        self.attention_norm = LayerNorm(
             epsilon=self.epsilon, name="attention_norm", **options
         )
         self.attention = self._make_attention(name="attention", **options)
-        self.mlp_norm = keras.layers.LayerNormalization(
+        self.mlp_norm = LayerNorm(
             epsilon=self.epsilon, name="mlp_norm", **options
         )
         self.mlp_in = AdaptableDense(hidden, name="mlp_in", **options)
@@ -154,7 +155,7 @@ class EncoderBlock(ConfiguredLayer):
         num_tokens, width = ops.shape(tokens)[1], tokens.shape[-1]
         # (b, n, d) -> (b*n, d): one plain matrix product on every backend
         hidden = self.mlp_in(ops.reshape(tokens, (-1, width)))
-        hidden = ops.gelu(hidden, approximate=self.approximate_gelu)
+        hidden = gelu(hidden, self.approximate_gelu, training)
         hidden = self.mlp_dropout(hidden, training=training)
         branch = self.mlp_dropout(self.mlp_out(hidden), training=training)
         return ops.reshape(branch, (-1, num_tokens, width))

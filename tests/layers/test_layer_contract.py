@@ -166,6 +166,7 @@ CASES = [
 # Whose inputs are several, or outputs whole numbers: see `test_masks.py`.
 ELSEWHERE = {"MaskEmbedding", "PatchComparison", "PatchMask"}
 ELSEWHERE |= {"Frontend", "LogMel"}  # see `test_frontend.py`
+ELSEWHERE |= {"enable_fused_training"}  # no layer: see `test_fused.py`
 every_layer = pytest.mark.parametrize("case", CASES, ids=str)
 
 
