@@ -14,7 +14,7 @@ from page_parser import HOSTILE, PageParser
 from PIL import Image
 
 from keras_c2f.evaluation import calibrate
-from keras_c2f.report import write_report
+from keras_c2f.report import plots, write_report
 from keras_c2f.report.costs import cost_rows
 from keras_c2f.report.runs import chance_points, read_runs
 
@@ -487,3 +487,14 @@ def test_clips_of_a_step_where_they_differ(tmp_path):
 
     assert texts("differ", (128, 64, 32)) == ["128", "64", "32", ""]
     assert texts("same", (32, 32, 32)) == [None] * 4
+
+
+def test_labels_of_near_phases_are_on_two_rows(tmp_path):
+    ends = [("pool:2", 1, 1.0, 5.0), ("full", 1, 2.0, 5.0)]
+    phases = [("pool:4", 8, 0.5, 3.0), *ends]
+    write_run(tmp_path / "run", phases)
+    svg = plots.metric_figure(read_runs(tmp_path), "accuracy", "seconds")
+    labels = re.findall(r'halo-.*?<text[^>]* y="([^"]*)"', svg, re.DOTALL)
+    first, second, third = map(float, labels)
+    assert first == second
+    assert abs(third - second) > 8  # points, the size of the letters

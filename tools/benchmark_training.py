@@ -33,6 +33,7 @@ from transformers import (
 
 from keras_c2f import AST, HTSAT, AudioClassifier, PhasedModel, PhaseScheduler
 from keras_c2f.cost import PASSES, network_cost
+from keras_c2f.layers import enable_fused_training
 from keras_c2f.utils.environment import hardware, versions
 
 FLAGS = flags.FLAGS
@@ -42,7 +43,7 @@ flags.DEFINE_integer("frames", 512, "Frames of a clip; 800 beside HF's AST.")
 flags.DEFINE_integer("batch_size", 16, "Clips a step; 8 beside HF's AST.")
 flags.DEFINE_string("size", "tiny", "Of AST; tiny beside HF's AST.")
 flags.DEFINE_string("precision", "float32", "Keras' policy, beside HF's both.")
-TABLES = ("saving", "stall", "original", "hts_at")
+TABLES = ("saving", "stall", "original", "hts_at", "fused", "products")
 flags.DEFINE_multi_enum("table", TABLES, TABLES, "Tables to print.")
 
 NUM_CLASSES, NUM_MEL_BINS = 50, 128
@@ -267,13 +268,123 @@ def hts_at():
     print_beside(steps)
 
 
-def print_beside(steps):
+SMALL_NETWORKS = {  # size of AST, frames, patch, batch, precision
+    "AST-tiny, 400 tokens, batch 8": ("tiny", 800, (16, 16), 8, None),
+    "AST-micro, 64 tokens, batch 16": ("micro", 512, (8, 128), 16, None),
+    "ast_conv, 32 tokens, batch 16, bfloat16": (
+        "conv",
+        256,
+        (8, 128),
+        16,
+        "mixed_bfloat16",
+    ),
+}
+
+
+def small_network(size, num_frames, patch_size, dtype):
+    backbone = AST.from_size(
+        size, num_frames=num_frames, patch_size=patch_size, dtype=dtype
+    )
+    return AudioClassifier(backbone, NUM_CLASSES, dtype=dtype)
+
+
+def fused():
+    """Prints fused training operations beside those of Keras."""
+    steps = {}
+    for name, (*shape, batch_size, dtype) in SMALL_NETWORKS.items():
+        for kind, enabled in (("fused", True), ("Keras'", False)):
+            enable_fused_training(enabled)
+            step = keras_step(small_network(*shape, dtype), batch_size)
+            step()  # is traced as it is set now
+            steps[f"{kind}, {name}"] = step
+    enable_fused_training()
+    print("\n## Fused training operations beside those of Keras\n")
+    print_beside(steps, "fused", "Keras'")
+
+
+def products():
+    """Prints steps beside their matrix products alone, in float32."""
+    steps = {}
+    for name, (*shape, batch_size, dtype) in SMALL_NETWORKS.items():
+        if dtype is None:  # convolutions are no matrix products
+            network = small_network(*shape, dtype)
+            steps[f"step, {name}"] = keras_step(network, batch_size)
+            steps[f"products, {name}"] = products_step(network, batch_size)
+    times = in_turns(steps)
+    print("\n## A step over its matrix products alone\n")
+    print("| network | step, wall ms | over products, wall | CPU |")
+    print("|---|---|---|---|")
+    for name in SMALL_NETWORKS:
+        if f"step, {name}" in times:
+            step = times[f"step, {name}"]
+            wall, cpu = np.divide(step, times[f"products, {name}"])
+            print(f"| {name} | {step[0]:.0f} | {wall:.2f} | {cpu:.2f} |")
+
+
+def product_shapes(network, batch_size):
+    """`(count, rows, inner, columns)` of each product of a forward pass."""
+    config = network.backbone.get_config()
+    width, num_heads = config["width"], config["num_heads"]
+    hidden = int(width * config["mlp_ratio"])
+    num_tokens = network_cost(network).num_tokens
+    rows, head = batch_size * num_tokens, width // num_heads
+    block = [
+        *((1, rows, width, columns) for columns in (3 * width, width, hidden)),
+        (1, rows, hidden, width),
+        (batch_size * num_heads, num_tokens, head, num_tokens),
+        (batch_size * num_heads, num_tokens, num_tokens, head),
+    ]
+    patch = (1, rows, np.prod(config["patch_size"]), width)
+    return [patch, *block * config["depth"]]
+
+
+def products_step(network, batch_size):
+    """A function that computes the products of a training step."""
+    pairs = []
+    for count, rows, inner, columns in product_shapes(network, batch_size):
+        shapes = (count, rows, inner), (count, inner, columns)
+        pairs.append([keras.random.normal(shape) for shape in shapes])
+
+    def step(*pairs):
+        return [
+            keras.ops.mean(product)
+            for left, right in pairs
+            for product in training_products(left, right)
+        ]
+
+    step = compiled_function(step)
+    return lambda: [float(mean) for mean in step(*pairs)]
+
+
+def training_products(left, right):
+    """The product, and those of the gradients of both factors."""
+    product = keras.ops.matmul(left, right)
+    yield product
+    yield keras.ops.matmul(product, keras.ops.transpose(right, (0, 2, 1)))
+    yield keras.ops.matmul(keras.ops.transpose(left, (0, 2, 1)), product)
+
+
+def compiled_function(function):
+    """`function` as the backend trains: a graph, jitted, or eager."""
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(function)
+    if backend == "jax":
+        import jax
+
+        return jax.jit(function)
+    return torch.no_grad()(function)
+
+
+def print_beside(steps, ours="ours", original="original"):
     """Times steps named `ours...` and `original...`, and prints a table."""
     times = in_turns(steps)
     print("| network | wall ms | CPU ms | as fast, wall | as fast, CPU |")
     print("|---|---|---|---|---|")
     for name, (wall, cpu) in times.items():
-        theirs = times[name.replace("ours", "original")]
+        theirs = times[name.replace(ours, original)]
         print(f"| {name} | {wall:.0f} | {cpu:.0f} |", end="")
         print(f" {theirs[0] / wall:.2f} | {theirs[1] / cpu:.2f} |")
 
@@ -282,7 +393,7 @@ def main(_):
     backend = keras.backend.backend()
     set_threads(backend)
     describe(backend)
-    functions = (saving, stall, original, hts_at)
+    functions = (saving, stall, original, hts_at, fused, products)
     tables = dict(zip(TABLES, functions, strict=True))
     for name in FLAGS.table:
         keras.utils.set_random_seed(0)

@@ -156,11 +156,13 @@ def _mark_phases(axes, run, x, y, number, label_lift):
         clip_on=False,
         zorder=4,
     )
-    for i in starts if label_lift else ():
+    if not label_lift:
+        return
+    for i, row in zip(starts, _label_rows(x[starts], x[-1]), strict=True):
         axes.annotate(
             str(run.history[i].get("resolution", "")),
             (x[i], y[i]),
-            (-7 if x[i] > 0.9 * x[-1] else 7, label_lift),
+            (-7 if x[i] > 0.9 * x[-1] else 7, label_lift * (1 + row)),
             textcoords="offset points",
             ha="right" if x[i] > 0.9 * x[-1] else "left",
             va="center",
@@ -169,6 +171,14 @@ def _mark_phases(axes, run, x, y, number, label_lift):
             gid=f"halo-{number}-{i}",  # the page gives these a rim of its own
             zorder=6,
         )
+
+
+def _label_rows(starts, end):
+    """0 or 1 for each label: where two would overlap, in another row."""
+    rows = [0]
+    for near in np.diff(starts) < 0.3 * end:
+        rows.append(1 - rows[-1] if near else 0)
+    return rows
 
 
 def _compute_unit(macs):
