@@ -139,3 +139,12 @@ def test_facts_are_read_from_the_clips():
     assert (facts.num_clips, facts.num_classes, facts.imbalance) == (20, 2, 4)
     long = Clips([np.zeros(16000 * 60, "float32")] * 2, [0, 1], "ab")
     assert find_facts(long, Frontend()).seconds == 10.0
+
+
+def test_a_given_length_needs_no_headers(tmp_path):
+    path = tmp_path / "a.wav"
+    path.write_bytes(b"no header")
+    clips = Clips([str(path)] * 2, [0, 1], "ab")
+    with pytest.raises(ValueError, match="Give --clip-seconds"):
+        find_facts(clips, Frontend())
+    assert find_facts(clips, Frontend(), seconds=3.0).seconds == 3.0

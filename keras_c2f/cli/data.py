@@ -153,10 +153,11 @@ def probe(arguments):
     from keras_c2f.probe import probe
     from keras_c2f.training.from_recipe import make_pipeline
 
-    frontend, given = recipe.frontend, vars(arguments)
+    frontend = recipe.frontend
+    given = {n: v for n, v in vars(arguments).items() if v is not None}
+    seconds = given.get("clip_seconds")
     chosen = choose(
-        find_facts(clips[0], frontend, recipe.backbone),
-        {name: given[name] for name in given if given[name] is not None},
+        find_facts(clips[0], frontend, recipe.backbone, seconds=seconds), given
     )
     settings = {name: chosen[name][0] for name in GEOMETRY if name in chosen}
     recipe = dataclasses.replace(recipe, **settings)

@@ -170,7 +170,13 @@ def data_and_recipe(arguments, *packages):
     print_data(clips)
     chosen = {}
     if arguments.choose:
-        facts = find_facts(clips[0], first.frontend, first.backbone, init_from)
+        facts = find_facts(
+            clips[0],
+            first.frontend,
+            first.backbone,
+            init_from,
+            given.get("clip_seconds"),
+        )
         chosen = choose(facts, given)
     width = max(map(len, chosen), default=0)
     for name, (value, reason) in chosen.items():

@@ -79,7 +79,9 @@ class Facts:
         return round(min(max(fits, 30), 80))
 
 
-def find_facts(clips, frontend, model="ast_micro", init_from=None):
+def find_facts(
+    clips, frontend, model="ast_micro", init_from=None, seconds=None
+):
     """`Facts` of the clips to train on; reads headers of 300 at most.
 
     Args:
@@ -87,6 +89,7 @@ def find_facts(clips, frontend, model="ast_micro", init_from=None):
         frontend: `Frontend`.
         model: str, name of a preset.
         init_from: `Initial`, the weights to start from, or `None`.
+        seconds: float, length of a clip if it was given: reads no headers.
 
     Raises:
         ValueError: if the length of no clip can be read.
@@ -94,19 +97,10 @@ def find_facts(clips, frontend, model="ast_micro", init_from=None):
     # not above: the command line reads the table alone
     import numpy as np
 
-    from keras_c2f.data.lengths import clip_seconds
     from keras_c2f.data.sampling import class_counts
     from keras_c2f.data.shards import Record
     from keras_c2f.utils.environment import has_fast_bfloat16
 
-    lengths, _ = clip_seconds(clips, frontend.sample_rate, SAMPLE)
-    if not len(lengths):
-        raise ValueError(
-            "No file states its length in its header. Give "
-            "--clip-seconds and --no-choose."
-        )
-    seconds = float(np.percentile(lengths, PERCENTILE))
-    seconds = math.ceil(10 * min(max(seconds, SHORTEST), LONGEST)) / 10
     counts = class_counts(clips) if clips.num_classes else np.ones(1)
     counts = counts[counts > 0]
     first = clips.audio[0]
@@ -114,7 +108,7 @@ def find_facts(clips, frontend, model="ast_micro", init_from=None):
     return Facts(
         num_clips=len(clips),
         num_classes=clips.num_classes,
-        seconds=seconds,
+        seconds=seconds or _usual_seconds(clips, frontend),
         imbalance=float(counts.max() / counts.min()) if len(counts) else 1.0,
         frames_per_second=1000 / frontend.frame_shift_ms,
         is_ast=model.startswith("ast"),
@@ -122,3 +116,17 @@ def find_facts(clips, frontend, model="ast_micro", init_from=None):
         init_from=init_from,
         fast_bfloat16=has_fast_bfloat16(),
     )
+
+
+def _usual_seconds(clips, frontend):
+    import numpy as np
+
+    from keras_c2f.data.lengths import clip_seconds
+
+    lengths, _ = clip_seconds(clips, frontend.sample_rate, SAMPLE)
+    if not len(lengths):
+        raise ValueError(
+            "No file states its length in its header. Give --clip-seconds."
+        )
+    seconds = float(np.percentile(lengths, PERCENTILE))
+    return math.ceil(10 * min(max(seconds, SHORTEST), LONGEST)) / 10
