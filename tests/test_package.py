@@ -309,6 +309,20 @@ def public_functions():
             yield name, value
 
 
+def test_api_reference_has_every_exported_name():
+    page = (ROOT.parent / "docs" / "api.md").read_text()
+    listed = set(re.findall(r"^::: (\S+)$", page, re.MULTILINE))
+    exported = {
+        f"{value.__module__}.{value.__name__}"
+        for package in packages()
+        for name in getattr(package, "__all__", [])
+        for value in [getattr(package, name)]
+        if inspect.isclass(value) or inspect.isfunction(value)
+    }
+    assert len(exported) > 100  # the check sees them
+    assert exported <= listed, exported - listed
+
+
 def without_types(function):
     """Parameters, and `return`, that have no annotation."""
     signature = inspect.signature(function)
