@@ -64,6 +64,14 @@ def test_convolutions_are_in_bfloat16_where_that_is_faster():
     assert "precision" not in settings(fast_bfloat16=True)
 
 
+def test_convolutions_end_at_pool_2():
+    found = settings({"backbone": "ast_conv"})
+    assert found["schedule"] == "pool:4, pool:2" and found["warm_restarts"]
+    found = settings({"backbone": "ast_conv"}, seconds=0.5)
+    assert found["schedule"] == "pool:2, full"
+    assert "warm_restarts" not in settings()
+
+
 def test_large_sets_have_the_recipe_of_large_sets():
     found = settings(num_clips=100_000)
     assert "patch_size" not in found and "ema" not in found

@@ -55,6 +55,10 @@ def _small_ast(facts):
     return facts.is_ast and facts.num_clips <= MEDIUM
 
 
+def _small_conv(facts):
+    return _small_ast(facts) and facts.is_conv
+
+
 def _new_small_ast(facts):
     return _small_ast(facts) and not facts.init_from
 
@@ -175,6 +179,12 @@ RULES = (
     ),
     Rule(
         "schedule",
+        "pool:4, pool:2",
+        "full resolution added nothing behind convolutions on ESC-50",
+        lambda facts: _small_conv(facts) and _coarse_to(4)(facts),
+    ),
+    Rule(
+        "schedule",
         "pool:4, pool:2, full",
         "equal compute in each phase: most epochs are coarse and cheap",
         lambda facts: _small_ast(facts) and _coarse_to(4)(facts),
@@ -192,6 +202,12 @@ RULES = (
         lambda facts: _small_ast(facts) and not _coarse_to(2)(facts),
     ),
     Rule("schedule", "pool:4, pool:2, full", "phases share the compute"),
+    Rule(
+        "warm_restarts",
+        True,
+        "convolutions need a high learning rate to follow each time scale",
+        lambda facts: facts.is_conv,
+    ),
     Rule(
         "budget",
         lambda facts: float(facts.budget),
