@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from keras_c2f.layers.configured import ConfiguredLayer
-from keras_c2f.layers.fused import BatchNorm
+from keras_c2f.layers.fused import BatchNormalization
 from keras_c2f.layers.patch_embedding import KERNEL_RESIZES, PatchEmbedding
 from keras_c2f.resolution import patch_grid
 from keras_c2f.utils.annotations import Shape, Tensor
@@ -108,7 +108,9 @@ class ConvStem(ConfiguredLayer):
             **options,
         )
         self.norms = [
-            BatchNorm(momentum=MOMENTUM, name=f"norm_{index}", **options)
+            BatchNormalization(
+                momentum=MOMENTUM, name=f"norm_{index}", **options
+            )
             for index, _ in enumerate(strides)
         ]
         options["data_format"] = "channels_last"
@@ -189,7 +191,8 @@ class ConvStem(ConfiguredLayer):
 class Projection(keras.layers.Conv2D):
     """Convolution whose stride is its kernel, as the matrix product it is.
 
-    TensorFlow takes three times as long for the gradient of a wide one.
+    TensorFlow computes its gradient faster so. Maps are whole multiples of
+    the kernel.
     """
 
     def call(self, maps: Tensor) -> Tensor:

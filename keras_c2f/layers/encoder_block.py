@@ -12,7 +12,7 @@ from keras_c2f.layers.adaptable_dense import (
 from keras_c2f.layers.attention import SelfAttention
 from keras_c2f.layers.configured import ConfiguredLayer
 from keras_c2f.layers.drop_path import DropPath
-from keras_c2f.layers.fused import LayerNorm, gelu
+from keras_c2f.layers.fused import LayerNormalization, gelu
 from keras_c2f.utils.annotations import Shape, Tensor
 
 
@@ -121,11 +121,11 @@ class EncoderBlock(ConfiguredLayer):
         width = input_shape[-1]
         hidden = int(width * self.mlp_ratio)
         options = {"dtype": self.dtype_policy}
-        self.attention_norm = LayerNorm(
+        self.attention_norm = LayerNormalization(
             epsilon=self.epsilon, name="attention_norm", **options
         )
         self.attention = self._make_attention(name="attention", **options)
-        self.mlp_norm = LayerNorm(
+        self.mlp_norm = LayerNormalization(
             epsilon=self.epsilon, name="mlp_norm", **options
         )
         self.mlp_in = AdaptableDense(hidden, name="mlp_in", **options)

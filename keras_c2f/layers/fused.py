@@ -4,7 +4,10 @@ TensorFlow runs one operation after another, each of which reads and writes
 its tensors, and derives gradients operation by operation. Here are gradients
 written down as a whole, and kernels that TensorFlow and PyTorch have but
 Keras does not call. XLA does as much by itself on JAX. Results are equal to
-those of Keras up to rounding; outside of training they are those of Keras.
+those of Keras up to rounding; outside training they are those of Keras.
+
+The norms have the class names of Keras: under these, files of saved models
+hold the members of a list.
 """
 
 import functools
@@ -16,14 +19,24 @@ from keras import ops
 from keras_c2f.utils.annotations import Tensor
 
 MIN_WIDTH = 256  # below it, compiling takes longer than it saves
+PLAIN = {  # options of norms, as the fused ones have them
+    "axis": -1,
+    "center": True,
+    "scale": True,
+    "rms_scaling": False,
+    "renorm": False,
+    "synchronized": False,
+}
 _settings = {"enabled": True}
 
 
 def enable_fused_training(enabled: bool = True) -> None:
-    """Lets networks train by fused operations, as they do, or by Keras' own.
+    """Chooses between fused operations, the default, and Keras' in training.
+
+    What has been compiled stays as it is.
 
     Args:
-        enabled: bool. What has been compiled stays as it is.
+        enabled: bool, whether operations are fused.
 
     Example:
         >>> enable_fused_training(False)
@@ -37,8 +50,15 @@ def _fused(training, *backends):
     return _settings["enabled"] and training and backend in backends
 
 
+def _is_plain(norm, inputs):
+    """Whether fused operations compute such a norm."""
+    plain = all(getattr(norm, k, v) in (v, [v]) for k, v in PLAIN.items())
+    dtype = keras.backend.standardize_dtype(inputs.dtype)
+    return plain and dtype != "float64"
+
+
 def _precise(tensor):
-    """str, what Keras computes norms of such a tensor in."""
+    """str, float32 or what is more precise."""
     return keras.backend.result_type(tensor.dtype, "float32")
 
 
@@ -47,7 +67,7 @@ def gelu(
 ) -> Tensor:
     """`keras.ops.gelu`, whose exact form and its gradient are one pass each.
 
-    TensorFlow takes four times as long on a CPU, where it has no such kernel.
+    On a CPU TensorFlow has no such kernel.
 
     Args:
         values: `(..., width)`.
@@ -111,7 +131,7 @@ def _tensorflow_gelu():
     return fused
 
 
-class LayerNorm(keras.layers.LayerNormalization):
+class LayerNormalization(keras.layers.LayerNormalization):
     """`keras.layers.LayerNormalization`, in fewer passes in training.
 
     PyTorch has a kernel that Keras calls; on TensorFlow the gradient is
@@ -128,11 +148,11 @@ class LayerNorm(keras.layers.LayerNormalization):
     """
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
-        if not _fused(training, "tensorflow"):
+        if not (_fused(training, "tensorflow") and _is_plain(self, inputs)):
             return super().call(inputs)
-        dtype = _precise(inputs)
-        gamma, beta = (ops.cast(w, dtype) for w in (self.gamma, self.beta))
-        return _tensorflow_layer_norm(inputs, gamma, beta, self.epsilon)
+        gamma, beta = (ops.cast(w, "float32") for w in (self.gamma, self.beta))
+        outputs = _tensorflow_layer_norm(inputs, gamma, beta, self.epsilon)
+        return ops.cast(outputs, self.compute_dtype)
 
 
 def _tensorflow_layer_norm(inputs, gamma, beta, epsilon):
@@ -164,7 +184,7 @@ def _tensorflow_layer_norm(inputs, gamma, beta, epsilon):
     return fused(inputs, gamma, beta)
 
 
-class BatchNorm(keras.layers.BatchNormalization):
+class BatchNormalization(keras.layers.BatchNormalization):
     """`keras.layers.BatchNormalization` of maps, one kernel in training.
 
     Keras' own computes moments and outputs apart, and in float32.
@@ -180,9 +200,10 @@ class BatchNorm(keras.layers.BatchNormalization):
     """
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
-        if not (self.trainable and _fused(training, *BATCH_NORMS)):
+        fused = self.trainable and _fused(training, *BATCH_NORMS)
+        if not (fused and _is_plain(self, inputs)):
             return super().call(inputs, training=training)
-        gamma, beta = map(ops.convert_to_tensor, (self.gamma, self.beta))
+        gamma, beta = (ops.cast(w, "float32") for w in (self.gamma, self.beta))
         outputs, *moments = BATCH_NORMS[keras.backend.backend()](
             inputs, gamma, beta, self.epsilon
         )
@@ -191,7 +212,7 @@ class BatchNorm(keras.layers.BatchNormalization):
             value = ops.stop_gradient(ops.cast(value, average.dtype))
             share = 1 - self.momentum
             average.assign(average * self.momentum + value * share)
-        return outputs
+        return ops.cast(outputs, self.compute_dtype)
 
 
 def _tensorflow_batch_norm(maps, gamma, beta, epsilon):
