@@ -111,7 +111,7 @@ def test_frozen_batch_norm_keeps_its_averages():
     ("name", "options"),
     [
         ("layer_norm", {"center": False}),
-        ("layer_norm", {"rms_scaling": True}),
+        ("layer_norm", {"scale": False}),
         ("batch_norm", {"scale": False}),
         ("batch_norm", {"axis": 1}),
     ],
