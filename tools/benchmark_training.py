@@ -1,6 +1,6 @@
 """Training step, stall at a phase change, and the originals beside ours.
 
-Run time: about seven minutes on two free cores. Prints Markdown. Expected on
+Run time: about ten minutes on two free cores. Prints Markdown. Expected on
 a CPU: a coarse network saves at least 0.9 of the time its multiply-accumulates
 promise; a phase change stalls `fit` for less than 5 s on TensorFlow and 1.5 s
 on torch; TensorFlow is faster than the original (Hugging Face's AST, torch
@@ -293,13 +293,20 @@ def fused():
     steps = {}
     for name, (*shape, batch_size, dtype) in SMALL_NETWORKS.items():
         for kind, enabled in (("fused", True), ("Keras'", False)):
-            enable_fused_training(enabled)
             step = keras_step(small_network(*shape, dtype), batch_size)
-            step()  # is traced as it is set now
-            steps[f"{kind}, {name}"] = step
-    enable_fused_training()
+            steps[f"{kind}, {name}"] = set_before(step, enabled)
     print("\n## Fused training operations beside those of Keras\n")
     print_beside(steps, "fused", "Keras'")
+
+
+def set_before(step, enabled):
+    """`step` with operations fused or not: traced so, or run so if eager."""
+
+    def run():
+        enable_fused_training(enabled)
+        step()
+
+    return run
 
 
 def products():
@@ -335,33 +342,41 @@ def product_shapes(network, batch_size):
         (batch_size * num_heads, num_tokens, num_tokens, head),
     ]
     patch = (1, rows, np.prod(config["patch_size"]), width)
-    return [patch, *block * config["depth"]]
+    return [*block * config["depth"], patch]
 
 
 def products_step(network, batch_size):
-    """A function that computes the products of a training step."""
+    """A function that computes the products of a training step.
+
+    And means of them, so that none is left out by a compiler.
+    """
     pairs = []
     for count, rows, inner, columns in product_shapes(network, batch_size):
         shapes = (count, rows, inner), (count, inner, columns)
         pairs.append([keras.random.normal(shape) for shape in shapes])
 
     def step(*pairs):
+        last = len(pairs) - 1
         return [
             keras.ops.mean(product)
-            for left, right in pairs
-            for product in training_products(left, right)
+            for index, pair in enumerate(pairs)
+            for product in training_products(*pair, is_patch=index == last)
         ]
 
     step = compiled_function(step)
     return lambda: [float(mean) for mean in step(*pairs)]
 
 
-def training_products(left, right):
-    """The product, and those of the gradients of both factors."""
+def training_products(left, right, is_patch):
+    """The product, and those of the gradients of both factors.
+
+    Of patches, which are the network's input, no gradient is needed.
+    """
     product = keras.ops.matmul(left, right)
     yield product
-    yield keras.ops.matmul(product, keras.ops.transpose(right, (0, 2, 1)))
     yield keras.ops.matmul(keras.ops.transpose(left, (0, 2, 1)), product)
+    if not is_patch:
+        yield keras.ops.matmul(product, keras.ops.transpose(right, (0, 2, 1)))
 
 
 def compiled_function(function):

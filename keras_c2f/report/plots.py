@@ -174,10 +174,10 @@ def _mark_phases(axes, run, x, y, number, label_lift):
 
 
 def _label_rows(starts, end):
-    """0 or 1 for each label: where two would overlap, in another row."""
+    """The row of each label: another one where two would overlap."""
     rows = [0]
     for near in np.diff(starts) < 0.3 * end:
-        rows.append(1 - rows[-1] if near else 0)
+        rows.append(rows[-1] + 1 if near else 0)
     return rows
 
 

@@ -205,8 +205,8 @@ RULES = (
     Rule(
         "warm_restarts",
         True,
-        "convolutions need a high learning rate to follow each time scale",
-        lambda facts: facts.is_conv,
+        "a cosine in each phase was better for convolutions on ESC-50",
+        _small_conv,
     ),
     Rule(
         "budget",
