@@ -297,6 +297,7 @@ def fused():
             steps[f"{kind}, {name}"] = set_before(step, enabled)
     print("\n## Fused training operations beside those of Keras\n")
     print_beside(steps, "fused", "Keras'")
+    enable_fused_training()
 
 
 def set_before(step, enabled):
