@@ -92,7 +92,7 @@ def find_facts(
         seconds: float, length of a clip if it was given: reads no headers.
 
     Raises:
-        ValueError: if the length of no clip can be read.
+        ValueError: if the length of no clip can be read, and none was given.
     """
     # not above: the command line reads the table alone
     import numpy as np

@@ -43,8 +43,6 @@ PAIRS = {
     "layer_norm": (fused.LayerNormalization, keras.layers.LayerNormalization),
     "batch_norm": (fused.BatchNormalization, keras.layers.BatchNormalization),
 }
-
-
 FUSED = {
     "tensorflow": ["gelu", "layer_norm", "batch_norm"],
     "torch": ["batch_norm"],
