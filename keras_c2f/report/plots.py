@@ -137,7 +137,7 @@ def _line(axes, x, y, number, dense):
     )[0]
 
 
-def _mark_phases(axes, run, x, y, number, label_lift):
+def _mark_phases(axes, run, x, y, number, label_lift, end):
     """Open markers where a phase begins, and its name some points above."""
     starts = np.flatnonzero(np.diff(run.phase_of_epoch, prepend=-1))
     starts = [i for i in starts if np.isfinite(y[i])]
@@ -158,13 +158,13 @@ def _mark_phases(axes, run, x, y, number, label_lift):
     )
     if not label_lift:
         return
-    for i, row in zip(starts, _label_rows(x[starts], x[-1]), strict=True):
+    for i, row in zip(starts, _label_rows(x[starts], end), strict=True):
         axes.annotate(
             str(run.history[i].get("resolution", "")),
             (x[i], y[i]),
-            (-7 if x[i] > 0.9 * x[-1] else 7, label_lift * (1 + row)),
+            (-7 if x[i] > 0.9 * end else 7, label_lift * (1 + row)),
             textcoords="offset points",
-            ha="right" if x[i] > 0.9 * x[-1] else "left",
+            ha="right" if x[i] > 0.9 * end else "left",
             va="center",
             fontsize=8.5,
             color=colour,
@@ -208,7 +208,8 @@ def metric_figure(runs, column, against):
         str, SVG.
     """
     unit = {"macs": _compute_unit, "seconds": _time_unit}[against]
-    size, label = unit(max(getattr(run, against).sum() for run in runs))
+    end = max(getattr(run, against).sum() for run in runs)
+    size, label = unit(end)
     percent = "accuracy" in column
     figure, axes = make_axes(legend_rows=-(-len(runs) // 2))
     lines = []
@@ -216,7 +217,8 @@ def metric_figure(runs, column, against):
         x = np.cumsum(getattr(run, against)) / size
         y = run.column(column) * (100 if percent else 1)
         lines.append(_line(axes, x, y, number, len(x) > 40))
-        _mark_phases(axes, run, x, y, number, -9 * (len(runs) <= LABELLED))
+        lift = -9 * (len(runs) <= LABELLED)
+        _mark_phases(axes, run, x, y, number, lift, end / size)
     axes.set_xlim(left=0)
     axes.set_xlabel(label)
     axes.set_ylabel(column_words(column) + (" (%)" if percent else ""))
@@ -236,17 +238,17 @@ def loss_figure(runs, column):
         str, SVG.
     """
     figure, axes = make_axes(legend_rows=-(-len(runs) // 2))
+    last = max(len(run.history) for run in runs)
     lines = []
     for number, run in enumerate(runs):
         epochs = np.arange(1, len(run.history) + 1)
         loss = run.column(column)
         lines.append(_line(axes, epochs, loss, number, len(epochs) > 40))
         lift = 9 * (len(runs) <= LABELLED)
-        _mark_phases(axes, run, epochs, loss, number, lift)
+        _mark_phases(axes, run, epochs, loss, number, lift, last)
     both = [run.column(name) for run in runs for name in ("loss", "val_loss")]
     both = np.concatenate(both)
     axes.update_datalim([(1, loss) for loss in both[np.isfinite(both)]])
-    last = max(len(run.history) for run in runs)
     axes.set_xlim(0.5, last + 0.5)
     axes.xaxis.set_major_locator(
         import_matplotlib().ticker.MaxNLocator(integer=True)
